@@ -1,0 +1,243 @@
+"""The words in which collectors declare their metrics. Pure data; a wrong declaration fails at import.
+
+A collector file says, side by side, what a row of GitHub's answer looks like (a pydantic model), how to fetch
+rows, and which families they fill:
+
+    Table(
+        row=Subject,
+        labels=("subject_type", "subject_id", "subject_name"),
+        display=("subject_name",),                    # can change; the rest identifies the row
+        families=(counter("github_…_requests_total", "total_request_count", "Requests …"),),
+    )
+
+A label is called as the row's field that fills it. The target (`organization="acme"`) and a drill-down's subject
+stand in front; the frame adds them.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Scope = Literal["organization", "enterprise", "appliance"]
+Labels = tuple[str, ...]
+
+HOUR = 3600.0
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+\Z")
+_LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
+_GAUGE_MUST_NOT_END = ("_total", "_sum", "_count", "_bucket")
+_RESERVED_LABELS = {"le", "quantile", "job", "instance", "organization", "enterprise", "appliance"}
+
+
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    instant = datetime.fromisoformat(value)
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+
+
+Timestamp = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_instant)]
+"""GitHub's ISO 8601 text (UTC) as epoch seconds."""
+
+Amount = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+"""A count as GitHub's int64; text, fractions and negative numbers do not pass."""
+
+
+class Row(BaseModel):
+    """One item as GitHub words it. Fields that GitHub adds later are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class NoOptions(BaseModel):
+    """The settings of a collector that has none of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric family: its name, its type and the row's field that gives the value."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    field: str
+    help: str
+
+    def __post_init__(self) -> None:
+        """Refuse what promtool or OpenMetrics would refuse, before anything runs."""
+        if not _NAME.match(self.name) or not self.name.startswith("github_"):
+            raise TypeError(f"{self.name}: a family's name is github_… in snake_case")
+        if not self.help.strip():
+            raise TypeError(f"{self.name}: the help text is empty")
+        if self.kind == "counter" and not self.name.endswith("_total"):
+            raise TypeError(f"{self.name}: a counter's name ends in _total")
+        if self.kind == "gauge" and self.name.endswith(_GAUGE_MUST_NOT_END):
+            raise TypeError(f"{self.name}: a gauge's name does not end in {', '.join(_GAUGE_MUST_NOT_END)}")
+
+
+def counter(name: str, field: str, help: str) -> Family:  # noqa: A002 - Prometheus' own word
+    """Declare a counter: the field is a sum over the window asked for, counted on as `collecting/counters.py` says."""
+    return Family(name, "counter", field, help)
+
+
+def gauge(name: str, field: str, help: str) -> Family:  # noqa: A002 - Prometheus' own word
+    """Declare a gauge: the field as it is in the newest answer; absent where GitHub gives none."""
+    return Family(name, "gauge", field, help)
+
+
+def info(name: str, help: str) -> Family:  # noqa: A002 - Prometheus' own word
+    """Declare an info family: the value is 1, the labels tell."""
+    if not name.endswith("_info"):
+        raise TypeError(f"{name}: an info family's name ends in _info")
+    return Family(name, "gauge", "", help)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Labels and families over one kind of row.
+
+    `display` names the labels that can change for the same thing; the others are its identity. `last_seen` names the
+    field that tells when the row's thing last did anything, if GitHub says so. `other` gives the label values under
+    which rows beyond `max_series` are summed, for tables that count. `computed_from` names GitHub's fields where the
+    row is not GitHub's own.
+    """
+
+    row: type[Row]
+    families: tuple[Family, ...]
+    labels: tuple[str, ...] = ()
+    display: tuple[str, ...] = ()
+    last_seen: str | None = None
+    other: tuple[str, ...] | None = None
+    computed_from: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse fields that the row does not have, and labels that mean something else."""
+        for family in self.families:
+            if family.field and family.field not in self.row.model_fields:
+                raise TypeError(f"{family.name}: {self.row.__name__} has no field {family.field!r}")
+        for label in (*self.labels, *self.display, *((self.last_seen,) if self.last_seen else ())):
+            if label not in self.row.model_fields:
+                raise TypeError(f"{self.families[0].name}: {self.row.__name__} has no field {label!r}")
+        for label in self.labels:
+            if label in _RESERVED_LABELS or not _LABEL.match(label):
+                raise TypeError(f"{self.families[0].name}: the label {label!r} is reserved or no label name")
+        if len(set(self.labels)) != len(self.labels) or not set(self.display) <= set(self.labels):
+            raise TypeError(f"{self.families[0].name}: labels repeat, or display names no label")
+        if self.labels and self.counters and (self.other is None or len(self.other) != len(self.labels)):
+            raise TypeError(f"{self.families[0].name}: a table that counts needs `other`, one value per label")
+
+    @property
+    def counters(self) -> tuple[Family, ...]:
+        """The families that count, in order; the first one ranks the rows."""
+        return tuple(family for family in self.families if family.kind == "counter")
+
+    @property
+    def gauges(self) -> tuple[Family, ...]:
+        """The families that show the newest answer."""
+        return tuple(family for family in self.families if family.kind == "gauge")
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The labels that identify a row."""
+        return tuple(label for label in self.labels if label not in self.display)
+
+
+class Reply(Protocol):
+    """What a collector reads of an answer."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, decompressed."""
+
+
+class Api(Protocol):
+    """What a collector may ask: paths below the credential's API root. GitHub's failures are `GitHubError`s."""
+
+    @property
+    def skew(self) -> float:
+        """GitHub's clock less ours, in seconds, as its answers told."""
+
+    def now(self) -> float:
+        """GitHub's clock, epoch seconds."""
+
+    async def get(self, path: str, params: dict[str, str | int] | None = None) -> Reply:
+        """One answer."""
+
+    def pages(self, path: str, params: dict[str, str | int] | None = None) -> Any:
+        """All pages of an answer, one after another (an async iterator of `Reply`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question of a job. Instants are whole epoch seconds by GitHub's clock.
+
+    A counting collector is asked for the window `[start, end]`; the others may take `end` as "now".
+    """
+
+    target: str
+    subject: tuple[str, ...]
+    options: Any
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a fetch brought: rows of any of the collector's tables, and how many rows could not be read.
+
+    `data_time` is the instant that the values describe; where it is None the frame takes the end of the window.
+    """
+
+    rows: tuple[Row, ...]
+    rejected: int = 0
+    data_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """One endpoint family: where it lives, how often it is asked, how to fetch it and what it fills."""
+
+    name: str
+    scope: Scope
+    endpoint: str
+    page: str
+    lateness: str
+    fetch: Callable[[Api, Ask], Awaitable[Fetched]]
+    tables: tuple[Table, ...]
+    interval: float = HOUR / 2
+    max_age: float = 12 * HOUR
+    subject: tuple[str, ...] = ()
+    options: type[BaseModel] = NoOptions
+    enabled: bool = True
+    counting: Table | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the table that counts; there is at most one, since a window is asked for one set of rows."""
+        counting = [table for table in self.tables if table.counters]
+        if len(counting) > 1:
+            raise TypeError(f"{self.name}: at most one table counts")
+        names = [family.name for table in self.tables for family in table.families]
+        if len(set(names)) != len(names):
+            raise TypeError(f"{self.name}: a family is declared twice")
+        if counting and counting[0].labels and "max_series" not in self.options.model_fields:
+            raise TypeError(f"{self.name}: a table that counts by labels needs the option max_series")
+        object.__setattr__(self, "counting", counting[0] if counting else None)
+
+    def labels(self, table: Table) -> tuple[str, ...]:
+        """All label names of a table's series, in the order in which they are written."""
+        return (self.scope, *self.subject, *table.labels)
+
+    def help(self, table: Table, family: Family) -> str:
+        """HELP: what it is, where it comes from, that it is cached, and how old GitHub lets it be."""
+        fields = table.computed_from or family.field
+        source = f"{self.endpoint}, {fields}" if fields else self.endpoint
+        return f"{family.help} From {source}; cached, asked anew every {self.name} interval. {self.lateness}"

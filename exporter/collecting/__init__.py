@@ -1,0 +1,1 @@
+"""One tick: plan, ask, count, keep."""

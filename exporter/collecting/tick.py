@@ -1,0 +1,264 @@
+"""One tick of one job: window → fetch → count → Snapshot.
+
+`conclude` is pure; `Ticks` joins it with GitHub, the state and the store, and holds the one try/except.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+import structlog
+
+from exporter.catalogue import Api, Row, Table
+from exporter.collecting import counters
+from exporter.collecting.asking import Brought, ask, identity_of, labels_of
+from exporter.collecting.counters import Counting, Rules
+from exporter.collecting.plan import Job, next_run
+from exporter.collecting.windows import Windows
+from exporter.github.errors import GitHubError, Invalid, Unavailable
+from exporter.serving.render import Piece, render
+from exporter.serving.snapshot import GaugeSamples, Outcome, Snapshot
+from exporter.serving.store import Store
+from exporter.state import State
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Clock(Protocol):
+    """The two clocks of `app.py`."""
+
+    def wall(self) -> float:
+        """Epoch seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+
+
+class Tallies(Protocol):
+    """Counters of our own that ticks move."""
+
+    def ran(self, job: Job, error: GitHubError | None) -> None:
+        """An attempt ended."""
+
+    def noticed(self, job: Job, revisions: int, gap: int, unknown: int) -> None:
+        """Counts revised downward, seconds lost in a hole, values that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run: what it brought or how it failed, when it began (our wall clock), how long it took, GitHub's skew."""
+
+    result: Brought | GitHubError
+    began: float
+    duration: float
+    skew: float
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """The snapshot after an attempt, and what there is to tell."""
+
+    snapshot: Snapshot
+    error: GitHubError | None
+    revisions: int = 0
+    gap: int = 0
+    unknown: int = 0
+
+
+def conclude(job: Job, before: Snapshot, attempt: Attempt, rules: Rules) -> Concluded:
+    """The snapshot after an attempt; a failed one keeps all values."""
+    result = attempt.result
+    if isinstance(result, Brought):
+        try:
+            counted = count(job, before, result, rules, attempt.began)
+        except Invalid as error:
+            result = error
+        else:
+            return replace(counted, snapshot=_ended(job, before, counted.snapshot, attempt, None))
+    return Concluded(_ended(job, before, before, attempt, result), result)
+
+
+def count(job: Job, before: Snapshot, brought: Brought, rules: Rules, now: float) -> Concluded:
+    """Take in what was brought; `Invalid` if it contradicts itself."""
+    counting, table = before.counting, job.collector.counting
+    revisions = gap = 0
+    if brought.settled is not None and not rules.writable:
+        return Concluded(before, None)  # a fold must be saved; the longer window is asked for again
+    if counting and brought.cut is not None:
+        gap = max(0, brought.cut - counting.read_at)
+        counting = counters.cut(counting, brought.cut)
+    if table and brought.read is None:
+        return Concluded(replace(before, counting=counting), None, gap=gap)
+    if table and brought.read:
+        if counting and brought.settled is not None:
+            counting = counters.fold(counting, brought.settled, brought.begin)
+        version = before.version + 1
+        counting, revisions = counters.absorb(counting, brought.read, len(table.counters), version, rules)
+    gauges, left_out = _gauges(job, brought.fetched.rows, counting, rules.places)
+    data_time = brought.fetched.data_time
+    after = replace(
+        before,
+        counting=counting,
+        gauges=gauges,
+        left_out=left_out,
+        last_success=now,
+        data_time=float(brought.end) if table and data_time is None else data_time,
+    )
+    return Concluded(after, None, revisions, gap, brought.fetched.rejected)
+
+
+def _ended(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error: GitHubError | None) -> Snapshot:
+    failures = before.failures + 1 if error else 0
+    due = next_run(job.settings.interval, error, failures, attempt.began, attempt.skew)
+    outcome = Outcome(attempt.began, attempt.duration)
+    if error:
+        outcome = replace(outcome, state=error.state, reason=error.reason, message=str(error))
+    return replace(after, version=before.version + 1, outcome=outcome, failures=failures, next_run=due)
+
+
+def _gauges(
+    job: Job, rows: Iterable[Row], counting: Counting | None, places: int
+) -> tuple[Mapping[str, GaugeSamples], int]:
+    """Gauge samples by family: of a counting table for the keys shown, of others for as many rows as have a place."""
+    gauges: dict[str, GaugeSamples] = {}
+    left_out = 0
+    for table in job.collector.tables:
+        by_labels: dict[tuple[str, ...], Row] = {}
+        for row in rows:
+            if isinstance(row, table.row) and _has_place(table, row, counting):
+                labels = labels_of(table, row)
+                if labels in by_labels:
+                    raise Invalid("two rows of the answer would be one series")
+                by_labels[labels] = row
+        kept = list(by_labels.items())[:places]
+        left_out += len(by_labels) - len(kept)
+        for family in table.gauges:
+            values = ((labels, getattr(row, family.field) if family.field else 1.0) for labels, row in kept)
+            gauges[family.name] = tuple((labels, float(value)) for labels, value in values if value is not None)
+    return gauges, left_out
+
+
+def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:
+    if not table.counters or counting is None:
+        return True
+    key = counting.keys.get(identity_of(table, row))
+    return key is not None and key.shown
+
+
+@dataclass(slots=True)
+class Ticks:
+    """Runs jobs against GitHub and lets newborn series go. What it makes is saved before anyone can see it."""
+
+    store: Store
+    state: State
+    clock: Clock
+    windows: Windows
+    max_series: int
+    deadline: float
+    tallies: Tallies
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    async def run(self, job: Job, api: Api) -> GitHubError | None:
+        """One attempt. Its failure is a value; the snapshot is published with the outcome and the next run."""
+        began, started = self.clock.wall(), self.clock.monotonic()
+        writable = await asyncio.to_thread(self.state.begin, job.key, began)
+        result = await self._attempt(job, api, writable=writable)
+        attempt = Attempt(result, began, self.clock.monotonic() - started, api.skew)
+        places = self._places(job)
+
+        def work(before: Snapshot) -> tuple[Snapshot, Concluded]:
+            taken = self.store.taken_along(job, before.version)
+            rules = Rules(places, self.windows.retention, writable, taken)
+            concluded = conclude(job, before, attempt, rules)
+            if not self.state.save(job.key, concluded.snapshot, self.clock.wall(), ended=True) and writable:
+                concluded = conclude(job, before, attempt, replace(rules, writable=False))
+            return concluded.snapshot, concluded
+
+        before = self.store[job]
+        concluded = await self._publish(job, work)
+        self.tallies.noticed(job, concluded.revisions, concluded.gap, concluded.unknown)
+        self.tallies.ran(job, concluded.error)
+        _log_change(job, before.outcome, concluded.error)
+        return concluded.error
+
+    async def release(self, job: Job) -> None:
+        """Let series move that were scraped and shown long enough."""
+        upto = self.store.releasable(job, self.clock.monotonic())
+
+        def work(before: Snapshot) -> tuple[Snapshot, None]:
+            if before.counting is None:
+                return before, None
+            after = _with_counting(before, counters.release(before.counting, upto))
+            if after is not before and not self.state.save(job.key, after, self.clock.wall(), ended=False):
+                after = _with_counting(before, counters.release(before.counting, upto, newborns=False))
+            return after, None
+
+        if any(version >= 0 for version in upto):
+            await self._publish(job, work)
+
+    def restore(self, job: Job, snapshot: Snapshot) -> None:
+        """Show what the state held."""
+        waiting = snapshot.counting is not None and snapshot.counting.waiting
+        pieces = render(job, snapshot, self.clock.wall(), {})
+        self.store.publish(job, snapshot, pieces, self.clock.monotonic(), waiting=waiting)
+
+    async def postpone(self, job: Job, due: float) -> None:
+        """Show that the next run is due then."""
+        await self._publish(job, lambda before: (replace(before, version=before.version + 1, next_run=due), None))
+
+    async def withdraw_old_gauges(self, job: Job) -> None:
+        """Render anew: the gauges' `max_age` has passed."""
+        await self._publish(job, lambda before: (replace(before, version=before.version + 1), None))
+
+    async def _attempt(self, job: Job, api: Api, *, writable: bool) -> Brought | GitHubError:
+        try:
+            async with asyncio.timeout(self.deadline):
+                return await ask(job, self.store[job].counting, api, self.windows, writable=writable)
+        except GitHubError as error:
+            return error
+        except TimeoutError:
+            return Unavailable(f"no complete answer within {self.deadline:.0f} s")
+        except Exception as error:
+            # A fault of ours in one collector must not touch the others, nor stop this one for ever.
+            log.exception("a collector failed unexpectedly: please report this", job=job.key)
+            return Invalid(f"unexpected {type(error).__name__}; the log has the details")
+
+    async def _publish(self, job: Job, work: Callable[[Snapshot], tuple[Snapshot, Result]]) -> Result:
+        """Change a job's snapshot in a worker thread and show it; one change of a job at a time."""
+        async with self._locks.setdefault(job.key, asyncio.Lock()):
+            before, pieces = self.store[job], self.store.pieces(job)
+
+            def make() -> tuple[Snapshot, Mapping[str, Piece], bool, Result]:
+                after, result = work(before)
+                waiting = after.counting is not None and after.counting.waiting
+                return after, render(job, after, self.clock.wall(), pieces), waiting, result
+
+            after, made, waiting, result = await asyncio.to_thread(make)
+            if after is not before:
+                self.store.publish(job, after, made, self.clock.monotonic(), waiting=waiting)
+            return result
+
+    def _places(self, job: Job) -> int:
+        """How many rows may have series: as many as the collector may show and as there is room for over all jobs."""
+        taken = sum(entry.snapshot.series() for entry in self.store if entry.job.key != job.key)
+        widest = max(len(table.families) for table in job.collector.tables)
+        room = max(1, (self.max_series - taken) // widest)
+        return min(room, getattr(job.settings.options, "max_series", room))
+
+
+def _with_counting(snapshot: Snapshot, counting: Counting) -> Snapshot:
+    if counting is snapshot.counting:
+        return snapshot
+    return replace(snapshot, version=snapshot.version + 1, counting=counting)
+
+
+def _log_change(job: Job, before: Outcome | None, error: GitHubError | None) -> None:
+    """One line when a job begins to fail, fails otherwise or recovers; not one per attempt."""
+    was = before.reason if before else None
+    if error is None and was is not None:
+        log.info("collector works again", job=job.key)
+    elif error is not None and error.reason != was:
+        log.warning("collector failed", job=job.key, reason=error.reason, error=str(error), hint=error.hint)

@@ -1,0 +1,87 @@
+"""Who used an organization's API: apps and users, with what was refused by a rate limit.
+
+    github_api_insights_subject_requests_total{organization="acme",subject_type="installation",subject_id="954453",subject_name="CI"} 544665
+    github_api_insights_subject_last_request_timestamp_seconds{organization="acme",subject_type="installation",…} 1726674183
+
+Beyond `max_series` subjects the rest is summed under `subject_type="other"`, so that totals stay whole.
+
+https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-subject-stats
+"""  # noqa: E501 - an exposition line is not wrapped
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from exporter.catalogue import Amount, Api, Ask, Collector, Fetched, Row, Table, Timestamp, counter, gauge
+from exporter.collecting.reading import walk, window
+
+
+class Options(BaseModel):
+    """Settings of this collector alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_series: Annotated[int, Field(ge=1)] = Field(
+        default=500, description="How many subjects have series of their own; the rest is summed as `other`."
+    )
+
+
+class Subject(Row):
+    """One app or user in the window."""
+
+    subject_type: str
+    subject_id: int
+    subject_name: str | None = None
+    total_request_count: Amount
+    rate_limited_request_count: Amount
+    last_request_timestamp: Timestamp | None = None
+    last_rate_limited_timestamp: Timestamp | None = None
+
+
+SUBJECTS = Table(
+    row=Subject,
+    labels=("subject_type", "subject_id", "subject_name"),
+    display=("subject_name",),
+    last_seen="last_request_timestamp",
+    other=("other", "", "other"),
+    families=(
+        counter(
+            "github_api_insights_subject_requests_total",
+            "total_request_count",
+            "REST API requests (category core) by subject, since counting began.",
+        ),
+        counter(
+            "github_api_insights_subject_rate_limited_requests_total",
+            "rate_limited_request_count",
+            "Requests of the subject that a primary rate limit refused, since counting began.",
+        ),
+        gauge(
+            "github_api_insights_subject_last_request_timestamp_seconds",
+            "last_request_timestamp",
+            "The subject's newest request that GitHub shows.",
+        ),
+        gauge(
+            "github_api_insights_subject_last_rate_limited_timestamp_seconds",
+            "last_rate_limited_timestamp",
+            "The subject's newest request that a primary rate limit refused; absent if none was.",
+        ),
+    ),
+)
+
+
+async def fetch(api: Api, ask: Ask) -> Fetched:
+    """Walk all pages by name, an order in which no subject moves while others make requests."""
+    params = {**window(ask), "sort": "subject_name", "direction": "asc"}
+    return await walk(api, f"/orgs/{ask.target}/insights/api/subject-stats", params, SUBJECTS)
+
+
+COLLECTOR = Collector(
+    name="subject_stats",
+    scope="organization",
+    endpoint="/orgs/{org}/insights/api/subject-stats",
+    page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-subject-stats",
+    lateness="GitHub shows requests 4 to 6 hours late.",
+    fetch=fetch,
+    tables=(SUBJECTS,),
+    options=Options,
+)

@@ -1,0 +1,1 @@
+"""The only door out: everything that speaks to GitHub."""

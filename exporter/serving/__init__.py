@@ -1,0 +1,1 @@
+"""From snapshots to bytes to a scrape."""

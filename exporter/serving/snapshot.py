@@ -1,0 +1,131 @@
+"""The immutable answer of one job, and its form as JSON data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.catalogue import Labels
+from exporter.collecting.counters import Count, Counting, Key
+from exporter.github.errors import Reason, State
+
+GaugeSamples = tuple[tuple[Labels, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended. `at` is when it began (epoch seconds, our clock), `duration` in seconds."""
+
+    at: float
+    duration: float
+    state: State = "ok"
+    reason: Reason | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is known of one job; the only state that a tick reads and makes. Instants are epoch seconds.
+
+    `gauges` maps families to samples. `data_time` is the instant that the values describe, `next_run` when the job is
+    due again, `failures` the attempts in a row that failed, `left_out` rows that got no series for want of room.
+    """
+
+    version: int = 0
+    gauges: Mapping[str, GaugeSamples] = field(default_factory=dict)
+    counting: Counting | None = None
+    outcome: Outcome | None = None
+    last_success: float | None = None
+    data_time: float | None = None
+    next_run: float = 0.0
+    failures: int = 0
+    left_out: int = 0
+
+    def gauges_at(self, now: float, max_age: float) -> Mapping[str, GaugeSamples]:
+        """The gauges, or none when the last success is too long ago. Counters never age."""
+        fresh = self.last_success is not None and now - self.last_success <= max_age
+        return self.gauges if fresh else {}
+
+    @property
+    def folded(self) -> int:
+        """How many rows have no series of their own."""
+        return self.left_out + (self.counting.hidden if self.counting else 0)
+
+    def series(self) -> int:
+        """How many series the snapshot has, while its gauges are fresh."""
+        counters = 0
+        if self.counting:
+            shown = len(self.counting.keys) - self.counting.hidden + (self.counting.other_held is not None)
+            counters = shown * len(self.counting.other)
+        return counters + sum(len(samples) for samples in self.gauges.values())
+
+
+def dump(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as JSON data. Versions and holds are of one process: after a restart every series is held anew."""
+    outcome, counting = snapshot.outcome, snapshot.counting
+    return {
+        "gauges": {family: list(samples) for family, samples in snapshot.gauges.items()},
+        "counting": counting and _dump_counting(counting),
+        "outcome": outcome and [outcome.at, outcome.duration, outcome.state, outcome.reason, outcome.message],
+        "last_success": snapshot.last_success,
+        "data_time": snapshot.data_time,
+        "next_run": snapshot.next_run,
+        "failures": snapshot.failures,
+        "left_out": snapshot.left_out,
+    }
+
+
+def load(data: Mapping[str, Any]) -> Snapshot:
+    """The snapshot that `dump` made; raises what a wrong shape raises."""
+    return Snapshot(
+        gauges={
+            family: tuple((tuple(labels), float(value)) for labels, value in samples)
+            for family, samples in data["gauges"].items()
+        },
+        counting=data["counting"] and _load_counting(data["counting"]),
+        outcome=data["outcome"] and Outcome(*data["outcome"]),
+        last_success=data["last_success"],
+        data_time=data["data_time"],
+        next_run=float(data["next_run"]),
+        failures=int(data["failures"]),
+        left_out=int(data["left_out"]),
+    )
+
+
+def _dump_counting(counting: Counting) -> dict[str, Any]:
+    return {
+        "anchor": counting.anchor,
+        "read_at": counting.read_at,
+        "since": counting.since,
+        "strict": counting.strict,
+        "other": counting.other,
+        "other_shown": counting.other_held is not None,
+        "keys": [
+            [identity, key.labels, key.counts, key.seen, key.shown, key.outgrown]
+            for identity, key in counting.keys.items()
+        ],
+    }
+
+
+def _load_counting(data: Mapping[str, Any]) -> Counting:
+    other = tuple(int(number) for number in data["other"])
+    free = (None,) * len(other)
+    keys = {
+        tuple(identity): Key(
+            tuple(labels),
+            tuple(Count(*map(int, count)) for count in counts),
+            float(seen),
+            bool(shown),
+            free,
+            int(outgrown),
+        )
+        for identity, labels, counts, seen, shown, outgrown in data["keys"]
+    }
+    return Counting(
+        int(data["anchor"]),
+        int(data["read_at"]),
+        int(data["since"]),
+        bool(data["strict"]),
+        keys,
+        other,
+        free if data["other_shown"] else None,
+    )

@@ -1,0 +1,142 @@
+"""The latest snapshot of each job, ready to be sent, and what scrapes have taken along of it.
+
+A series that came with version 7 of a snapshot may move once a piece of version 7 or later was sent in full and the
+birth delay has passed (see `collecting/counters.py`).
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from exporter.catalogue import HOUR
+from exporter.collecting.plan import Job
+from exporter.serving.render import Piece
+from exporter.serving.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The newest version that was sent in full, and when that last happened (monotonic seconds)."""
+
+    version: int
+    at: float
+
+
+NEVER_SERVED = Served(-1, float("-inf"))
+
+
+@dataclass(slots=True)
+class Entry:
+    """One job's latest snapshot and its pieces, as the store holds them."""
+
+    job: Job
+    snapshot: Snapshot
+    pieces: Mapping[str, Piece]
+    published: deque[tuple[int, float]] = field(default_factory=deque)
+    served: dict[str, Served] = field(default_factory=dict)
+    waiting: bool = False
+
+    @property
+    def shows_gauges(self) -> bool:
+        """Whether a gauge is among the pieces."""
+        return any(name in self.pieces for name in self.snapshot.gauges)
+
+    @property
+    def samples(self) -> int:
+        """How many samples are being served."""
+        return sum(piece.samples for piece in self.pieces.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece as a scrape takes it: `(job, family)` and the bytes."""
+
+    job: str
+    family: str
+    piece: Piece
+
+
+class Store:
+    """The latest snapshot of each job, swapped by one assignment."""
+
+    def __init__(self, birth_delay: float) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._birth_delay = birth_delay
+        self.generation = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def __getitem__(self, job: Job) -> Snapshot:
+        entry = self._entries.get(job.key)
+        return entry.snapshot if entry else Snapshot()
+
+    def pieces(self, job: Job) -> Mapping[str, Piece]:
+        """The pieces being served for a job."""
+        entry = self._entries.get(job.key)
+        return entry.pieces if entry else {}
+
+    def publish(self, job: Job, snapshot: Snapshot, pieces: Mapping[str, Piece], now: float, *, waiting: bool) -> None:
+        """Show a snapshot from now on (`now`: monotonic seconds); `waiting` tells that it has held series."""
+        entry = self._entries.get(job.key)
+        published = entry.published if entry else deque()
+        published.append((snapshot.version, now))
+        self._prune(published, now)
+        served = entry.served if entry else {}
+        self._entries[job.key] = Entry(job, snapshot, pieces, published, served, waiting)
+        self.generation += 1
+
+    def withdraw(self, job_key: str) -> None:
+        """Show nothing of a job any more."""
+        if self._entries.pop(job_key, None):
+            self.generation += 1
+
+    def parts(self, families: Iterable[str], collectors: frozenset[str] | None) -> Iterator[tuple[str, list[Part]]]:
+        """Family by family, the pieces of all jobs (of the named collectors only, if any are named)."""
+        entries = [entry for entry in self if collectors is None or entry.job.collector.name in collectors]
+        for family in families:
+            parts = [
+                Part(entry.job.key, family, piece)
+                for entry in entries
+                if (piece := entry.pieces.get(family)) is not None
+            ]
+            if parts:
+                yield family, parts
+
+    def sent(self, parts: Iterable[Part], now: float) -> None:
+        """Note that an answer with these parts was sent in full (`now`: monotonic seconds)."""
+        for part in parts:
+            entry = self._entries.get(part.job)
+            if entry:
+                newest = max(part.piece.version, entry.served.get(part.family, NEVER_SERVED).version)
+                entry.served[part.family] = Served(newest, now)
+
+    def taken_along(self, job: Job, version: int) -> bool:
+        """Whether scrapes have taken along all that this version shows of the job's counters.
+
+        A family that scrapes leave out (`name[]`) does not count: it was not sent for an hour while others were.
+        """
+        entry = self._entries.get(job.key)
+        if entry is None or not entry.pieces:
+            return True
+        table = job.collector.counting
+        served = [entry.served.get(family.name, NEVER_SERVED) for family in (table.counters if table else ())]
+        newest = max((one.at for one in served), default=float("-inf"))
+        return newest > float("-inf") and all(one.version >= version for one in served if one.at > newest - HOUR)
+
+    def releasable(self, job: Job, now: float) -> tuple[int, ...]:
+        """Per counter family of the job, the newest version whose newborn series may move (`now`: monotonic)."""
+        entry = self._entries[job.key]
+        self._prune(entry.published, now)
+        version, at = entry.published[0]
+        shown_long_enough = version if at + self._birth_delay <= now else -1
+        table = job.collector.counting
+        return tuple(
+            min(shown_long_enough, entry.served.get(family.name, NEVER_SERVED).version)
+            for family in (table.counters if table else ())
+        )
+
+    def _prune(self, published: deque[tuple[int, float]], now: float) -> None:
+        """Keep the newest version that was shown for the birth delay, and those after it."""
+        while len(published) > 1 and published[1][1] + self._birth_delay <= now:
+            published.popleft()

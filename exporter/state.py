@@ -1,0 +1,231 @@
+"""What survives a restart: one SQLite file in `state.path`, written before anyone can see what it holds.
+
+One row per job with its whole snapshot as JSON, one row per wait (a quota pool's limit, a rejected credential). No
+credential and no URL is ever in it; a rejected credential is known by a salted fingerprint.
+
+A file that cannot be read is set aside and counting starts clean; a folder that cannot be written is said once and
+counted, and the exporter goes on from memory. Only a second exporter on the same folder is refused.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from exporter.serving.snapshot import Snapshot, dump, load
+
+log = structlog.get_logger(__name__)
+
+VERSION = 1
+KEPT_ASIDE = 3
+FORGET_JOBS_AFTER = 32 * 86400  # GitHub forgets after 31 days; what is older can only begin anew
+
+_SCHEMA = """
+CREATE TABLE job (key TEXT PRIMARY KEY, saved REAL NOT NULL, running INTEGER NOT NULL, snapshot TEXT NOT NULL);
+CREATE TABLE wait (name TEXT PRIMARY KEY, until REAL NOT NULL, mark TEXT NOT NULL);
+CREATE TABLE salt (value BLOB NOT NULL);
+"""
+
+
+class StateLockedError(Exception):
+    """Another exporter uses the same folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is asked before `until` (epoch seconds), as long as `mark` still fits."""
+
+    until: float
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was found: snapshots by job key, the jobs whose run was cut off, and waits by name."""
+
+    snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+    cut_off: frozenset[str] = frozenset()
+    waits: Mapping[str, Wait] = field(default_factory=dict)
+
+
+class State:
+    """The file. Its methods block: call them from a worker thread. Writes tell by False that they failed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.failed_writes = 0
+        self.salt = secrets.token_bytes(16)
+        self._path = folder / "state.db"
+        self._lock_file: int | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._mutex = threading.Lock()
+        self._writable = True
+
+    def open(self, now: float) -> Restored:
+        """Lock the folder and read all; raises `StateLockedError`, and nothing else."""
+        self._lock()
+        try:
+            return self._read(now)
+        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            self._close()
+            if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):
+                self._failed(error)
+                return self._read_only()
+            self._set_aside(now, error)
+        with suppress(sqlite3.Error, OSError):
+            return self._read(now)
+        return Restored()
+
+    def begin(self, job: str, now: float) -> bool:
+        """Note that a run of the job has begun: if it is cut off it is due at once after a restart."""
+        return self._write(
+            "INSERT INTO job VALUES (?, ?, 1, '') ON CONFLICT (key) DO UPDATE SET running = 1", (job, now)
+        )
+
+    def save(self, job: str, snapshot: Snapshot, now: float, *, ended: bool) -> bool:
+        """Keep a job's snapshot; `ended` tells that its run ended, not only that a series may move."""
+        text = json.dumps(dump(snapshot), separators=(",", ":"))
+        return self._write(
+            "INSERT INTO job VALUES (?1, ?2, 0, ?3) ON CONFLICT (key) DO UPDATE"
+            " SET saved = ?2, snapshot = ?3, running = CASE WHEN ?4 THEN 0 ELSE running END",
+            (job, now, text, ended),
+        )
+
+    def wait(self, name: str, wait: Wait) -> bool:
+        """Keep a wait."""
+        return self._write("INSERT OR REPLACE INTO wait VALUES (?, ?, ?)", (name, wait.until, wait.mark))
+
+    def close(self) -> None:
+        """Close the file and give the folder free."""
+        with self._mutex:
+            self._close()
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
+
+    def _lock(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock_file = os.open(
+                self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+        except OSError as error:
+            self._failed(error)
+            return
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock_file)
+            self._lock_file = None
+            raise StateLockedError(f"{self.folder}: another exporter uses this state folder") from None
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._path.is_symlink():
+            raise ValueError("state.db is a symbolic link")
+        with suppress(OSError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._path.chmod(0o600)
+        connection = sqlite3.connect(self._path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _read(self, now: float) -> Restored:
+        self._connection = self._connect()
+        if self._connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise ValueError("it is damaged")
+        self._connection.execute("DELETE FROM job WHERE saved < ?", (now - FORGET_JOBS_AFTER,))
+        self._connection.execute("DELETE FROM wait WHERE until < ?", (now,))
+        salt = self._connection.execute("SELECT value FROM salt").fetchone()
+        if salt is None:
+            self._connection.execute("INSERT INTO salt VALUES (?)", (self.salt,))
+        else:
+            self.salt = bytes(salt[0])
+        return _restored(self._connection)
+
+    def _read_only(self) -> Restored:
+        """What can be had from a folder that cannot be written."""
+        for mode in ("mode=ro", "mode=ro&immutable=1"):
+            with suppress(sqlite3.Error, ValueError, TypeError, KeyError, IndexError, AttributeError):
+                connection = sqlite3.connect(f"{self._path.as_uri()}?{mode}", uri=True)
+                try:
+                    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+                        return _restored(connection)
+                finally:
+                    connection.close()
+        return Restored()
+
+    def _write(self, statement: str, values: tuple[Any, ...]) -> bool:
+        with self._mutex:
+            try:
+                if self._connection is None:
+                    self._connection = self._connect()
+                self._connection.execute(statement, values)
+            except (sqlite3.Error, OSError, ValueError) as error:
+                self._close()
+                self._failed(error)
+                return False
+            if not self._writable:
+                log.info("state can be written again", path=str(self._path))
+            self._writable = True
+            return True
+
+    def _failed(self, error: Exception) -> None:
+        self.failed_writes += 1
+        if self._writable:
+            log.error(
+                "state cannot be written; metrics go on, but a restart may lose counts: check space and permissions",
+                path=str(self._path),
+                error=str(error),
+            )
+        self._writable = False
+
+    def _set_aside(self, now: float, error: Exception) -> None:
+        aside = self._path.with_name(f"state.db.aside-{int(now)}")
+        log.error("state cannot be read: set aside, counting starts anew", moved_to=str(aside), error=str(error))
+        with suppress(OSError):
+            self._path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(f"state.db{suffix}").unlink(missing_ok=True)
+        for old in sorted(self.folder.glob("state.db.aside-*"))[:-KEPT_ASIDE]:
+            old.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, VERSION):
+        raise ValueError(f"its version is {version}, this exporter knows {VERSION}")
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise ValueError("it is not ours")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    if version == 0:
+        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def _restored(connection: sqlite3.Connection) -> Restored:
+    rows = connection.execute("SELECT key, running, snapshot FROM job").fetchall()
+    waits = connection.execute("SELECT name, until, mark FROM wait").fetchall()
+    return Restored(
+        snapshots={key: load(json.loads(text)) for key, _running, text in rows if text},
+        cut_off=frozenset(key for key, running, _text in rows if running),
+        waits={name: Wait(until, mark) for name, until, mark in waits},
+    )
