@@ -131,9 +131,7 @@ COLLECTOR = Collector(
     tables=(TABLE,),
     options=Options,
 )
-JOB = Job(
-    COLLECTOR, Target("organization", "acme", "token", "token"), CollectorSettings(True, 30.0, 60.0, Options()), 0
-)
+JOB = Job(COLLECTOR, Target("organization", "acme", "token"), CollectorSettings(True, 30.0, 60.0, Options()), 0)
 
 
 def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -237,7 +235,7 @@ class Exactness(RuleBasedStateMachine):
         concluded = conclude(JOB, before, Attempt(result, float(world.now), 0.0, 0.0), self._rules(writable))
         assert concluded.error is (result if isinstance(result, GitHubError) else None)
         if not isinstance(result, GitHubError):
-            self._oracle(before, result)
+            self._oracle(result)
         world.events += late
         self.unsaved = not writable
         if writable:
@@ -251,7 +249,7 @@ class Exactness(RuleBasedStateMachine):
         taken = all(version >= self.shown.version for version in self.served)
         return Rules(PLACES, 10**9, writable, taken)
 
-    def _oracle(self, before: Snapshot, brought: Any) -> None:
+    def _oracle(self, brought: Any) -> None:
         """Follow the rules with whole sums, knowing nothing of bases, holds or places."""
         if self.anchor is None:
             self.anchor = brought.read.start

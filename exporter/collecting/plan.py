@@ -17,7 +17,6 @@ class Target:
     kind: Scope
     name: str
     credential: str
-    pool: str
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"

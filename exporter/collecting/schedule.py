@@ -1,0 +1,244 @@
+"""When jobs run: APScheduler for the clock, one turn at a time per quota pool, and a heartbeat for all that is no job.
+
+The heartbeat lets newborn series go, withdraws gauges that became too old, looks for a new token where one was
+rejected, and mends the plan after the wall clock jumped back (APScheduler would sleep through the whole jump).
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
+
+from exporter.catalogue import HOUR
+from exporter.collecting.counters import returned
+from exporter.collecting.plan import Job
+from exporter.collecting.tick import Clock, Ticks
+from exporter.github.client import GitHub
+from exporter.github.credentials import TokenCredential
+from exporter.github.errors import CredentialRejected, GitHubError, RateLimited, Unavailable
+from exporter.github.pacing import Pool
+from exporter.serving.snapshot import Snapshot
+from exporter.state import Restored, State, Wait
+
+log = structlog.get_logger(__name__)
+
+DAY = 24 * HOUR
+HEARTBEAT = 1.0
+CLOCK_JUMP = 2.0
+
+
+@dataclass(slots=True)
+class Access:
+    """One credential at work: its client, its pool, and until when it is left alone after a 401.
+
+    `rejected` is the fingerprint of the token that was refused ("" if there was none to read); another one is tried
+    at once.
+    """
+
+    credential: TokenCredential
+    github: GitHub
+    pool: Pool
+    paused_until: float = 0.0
+    rejected: str | None = None
+
+
+class Schedule:
+    """The running jobs. All instants are epoch seconds by our wall clock."""
+
+    def __init__(self, ticks: Ticks, state: State, clock: Clock, accesses: Mapping[str, Access]) -> None:
+        self._ticks, self._state, self._clock, self._accesses = ticks, state, clock, accesses
+        self._jobs: dict[str, Job] = {}
+        self._tried: set[str] = set()
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        )
+        self._heart: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, jobs: Iterable[Job], restored: Restored) -> None:
+        """Show what was restored, and plan every job's first run."""
+        now = self._clock.wall()
+        self._restore_waits(restored, now)
+        for job in jobs:
+            snapshot = restored.snapshots.get(job.key)
+            if snapshot is not None:
+                self._tried.add(job.key)
+            due = first_run(job, snapshot, cut_off=job.key in restored.cut_off, now=now)
+            self._ticks.restore(job, replace(as_returned(snapshot or Snapshot()), next_run=due))
+            self._jobs[job.key] = job
+            self._plan(job, due)
+        self._scheduler.start()
+        self._heart = asyncio.create_task(self._beat())
+
+    def replan(self, jobs: Iterable[Job]) -> None:
+        """Run these jobs from now on: those that are new begin at once, those that are gone show nothing any more."""
+        wanted = {job.key: job for job in jobs}
+        for key in self._jobs.keys() - wanted.keys():
+            del self._jobs[key]
+            self._tried.discard(key)
+            with suppress(JobLookupError):
+                self._scheduler.remove_job(key)
+            self._ticks.store.withdraw(key)
+        new = [job for key, job in wanted.items() if key not in self._jobs]
+        self._jobs.update(wanted)
+        for job in new:
+            self._plan(job, self._clock.wall())
+
+    async def stop(self) -> None:
+        """Stop at once: a run that is cut off is due again after the restart."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        tasks = [*self._running, *([self._heart] if self._heart else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def all_tried(self) -> bool:
+        """Whether every job has ended an attempt, or was restored."""
+        return self._jobs.keys() <= self._tried
+
+    def _plan(self, job: Job, due: float) -> None:
+        # Jobs that are due together come to their pool's queue in order, so that even the first is a total.
+        instant = datetime.fromtimestamp(max(due, self._clock.wall()) + job.order / 1000, UTC)
+        self._scheduler.add_job(self._start_run, DateTrigger(instant), args=(job,), id=job.key, replace_existing=True)
+
+    async def _start_run(self, job: Job) -> None:
+        task = asyncio.create_task(self._run(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await asyncio.wait([task])
+
+    async def _run(self, job: Job) -> None:
+        access = self._accesses[job.target.credential]
+        async with access.pool.turn(job.order):
+            now = self._clock.wall()
+            due = self._not_before(access, now)
+            if due <= now:
+                due = await self._attempt(job, access, now)
+            else:
+                await self._ticks.postpone(job, due)
+        if self._jobs.get(job.key) is job:
+            self._plan(job, due)
+
+    async def _attempt(self, job: Job, access: Access, now: float) -> float:
+        fingerprint = _fingerprint(access, self._state.salt)
+        if access.rejected is not None:
+            access.paused_until = now + HOUR  # while one job tries the rejected credential, the others wait
+        try:
+            error = await self._ticks.run(job, access.github)
+        except Exception:
+            log.exception("a job failed unexpectedly: please report this", job=job.key)
+            return now + job.settings.interval
+        self._tried.add(job.key)
+        await self._remember(access, error, fingerprint, now)
+        return self._ticks.store[job].next_run
+
+    async def _remember(self, access: Access, error: GitHubError | None, fingerprint: str, now: float) -> None:
+        """Keep what an answer means for the other jobs of the credential or the pool, also over a restart."""
+        if isinstance(error, CredentialRejected):
+            access.paused_until, access.rejected = now + HOUR, fingerprint
+            await self._wait(f"credential {access.credential.name}", Wait(access.paused_until, fingerprint))
+        elif access.rejected is not None and not isinstance(error, Unavailable):
+            access.paused_until, access.rejected = 0.0, None
+            await self._wait(f"credential {access.credential.name}", Wait(0.0))
+            self._wake(access)
+        if isinstance(error, RateLimited):
+            await self._wait(f"pool {access.pool.name}", Wait(error.until - access.github.skew))
+
+    async def _wait(self, name: str, wait: Wait) -> None:
+        await asyncio.to_thread(self._state.wait, name, wait)
+
+    def _not_before(self, access: Access, now: float) -> float:
+        """Until when the credential or its pool must be left alone."""
+        blocked = access.pool.blocked_until - access.github.skew if access.pool.blocked_until else 0.0
+        return max(access.paused_until, blocked if blocked - now <= DAY else 0.0)
+
+    def _restore_waits(self, restored: Restored, now: float) -> None:
+        for access in self._accesses.values():
+            pool = restored.waits.get(f"pool {access.pool.name}")
+            if pool and pool.until <= now + HOUR:
+                access.pool.blocked_until = pool.until
+            paused = restored.waits.get(f"credential {access.credential.name}")
+            if paused and paused.mark and paused.mark == _fingerprint(access, self._state.salt):
+                access.paused_until, access.rejected = min(paused.until, now + HOUR), paused.mark
+
+    async def _beat(self) -> None:
+        wall, monotonic = self._clock.wall(), self._clock.monotonic()
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            jump = (self._clock.wall() - wall) - (self._clock.monotonic() - monotonic)
+            wall, monotonic = self._clock.wall(), self._clock.monotonic()
+            try:
+                await self._after_clock_jump(jump)
+                self._look_for_new_tokens()
+                await self._tend(wall)
+            except Exception:
+                log.exception("the heartbeat failed unexpectedly: please report this")
+
+    async def _after_clock_jump(self, jump: float) -> None:
+        if abs(jump) < CLOCK_JUMP:
+            return
+        log.warning("the wall clock jumped", seconds=round(jump, 1))
+        if jump > 0:
+            self._scheduler.wakeup()  # what is due by the new time runs now
+            return
+        for access in self._accesses.values():
+            access.github.skew -= jump  # GitHub's clock did not jump
+            access.paused_until += jump if access.paused_until else 0.0
+        for entry in list(self._ticks.store):
+            due = entry.snapshot.next_run + jump
+            await self._ticks.postpone(entry.job, due)
+            if self._scheduler.get_job(entry.job.key):
+                self._plan(entry.job, due)
+
+    def _look_for_new_tokens(self) -> None:
+        for access in self._accesses.values():
+            if access.rejected is not None and access.rejected != _fingerprint(access, self._state.salt):
+                log.info("the credential has changed: trying it", credential=access.credential.name)
+                access.paused_until, access.rejected = 0.0, None
+                self._wake(access)
+
+    def _wake(self, access: Access) -> None:
+        """Let all jobs of a credential run now."""
+        for job in self._jobs.values():
+            if self._accesses[job.target.credential] is access and self._scheduler.get_job(job.key):
+                self._plan(job, self._clock.wall())
+
+    async def _tend(self, now: float) -> None:
+        for entry in self._ticks.store:
+            if entry.waiting:
+                await self._ticks.release(entry.job)
+            if entry.shows_gauges and not entry.snapshot.gauges_at(now, entry.job.max_age):
+                await self._ticks.withdraw_old_gauges(entry.job)
+
+
+def first_run(job: Job, snapshot: Snapshot | None, *, cut_off: bool, now: float) -> float:
+    """When a job first runs after a start: at once if it never ended or was cut off, else when it was due."""
+    if snapshot is None or snapshot.outcome is None or cut_off:
+        return now
+    latest = now + max(job.settings.interval, DAY)  # no wait is longer; a clock that was ahead must not freeze a job
+    due = min(snapshot.next_run, latest)
+    if snapshot.outcome.reason is None:
+        due = min(due, snapshot.outcome.at + job.settings.interval)  # the interval may have been shortened
+    return max(now, due)
+
+
+def as_returned(snapshot: Snapshot) -> Snapshot:
+    """A restored snapshot: its series come back, so they are held as any that do."""
+    if snapshot.counting is None:
+        return snapshot
+    return replace(snapshot, counting=returned(snapshot.counting, snapshot.version))
+
+
+def _fingerprint(access: Access, salt: bytes) -> str:
+    """Tells one token from another; "" if there is none to be read."""
+    try:
+        return access.credential.fingerprint(salt)
+    except GitHubError:
+        return ""

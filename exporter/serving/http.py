@@ -1,0 +1,202 @@
+"""What the exporter answers: `/metrics`, `/`, `/-/healthy`, `/-/ready`. An ASGI application over ready bytes.
+
+A scrape never fetches and never renders GitHub's data; the exporter's own metrics are rendered once a second at most.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from prometheus_client import Counter
+
+from exporter.catalogue import Collector
+from exporter.serving.negotiation import wanted_format, wants_gzip
+from exporter.serving.render import CONTENT_TYPES, Format, Piece, header, join_gzip, join_plain, piece
+from exporter.serving.server import send_body
+from exporter.serving.store import Part, Store
+
+OwnFamilies = Sequence[tuple[str, str, str, Piece]]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+HTML: Headers = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a scrape asked for; None is everything. `names` are of samples or of families."""
+
+    collectors: frozenset[str] | None = None
+    names: frozenset[str] | None = None
+
+    def wants(self, family: str, kind: str) -> bool:
+        """Whether a family is asked for."""
+        return self.names is None or not self.names.isdisjoint(_names(family, kind))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The bytes of `/metrics` and the parts that they show."""
+
+    body: bytes
+    parts: tuple[Part, ...]
+
+
+class Exposition:
+    """Joins ready pieces into answers, family by family, one header each."""
+
+    def __init__(
+        self, store: Store, collectors: Iterable[Collector], own: Callable[[], OwnFamilies], clock: Callable[[], float]
+    ) -> None:
+        self._store, self._own, self._clock = store, own, clock
+        self._families = {
+            family.name: (family.kind, collector.help(table, family))
+            for collector in collectors
+            for table in collector.tables
+            for family in table.families
+        }
+        self._headers: dict[tuple[str, Format], Piece] = {}
+        self._own_rendered: OwnFamilies = ()
+        self._own_second = float("-inf")
+        self._ready: dict[tuple[Format, bool], tuple[tuple[int, float], Answer]] = {}
+
+    def answer(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
+        """The whole answer; made anew only after something was published or a second has passed."""
+        if self._clock() - self._own_second >= 1.0:
+            self._own_rendered, self._own_second = self._own(), self._clock()
+        if filters != Filters():
+            return self._join(form, gzip=gzip, filters=filters)
+        state = (self._store.generation, self._own_second)
+        ready = self._ready.get((form, gzip))
+        if ready is None or ready[0] != state:
+            ready = (state, self._join(form, gzip=gzip, filters=filters))
+            self._ready[form, gzip] = ready
+        return ready[1]
+
+    def _join(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
+        pieces: list[Piece] = []
+        shown: list[Part] = []
+        wanted = [name for name, (kind, _help) in self._families.items() if filters.wants(name, kind)]
+        for name, parts in self._store.parts(wanted, filters.collectors):
+            pieces += (self._header(name, *self._families[name], form), *(part.piece for part in parts))
+            shown += parts
+        for name, kind, text, samples in self._own_rendered:
+            if filters.wants(name, kind):
+                pieces += (self._header(name, kind, text, form), samples)
+        if form == "openmetrics":
+            pieces.append(piece(b"# EOF\n"))
+        return Answer(join_gzip(pieces) if gzip else join_plain(pieces), tuple(shown))
+
+    def _header(self, name: str, kind: str, text: str, form: Format) -> Piece:
+        made = self._headers.get((name, form))
+        if made is None:
+            made = self._headers[name, form] = piece(header(name, kind, text, form))
+        return made
+
+
+@dataclass(slots=True)
+class Web:
+    """The application. `ready` and `page` are asked at each request; `clock` is monotonic."""
+
+    exposition: Exposition
+    store: Store
+    known_collectors: frozenset[str]
+    telemetry_path: str
+    max_requests: int
+    rejected: Counter
+    ready: Callable[[], bool]
+    page: Callable[[], str]
+    clock: Callable[[], float]
+    in_flight: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            await self._say(send, scope, 405, "only GET and HEAD\n", [(b"allow", b"GET, HEAD")])
+        elif scope["path"] == self.telemetry_path:
+            await self._metrics(scope, receive, send)
+        elif scope["path"] == "/":
+            await _answer(send, scope, 200, HTML, self.page().encode())
+        elif scope["path"] == "/-/healthy":
+            await self._say(send, scope, 200, "healthy\n")
+        elif scope["path"] == "/-/ready":
+            ready = self.ready()
+            await self._say(
+                send, scope, 200 if ready else 503, "ready\n" if ready else "collectors have not tried yet\n"
+            )
+        else:
+            await self._say(send, scope, 404, f"not found; metrics are at {self.telemetry_path}\n")
+
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.max_requests and self.in_flight >= self.max_requests:
+            self.rejected.inc()
+            await self._say(send, scope, 503, f"{self.in_flight} scrapes are being answered (--web.max-requests)\n")
+            return
+        filters = _filters(scope["query_string"])
+        if filters.collectors and (unknown := filters.collectors - self.known_collectors):
+            known = ", ".join(sorted(self.known_collectors))
+            await self._say(send, scope, 400, f"no collector {', '.join(sorted(unknown))}; there are: {known}\n")
+            return
+        self.in_flight += 1
+        try:
+            form, gzip = wanted_format(_header(scope, b"accept")), wants_gzip(_header(scope, b"accept-encoding"))
+            answer = self.exposition.answer(form, gzip=gzip, filters=filters)
+            headers = [(b"content-type", CONTENT_TYPES[form].encode()), (b"vary", b"accept, accept-encoding")]
+            if gzip:
+                headers.append((b"content-encoding", b"gzip"))
+            if scope["method"] == "HEAD":
+                await _answer(send, scope, 200, headers, answer.body)
+            elif await send_body(send, receive, 200, headers, [answer.body]):
+                self.store.sent(answer.parts, self.clock())
+        finally:
+            self.in_flight -= 1
+
+    async def _say(
+        self, send: Send, scope: Scope, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        await _answer(send, scope, status, [PLAIN, *headers], text.encode())
+
+
+async def _answer(send: Send, scope: Scope, status: int, headers: Headers, body: bytes) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while (await receive())["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def _filters(query: bytes) -> Filters:
+    """`collect[]` and `name[]`; other parameters are ignored, as are empty values."""
+    pairs = parse_qsl(query.decode("latin-1"))
+    collectors = frozenset(value for name, value in pairs if name == "collect[]")
+    names = frozenset(value for name, value in pairs if name == "name[]")
+    return Filters(collectors or None, names or None)
+
+
+def _names(family: str, kind: str) -> set[str]:
+    if kind == "counter":
+        return {family, family.removesuffix("_total")}
+    if kind == "histogram":
+        return {family, *(family + suffix for suffix in ("_bucket", "_sum", "_count"))}
+    return {family}
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name)

@@ -1,0 +1,259 @@
+"""The listening side: uvicorn inside the running event loop, with the deadlines uvicorn lacks.
+
+uvicorn alone never closes a connection that sends nothing, half a request or one byte a second, and never gives up on a
+client that stops reading. `_Connection` adds that: a connection has exactly one deadline at any moment (to send a
+request's header, to take the answer, or for being idle) and is cut when it passes. Installs no signal handlers.
+"""
+
+import asyncio
+import math
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, cast
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
+
+SLICE_BYTES = 256 * 1024
+UNSENT_BYTES = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What clients may take from us: seconds, bytes and counts."""
+
+    header_seconds: float = 10.0
+    """From the connection, or the first byte after an answer, to the end of the request's header."""
+    answer_seconds: float = 60.0
+    """From the request's header until the client has taken the whole answer."""
+    idle_seconds: float = 75.0
+    """Between two requests; above Prometheus' default scrape interval of a minute, which then keeps its connection."""
+    header_bytes: int = 16 * 1024
+    """Request line and headers; more is answered 431, or 400 while the header does not end."""
+    connections: int = 512
+    """Beyond it a new connection replaces the one nearest its deadline that is not being answered, or is refused."""
+    backlog: int = 256
+    stop_seconds: float = 5.0
+    """For answers under way when listening ends."""
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The addresses as bound, (host, port) in the order asked for: port 0 is resolved here."""
+
+    addresses: tuple[tuple[str, int], ...]
+
+
+@asynccontextmanager
+async def listening(
+    app: ASGIApp, addresses: Sequence[str], *, limits: Limits = DEFAULT_LIMITS
+) -> AsyncIterator[Listening]:
+    """Serve `app` on `addresses` (see `parse_address`) while the context is open.
+
+    At its end nothing more is accepted, idle connections are closed, answers under way get `limits.stop_seconds`, then
+    the rest is cut. ValueError for an address that is none, OSError naming the address if it cannot be listened on.
+    """
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(closing(await _listen(address, limits.backlog))) for address in addresses]
+        server = _server(app, limits)
+        await server.startup(sockets=sockets)
+        ticking = asyncio.create_task(server.main_loop(), name="uvicorn")  # keeps the time of the Date header
+        try:
+            yield Listening(tuple(listener.getsockname()[:2] for listener in sockets))
+        finally:
+            server.should_exit = True
+            await ticking
+            cut = asyncio.get_running_loop().call_later(limits.stop_seconds, _cut_all, server)
+            try:
+                await server.shutdown(sockets=sockets)
+            finally:
+                cut.cancel()
+                _cut_all(server)
+
+
+async def send_body(
+    send: Send, receive: Receive, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]
+) -> bool:
+    """Send a whole answer with its Content-Length, and tell whether it was sent in full.
+
+    `body` is pieces; they are not joined to one. They go out in slices of at most 256 KiB, each only after the kernel
+    has taken the one before, so a slow client holds one slice of our memory.
+
+    True: the kernel has taken every byte, and until then the client had neither closed nor reset the connection nor
+    missed its deadline. False: it had, so the client cannot have received everything. What no server can tell is
+    whether the client used what it was sent; on Linux at most 128 KiB of what the kernel took has not left it yet.
+    """
+    gone = asyncio.create_task(_disconnected(receive))
+    start = {"type": "http.response.start", "status": status}
+    try:
+        await send({**start, "headers": [*headers, (b"content-length", b"%d" % sum(map(len, body)))]})
+        for slice_ in _slices(body):
+            if gone.done():
+                return False
+            await send({"type": "http.response.body", "body": slice_, "more_body": True})
+        # Waits until the last slice is out: uvicorn waits before it writes, not after.
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        # A failed write is known in the next turn of the loop, wakes receive() in the second, ends `gone` in the third.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if gone.done():
+            return False
+        await send({"type": "http.response.body", "body": b""})
+        return True
+    finally:
+        gone.cancel()
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`:10171`, `127.0.0.1:0`, `[::1]:0`, `localhost:10171` as (host, port); host "" is all interfaces. ValueError."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    is_port = bool(colon) and port.isascii() and port.isdecimal() and int(port) <= 65535
+    if not is_port or bracketed != (":" in host):
+        raise ValueError(f"{text!r} is not a listen address: write :PORT, HOST:PORT or [IPV6]:PORT, port 0 to 65535")
+    return host, int(port)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _slices(pieces: Sequence[bytes]) -> Iterator[bytes]:
+    batch: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if size + len(piece) > SLICE_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+        if len(piece) > SLICE_BYTES:
+            yield from (piece[at : at + SLICE_BYTES] for at in range(0, len(piece), SLICE_BYTES))
+        else:
+            batch.append(piece)
+            size += len(piece)
+    yield b"".join(batch)
+
+
+async def _listen(text: str, backlog: int) -> socket.socket:
+    """All interfaces: IPv6 and IPv4 on one socket where possible. A name: its first address, IPv4 before IPv6."""
+    host, port = parse_address(text)
+    dualstack = host in {"", "::"} and socket.has_dualstack_ipv6()
+    wildcard = "::" if dualstack else "0.0.0.0"  # noqa: S104 -- the operator asked for all interfaces
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host or wildcard, port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        listener = socket.create_server(address[:2], family=family, backlog=backlog, dualstack_ipv6=dualstack)
+    except OSError as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        message = f"cannot listen on {text!r}: {reason}; choose a free address of this machine"
+        raise OSError(error.errno, message) from None
+    # Connections inherit both. asyncio sets NODELAY itself only on sockets whose protocol number is given.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    return listener
+
+
+def _server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        http=cast("type[asyncio.Protocol]", partial(_Connection, limits=limits)),  # uvicorn only ever calls it
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        backlog=limits.backlog,
+        h11_max_incomplete_event_size=limits.header_bytes,
+        timeout_keep_alive=math.ceil(limits.idle_seconds) + 1,  # ours comes first
+        timeout_graceful_shutdown=math.ceil(limits.stop_seconds) + 1,  # only an app that hangs gets that far
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)  # Server.serve() does it, and would take the signals too
+    return server
+
+
+def _cut_all(server: uvicorn.Server) -> None:
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+
+
+class _Connection(H11Protocol):
+    """One client, what it is doing, and the deadline for that."""
+
+    def __init__(self, *arguments: Any, limits: Limits, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.limits = limits
+        self.doing: Literal["asking", "taking", "idling"] = "asking"
+        self.deadline: asyncio.TimerHandle | None = None
+        self.served, self.app = self.app, self._answer
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # send() waits until the kernel has taken everything
+        self._begin("asking", self.limits.header_seconds)
+        if len(self.connections) > self.limits.connections:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        if self.doing == "idling":
+            self._begin("asking", self.limits.header_seconds)
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.deadline is not None:
+            self.deadline.cancel()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        self._begin("taking", self.limits.answer_seconds)
+        header_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+        header_bytes += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        try:
+            if header_bytes > self.limits.header_bytes:  # h11 bounds only a header that does not end
+                await send_body(send, receive, 431, [(b"connection", b"close")], [])
+            else:
+                await self.served(scope, receive, send)
+        finally:
+            if self.conn.trailing_data[0]:  # the beginning of the next request came early
+                self._begin("asking", self.limits.header_seconds)
+            else:
+                self._begin("idling", self.limits.idle_seconds)
+
+    def _begin(self, doing: Literal["asking", "taking", "idling"], seconds: float) -> None:
+        self.doing = doing
+        if self.deadline is not None:
+            self.deadline.cancel()
+        if self in self.connections:  # not lost meanwhile
+            self.deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _make_room(self) -> None:
+        """Cut the connection nearest its deadline, half requests before idle ones; this one if all take answers."""
+        due = [
+            (connection.deadline.when(), id(connection), connection)
+            for connection in self.connections
+            if isinstance(connection, _Connection)
+            and connection is not self
+            and connection.doing != "taking"
+            and connection.deadline is not None
+            and not connection.transport.is_closing()
+        ]
+        (min(due)[2] if due else self).transport.abort()

@@ -1,0 +1,136 @@
+"""From a path and a query string to a question, as strictly as GitHub's description words it. Pure."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from exporter.simulator.insights import Kind, Query
+from exporter.simulator.messages import Page, Pairs
+
+ACTOR_TYPES = ("installation", "classic_pat", "fine_grained_pat", "oauth_app", "github_app_user_to_server")
+INCREMENTS = {"1m": 60, "5m": 300, "10m": 600, "30m": 1800, "1h": 3600, "1d": 86400}
+"""GitHub's own set is not documented; these are the forms seen in its examples and public clients."""
+
+TIMES_AND_COUNTS = (
+    "last_rate_limited_timestamp",
+    "last_request_timestamp",
+    "rate_limited_request_count",
+    "total_request_count",
+)
+SORTS: dict[Kind, tuple[str, ...]] = {
+    "subject": (*TIMES_AND_COUNTS, "subject_name"),
+    "user": (*TIMES_AND_COUNTS, "subject_name"),
+    "route": (*TIMES_AND_COUNTS, "http_method", "api_route"),
+}
+SUBSTRINGS: dict[Kind, str] = {
+    "subject": "subject_name_substring",
+    "user": "actor_name_substring",
+    "route": "api_route_substring",
+}
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+LARGEST_PAGE = 100
+USUAL_PAGE = 30
+
+
+class Unprocessable(Exception):
+    """The question is refused; the message is GitHub's. Answered with 422."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a path below `…/insights/api/` asks about."""
+
+    kind: Kind
+    user: int | None = None
+    actor: tuple[str, int] | None = None
+
+    @property
+    def paged(self) -> bool:
+        """Whether the answer is a list in pages."""
+        return self.kind in SORTS
+
+
+def scope_of(path: str) -> Scope | None:
+    """Read the nine paths, such as `time-stats/users/7`; None is a 404."""
+    scope: Scope | None = None
+    match path.split("/"):
+        case ["subject-stats"]:
+            scope = Scope("subject")
+        case ["user-stats", user] if user.isdecimal():
+            scope = Scope("user", user=int(user))
+        case ["route-stats", actor_type, actor] if actor_type in ACTOR_TYPES and actor.isdecimal():
+            scope = Scope("route", actor=(actor_type, int(actor)))
+        case ["summary-stats" | "time-stats" as word, *whose]:
+            kind: Kind = "summary" if word == "summary-stats" else "time"
+            match whose:
+                case []:
+                    scope = Scope(kind)
+                case ["users", user] if user.isdecimal():
+                    scope = Scope(kind, user=int(user))
+                case [actor_type, actor] if actor_type in ACTOR_TYPES and actor.isdecimal():
+                    scope = Scope(kind, actor=(actor_type, int(actor)))
+    return scope
+
+
+def question(scope: Scope, pairs: Pairs, now: float) -> Query:
+    """Read the parameters; raises `Unprocessable`. Without `max_timestamp` the window ends now."""
+    given = dict(pairs)
+    if "min_timestamp" not in given:
+        raise Unprocessable('Invalid request.\n\n"min_timestamp" wasn\'t supplied.')
+    start = _instant("min_timestamp", given["min_timestamp"])
+    end = _instant("max_timestamp", given["max_timestamp"]) if "max_timestamp" in given else int(now)
+    if scope.kind == "time":
+        return Query("time", start, end, scope.user, scope.actor, increment=_increment(given))
+    if not scope.paged:
+        return Query(scope.kind, start, end, scope.user, scope.actor)
+    direction = given.get("direction", "desc")
+    if direction not in ("asc", "desc"):
+        raise Unprocessable(f"Invalid request.\n\n{direction} is not a member of [asc, desc].")
+    return Query(
+        scope.kind,
+        start,
+        end,
+        scope.user,
+        scope.actor,
+        sort=_sort(scope.kind, pairs),
+        descending=direction == "desc",
+        substring=given.get(SUBSTRINGS[scope.kind], ""),
+    )
+
+
+def page_of(pairs: Pairs) -> Page:
+    """Read `page` and `per_page`; what cannot be read is the default, what is too large is the largest."""
+    given = dict(pairs)
+    size = _positive(given.get("per_page"), USUAL_PAGE)
+    return Page(_positive(given.get("page"), 1), min(size, LARGEST_PAGE))
+
+
+def _instant(name: str, text: str) -> int:
+    complaint = f"Invalid request.\n\n{name} must be a timestamp in the format YYYY-MM-DDTHH:MM:SSZ."
+    if not TIMESTAMP.fullmatch(text):
+        raise Unprocessable(complaint)
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise Unprocessable(complaint) from None
+
+
+def _increment(given: dict[str, str]) -> int:
+    if "timestamp_increment" not in given:
+        raise Unprocessable('Invalid request.\n\n"timestamp_increment" wasn\'t supplied.')
+    increment = INCREMENTS.get(given["timestamp_increment"])
+    if increment is None:
+        raise Unprocessable(f"Invalid request.\n\ntimestamp_increment is not one of {', '.join(INCREMENTS)}.")
+    return increment
+
+
+def _sort(kind: Kind, pairs: Pairs) -> tuple[str, ...]:
+    keys = tuple(value for name, value in pairs if name in ("sort", "sort[]"))
+    for key in keys:
+        if key not in SORTS[kind]:
+            raise Unprocessable(f"Invalid request.\n\n{key} is not a member of {sorted(SORTS[kind])}.")
+    return keys or ("total_request_count",)
+
+
+def _positive(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 10 and int(text) > 0 else default

@@ -1,0 +1,241 @@
+"""What a simulated GitHub knows: requests, and the instant from which it shows each of them.
+
+A world answers "what was visible at instant V of the window [A, T]" exactly and for any V, so tests can hold an
+exporter against it. Nothing here reads a clock: instants are arguments, in epoch seconds (UTC). The same code answers
+for seeded traffic (`traffic.py`) and for scripted events, and one world may hold both.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+from exporter.simulator.facts import (
+    HOUR,
+    RETENTION,
+    Actor,
+    Event,
+    Organization,
+    Piece,
+    Route,
+    Source,
+    SubjectKey,
+    Switches,
+    Tally,
+    Whole,
+)
+
+Key = TypeVar("Key", int, Route)
+
+REMEMBERED_HOURS = 25_000  # a day and more of three organizations of a hundred actors; some 40 MB when full
+
+
+class Script:
+    """A source whose requests are told one by one."""
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self._hours: dict[int, list[Piece]] = {}
+
+    def add(self, piece: Piece) -> None:
+        """Add a piece."""
+        self._hours.setdefault(piece.at // HOUR * HOUR, []).append(piece)
+
+    def name(self, _at: float) -> str:
+        """The first name, for ever; `World.rename` tells later ones."""
+        return self.actor.subject_name
+
+    def known(self, at: float) -> bool:
+        """Whether anything has become visible."""
+        return any(piece.visible_at <= at for pieces in self._hours.values() for piece in pieces)
+
+    def hours(self, first: int, last: int) -> Iterable[int]:
+        """Hours that have events."""
+        return sorted(hour for hour in self._hours if first - HOUR < hour < last)
+
+    def pieces(self, hour: int) -> Sequence[Piece]:
+        """Events of the hour."""
+        return self._hours.get(hour, ())
+
+    def settled(self, _hour: int, _at: float) -> Whole | None:
+        """Never certain: a test may add to any hour."""
+        return None
+
+
+class World:
+    """All organizations. Events, renames and removals can be added at any time."""
+
+    def __init__(
+        self, organizations: Iterable[Organization], switches: Switches | None = None, seed: int | str = 0
+    ) -> None:
+        self.switches = switches or Switches()
+        self.seed = seed
+        self._organizations = {org.name: org for org in organizations}
+        self._sources: dict[str, list[Source]] = {org.name: list(org.sources) for org in self._organizations.values()}
+        self._scripts: dict[tuple[str, SubjectKey, tuple[str, int]], Script] = {}
+        self._names: dict[tuple[str, SubjectKey], list[tuple[float, str]]] = {}
+        self._removed: dict[tuple[str, SubjectKey], float] = {}
+        self._hour_intervals = lru_cache(maxsize=REMEMBERED_HOURS)(_settled_intervals)
+        self._hour_routes = lru_cache(maxsize=REMEMBERED_HOURS)(_settled_routes)
+
+    @classmethod
+    def of(cls, events: Iterable[Event] = (), switches: Switches | None = None, seed: int | str = 0) -> "World":
+        """Make a scripted world; organizations come into being with their first event."""
+        world = cls((), switches, seed)
+        world.add(*events)
+        return world
+
+    @property
+    def organizations(self) -> tuple[Organization, ...]:
+        """All of them."""
+        return tuple(self._organizations.values())
+
+    def organization(self, name: str) -> Organization | None:
+        """Find by name, in any case."""
+        return self._organizations.get(name.lower())
+
+    def add(self, *events: Event) -> None:
+        """Add requests or corrections. One that is visible in the past changes what the past is said to have been."""
+        for event in events:
+            visible_at = event.at if event.visible_at is None else event.visible_at
+            piece = Piece(event.at, visible_at, event.requests, event.rate_limited, event.route)
+            self._script(event).add(piece)
+
+    def rename(self, org: str, subject: SubjectKey, name: str, at: float) -> None:
+        """Show another display name from an instant on."""
+        self._names.setdefault((org, subject), []).append((at, name))
+        self._names[org, subject].sort()
+
+    def remove(self, org: str, subject: SubjectKey, at: float) -> None:
+        """Show nothing of a subject from an instant on."""
+        self._removed[org, subject] = at
+
+    def name(self, org: str, source: Source, at: float) -> str:
+        """The display name of a source's subject at an instant."""
+        told = [name for since, name in self._names.get((org, source.actor.subject), ()) if since <= at]
+        return told[-1] if told else source.name(at)
+
+    def sources(
+        self, org: str, at: float, *, user: int | None = None, actor: tuple[str, int] | None = None
+    ) -> Iterator[Source]:
+        """Sources that GitHub knows at an instant: all, one user's, or one actor's."""
+        for source in self._sources.get(org, ()):
+            who = source.actor
+            if user is not None and who.subject != ("user", user):
+                continue
+            if actor is not None and (who.actor_type, who.actor_id) != actor:
+                continue
+            if at < self._removed.get((org, who.subject), float("inf")) and source.known(at):
+                yield source
+
+    def span(self, start: float, end: float, at: float) -> tuple[int, int]:
+        """The buckets that an answer to `[start, end]` covers, as a half-open `[first, last)` of whole buckets."""
+        bucket = self.switches.bucket
+        first = int(-(-start // bucket) * bucket)
+        if first == start and not self.switches.min_inclusive:
+            first += bucket
+        last = int(end // bucket * bucket)
+        if last != end or self.switches.max_inclusive:
+            last += bucket
+        oldest = int(-(-(at - RETENTION) // bucket) * bucket)
+        return max(first, oldest), last
+
+    def tally(self, source: Source, start: float, end: float, at: float) -> Tally:
+        """What GitHub shows at an instant of a source's requests in a window."""
+        tally = Tally()
+        first, last = self.span(start, end, at)
+        for hour in source.hours(first, last):
+            if first <= hour and hour + HOUR <= last and (whole := source.settled(hour, at)):
+                tally.add(*whole)
+                continue
+            for piece in source.pieces(hour):
+                if first <= piece.at < last and piece.visible_at <= at:
+                    tally.add_piece(piece)
+        return tally
+
+    def intervals(self, source: Source, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
+        """The same by intervals of `increment` seconds, keyed by their start."""
+        settled = _settled_hour if increment >= HOUR else self._hour_intervals
+        return _split(
+            source,
+            self.span(start, end, at),
+            at,
+            part=lambda piece: piece.at // increment * increment,
+            settled=lambda hour: settled(source, hour, increment),
+        )
+
+    def routes(self, source: Source, start: float, end: float, at: float) -> dict[Route, Tally]:
+        """The same by route."""
+        return _split(
+            source,
+            self.span(start, end, at),
+            at,
+            part=lambda piece: piece.route,
+            settled=lambda hour: self._hour_routes(source, hour),
+        )
+
+    def truth(self, org: str, start: float, end: float, at: float) -> dict[SubjectKey, tuple[int, int]]:
+        """Requests and rate-limited requests by subject, visible at an instant; subjects without any are left out."""
+        sums: dict[SubjectKey, tuple[int, int]] = {}
+        for source in self.sources(org, at):
+            tally = self.tally(source, start, end, at)
+            requests, limited = sums.get(source.actor.subject, (0, 0))
+            sums[source.actor.subject] = (requests + tally.requests, limited + tally.limited)
+        return {subject: counts for subject, counts in sums.items() if counts != (0, 0)}
+
+    def _script(self, event: Event) -> Script:
+        subject = (event.subject_type, event.subject_id)
+        own = "installation" if event.subject_type == "installation" else "classic_pat"
+        actor = event.actor or (own, event.subject_id)
+        found = self._scripts.get((event.org, subject, actor))
+        if found is None:
+            name = event.name or f"{event.subject_type}-{event.subject_id}"
+            found = Script(Actor(*subject, name, *actor, name))
+            self._scripts[event.org, subject, actor] = found
+            if event.org not in self._organizations:
+                self._organizations[event.org] = Organization(event.org, 1000 + len(self._organizations))
+            self._sources.setdefault(event.org, []).append(found)
+        return found
+
+
+def _split(
+    source: Source,
+    span: tuple[int, int],
+    at: float,
+    *,
+    part: Callable[[Piece], Key],
+    settled: Callable[[int], Iterable[tuple[Key, Whole]]],
+) -> dict[Key, Tally]:
+    parts: dict[Key, Tally] = {}
+    first, last = span
+    for hour in source.hours(first, last):
+        if first <= hour and hour + HOUR <= last and source.settled(hour, at):
+            for key, whole in settled(hour):
+                parts.setdefault(key, Tally()).add(*whole)
+            continue
+        for piece in source.pieces(hour):
+            if first <= piece.at < last and piece.visible_at <= at:
+                parts.setdefault(part(piece), Tally()).add_piece(piece)
+    return parts
+
+
+def _settled_hour(source: Source, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
+    whole = source.settled(hour, float("inf"))
+    return ((hour // increment * increment, whole),) if whole and whole.requests else ()
+
+
+def _settled_intervals(source: Source, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
+    return _settled_parts(source, hour, lambda piece: piece.at // increment * increment)
+
+
+def _settled_routes(source: Source, hour: int) -> tuple[tuple[Route, Whole], ...]:
+    return _settled_parts(source, hour, lambda piece: piece.route)
+
+
+def _settled_parts(source: Source, hour: int, part: Callable[[Piece], Key]) -> tuple[tuple[Key, Whole], ...]:
+    parts: dict[Key, Tally] = {}
+    for piece in source.pieces(hour):
+        parts.setdefault(part(piece), Tally()).add_piece(piece)
+    return tuple(
+        (key, Whole(tally.requests, tally.limited, tally.last_request, tally.last_limited))
+        for key, tally in parts.items()
+    )

@@ -1,0 +1,138 @@
+"""One collector, one stored answer, one `/metrics` text: through the real client, counting and rendering.
+
+`tests/github/NAME.json` is what GitHub answers, `tests/golden/NAME.prom` and `.om` what a scrape then gets. A counter
+begins at 0, so the first answer holds nothing and the golden text shows what the stored one added.
+"""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from pydantic import SecretStr
+
+from exporter.catalogue import Collector
+from exporter.collecting.asking import ask
+from exporter.collecting.counters import Rules, release
+from exporter.collecting.plan import CollectorSettings, Job, Target
+from exporter.collecting.tick import Attempt, conclude
+from exporter.collecting.windows import Windows
+from exporter.collectors import COLLECTORS
+from exporter.github.client import GitHub
+from exporter.github.credentials import TokenCredential
+from exporter.github.pacing import Pool
+from exporter.serving.http import Exposition, Filters
+from exporter.serving.render import Format, render
+from exporter.serving.snapshot import Snapshot
+from exporter.serving.store import Store
+
+HERE = Path(__file__).parent
+NOW = 1795262400.0  # 2026-11-21T12:00:00Z
+SUFFIX: dict[Format, str] = {"text": "prom", "openmetrics": "om"}
+TARGETS = {"organization": "acme", "enterprise": "acme-corp", "appliance": "ghes-eu"}
+
+
+def empty(body: Any) -> Any:
+    """The stored answer before anything had happened."""
+    return [] if isinstance(body, list) else dict.fromkeys(body, 0)
+
+
+def job_of(collector: Collector) -> Job:
+    settings = CollectorSettings(True, collector.interval, collector.max_age, collector.options())
+    return Job(collector, Target(collector.scope, TARGETS[collector.scope], "token"), settings, 0)
+
+
+def snapshot_of(job: Job, *bodies: Any) -> Snapshot:
+    """The job's snapshot after these answers, every series released."""
+    answers = iter(bodies)
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Bearer golden"
+        return httpx.Response(200, json=next(answers))
+
+    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("golden"), None)
+    github = GitHub(
+        credential, Pool("token"), clock=lambda: NOW, monotonic=lambda: 0.0, transport=httpx.MockTransport(respond)
+    )
+
+    async def walk() -> Snapshot:
+        snapshot = Snapshot()
+        for _ in bodies:
+            brought = await ask(job, snapshot.counting, github, Windows(), writable=True)
+            snapshot = conclude(job, snapshot, Attempt(brought, NOW, 0.5, 0.0), Rules(500, 1e9)).snapshot
+            if table := job.collector.counting:
+                counting = release(snapshot.counting, (snapshot.version,) * len(table.counters))
+                snapshot = Snapshot(**{**_fields(snapshot), "counting": counting})
+        await github.aclose()
+        return snapshot
+
+    return asyncio.run(walk())
+
+
+def _fields(snapshot: Snapshot) -> dict[str, Any]:
+    return {name: getattr(snapshot, name) for name in Snapshot.__dataclass_fields__}
+
+
+def exposition(job: Job, snapshot: Snapshot, form: Format, *, compressed: bool = False) -> str:
+    store = Store(60.0)
+    store.publish(job, snapshot, render(job, snapshot, NOW, {}), 0.0, waiting=False)
+    answer = Exposition(store, [job.collector], tuple, lambda: 0.0).answer(form, gzip=compressed, filters=Filters())
+    return (gzip.decompress(answer.body) if compressed else answer.body).decode()
+
+
+def samples(families: Iterable[Metric]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    found = [
+        ((sample.name, tuple(sorted(sample.labels.items()))), sample.value)
+        for family in families
+        for sample in family.samples
+    ]
+    assert len(dict(found)) == len(found), "a series stands there twice"
+    return dict(found)
+
+
+def expected(job: Job, snapshot: Snapshot) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What the snapshot holds, written down without the renderer."""
+    found = {}
+    for table in job.collector.tables:
+        names = job.collector.labels(table)
+        for family in table.gauges:
+            for labels, value in snapshot.gauges[family.name]:
+                pairs = zip(names, (*job.prefix, *labels), strict=True)
+                found[family.name, tuple(sorted(pairs))] = value
+        if table.counters and snapshot.counting:
+            for labels, numbers in snapshot.counting.series():
+                for family, value in zip(table.counters, numbers, strict=True):
+                    pairs = zip(names, (*job.prefix, *labels), strict=True)
+                    found[family.name, tuple(sorted(pairs))] = float(value)
+    return found
+
+
+@pytest.mark.parametrize("form", ["text", "openmetrics"])
+@pytest.mark.parametrize("collector", COLLECTORS, ids=lambda collector: collector.name)
+def test_golden(collector: Collector, form: Format, request: pytest.FixtureRequest) -> None:
+    """The text equals the golden one, gzip or not, and Prometheus' own parser reads the snapshot's values from it."""
+    body = json.loads((HERE / "github" / f"{collector.name}.json").read_text())
+    job = job_of(collector)
+    snapshot = snapshot_of(job, empty(body), body)
+    text = exposition(job, snapshot, form)
+    golden = HERE / "golden" / f"{collector.name}.{SUFFIX[form]}"
+    if request.config.getoption("--golden-update"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+    assert exposition(job, snapshot, form, compressed=True) == text
+    parse = parse_openmetrics if form == "openmetrics" else parse_text
+    assert samples(parse(text)) == expected(job, snapshot)
+
+
+def test_every_collector_file_is_registered_and_every_stored_answer_belongs_to_one() -> None:
+    modules = {path.stem for path in (HERE.parent / "exporter" / "collectors").glob("*.py")} - {"__init__"}
+    names = {collector.name for collector in COLLECTORS}
+    assert names == modules
+    assert {path.stem for path in (HERE / "github").glob("*.json")} == names

@@ -1,0 +1,228 @@
+"""The state file: what it keeps, and what becomes of it when it is damaged, foreign, locked or cannot be written."""
+
+import os
+import resource
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.collecting.counters import Count, Counting, Key
+from exporter.serving.snapshot import Outcome, Snapshot, dump, load
+from exporter.state import KEPT_ASIDE, State, StateLockedError, Wait
+
+NOW = 1_795_262_400.0
+KEY = Key(("user", "1", "ada"), (Count(1, 2, 3, 4, 5), Count(0, 0, 0, 0, 0)), NOW, True, (None, None), 2)
+COUNTING = Counting(1, 2, 3, True, {("user", "1"): KEY}, (7, 8), (None, None))
+SNAPSHOT = Snapshot(
+    gauges={"github_x_seconds": ((("a", "b"), 1.5), (("c", "d"), float(2**60)))},
+    counting=COUNTING,
+    outcome=Outcome(NOW, 0.25, "unavailable", "unavailable", "GitHub answered 502"),
+    last_success=NOW - 60,
+    data_time=NOW - 61,
+    next_run=NOW + 60,
+    failures=3,
+    left_out=4,
+)
+
+
+def saved(folder: Path) -> None:
+    state = State(folder)
+    state.open(NOW)
+    assert state.save("job", SNAPSHOT, NOW, ended=True)
+    state.close()
+
+
+def test_a_snapshot_survives_as_it_was() -> None:
+    assert load(dump(SNAPSHOT)) == SNAPSHOT
+    assert load(dump(Snapshot())) == Snapshot()
+
+
+def test_what_was_saved_is_found_after_a_restart(tmp_path: Path) -> None:
+    saved(tmp_path)
+    state = State(tmp_path)
+    assert state.open(NOW).snapshots == {"job": SNAPSHOT}
+    state.close()
+
+
+def test_a_run_that_was_cut_off_is_known(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.open(NOW)
+    for job in ("ended", "cut off", "released meanwhile"):
+        state.begin(job, NOW)
+    state.save("ended", SNAPSHOT, NOW, ended=True)
+    state.save("released meanwhile", SNAPSHOT, NOW, ended=False)
+    state.close()
+    restored = State(tmp_path).open(NOW)
+    assert restored.cut_off == {"cut off", "released meanwhile"}
+    assert "cut off" not in restored.snapshots
+
+
+def test_waits_are_kept_until_they_are_over_and_the_salt_for_ever(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.open(NOW)
+    state.wait("pool a", Wait(NOW + 10))
+    state.wait("credential b", Wait(NOW + 100, "mark"))
+    salt = state.salt
+    state.close()
+    later = State(tmp_path)
+    assert later.open(NOW + 11).waits == {"credential b": Wait(NOW + 100, "mark")}
+    assert later.salt == salt
+    later.close()
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    saved(tmp_path)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_second_exporter_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    first = State(tmp_path)
+    first.open(NOW)
+    with pytest.raises(StateLockedError, match="another exporter"):
+        State(tmp_path).open(NOW)
+    first.close()
+    second = State(tmp_path)
+    second.open(NOW)
+    second.close()
+
+
+def corrupt(file: Path) -> None:
+    file.write_bytes(b"no database" * 1000)
+
+
+def damaged_page(file: Path) -> None:
+    raw = bytearray(file.read_bytes())
+    raw[4096:8192] = os.urandom(4096)
+    file.write_bytes(raw)
+
+
+def future(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def foreign(file: Path) -> None:
+    file.unlink()
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+
+
+def without_a_table(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("DROP TABLE job")
+
+
+def broken_record(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE job SET snapshot = '{\"gauges\": 7}'")
+
+
+def empty_json(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE job SET snapshot = '[]'")
+
+
+def link(file: Path) -> None:
+    file.rename(file.with_name("elsewhere"))
+    file.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    "damage", [corrupt, damaged_page, future, foreign, without_a_table, broken_record, empty_json, link]
+)
+def test_a_file_that_cannot_be_read_is_set_aside_and_a_clean_one_works(
+    damage: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(tmp_path)
+    damage(tmp_path / "state.db")
+    state = State(tmp_path)
+    assert state.open(NOW).snapshots == {}
+    assert capsys.readouterr().out.count("set aside") == 1
+    assert len(list(tmp_path.glob("state.db.aside-*"))) == 1
+    assert state.save("job", SNAPSHOT, NOW, ended=True)
+    state.close()
+    assert State(tmp_path).open(NOW).snapshots == {"job": SNAPSHOT}
+
+
+def test_at_most_three_are_kept_aside(tmp_path: Path) -> None:
+    for day in range(6):
+        (tmp_path / "state.db").write_bytes(b"no database" * 1000)
+        state = State(tmp_path)
+        state.open(NOW + 86400 * day)
+        state.close()
+    assert len(list(tmp_path.glob("state.db.aside-*"))) == KEPT_ASIDE
+
+
+def test_a_folder_that_cannot_be_written_is_said_once_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    state = State(tmp_path / "file" / "state")
+    assert state.open(NOW).snapshots == {}
+    before = state.failed_writes
+    assert before > 0
+    assert state.save("job", SNAPSHOT, NOW, ended=True) is False
+    assert state.begin("job", NOW) is False
+    assert state.failed_writes == before + 2
+    assert capsys.readouterr().out.count("cannot be written") == 1
+    state.close()
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file may grow beyond `size`: what a full disk is to SQLite, without needing one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_keeps_what_was_saved_and_mends_itself(tmp_path: Path) -> None:
+    saved(tmp_path)
+    state = State(tmp_path)
+    state.open(NOW)
+    large = replace(SNAPSHOT, gauges={"github_x_seconds": tuple(((str(n), "x" * 40), 1.0) for n in range(4000))})
+    with full_disk(100_000):
+        assert state.save("job", large, NOW, ended=True) is False
+        assert state.failed_writes == 1
+    assert state.save("job", replace(SNAPSHOT, failures=9), NOW, ended=True)
+    state.close()
+    again = State(tmp_path)
+    assert again.open(NOW).snapshots["job"].failures == 9
+    again.close()
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A read-only mount; for another user than root, whom modes do not stop, a folder without write permission."""
+    if os.geteuid():
+        for path in (*folder.iterdir(), folder):
+            path.chmod(0o500)
+        yield
+        folder.chmod(0o700)
+        return
+    mount = ["mount", "--bind", folder, folder]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("root without the right to mount: this machine has no way to a read-only folder")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_read_only_folder_is_read(tmp_path: Path) -> None:
+    saved(tmp_path)
+    with read_only(tmp_path):
+        state = State(tmp_path)
+        assert state.open(NOW).snapshots == {"job": SNAPSHOT}
+        assert state.save("job", SNAPSHOT, NOW, ended=True) is False
+        state.close()

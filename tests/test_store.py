@@ -1,0 +1,94 @@
+"""What a scrape took along decides which series may move, and which may go."""
+
+import pytest
+
+from exporter.collectors.summary_stats import COLLECTOR
+from exporter.serving.render import piece
+from exporter.serving.snapshot import Snapshot
+from exporter.serving.store import Store
+from tests.test_golden import job_of
+
+REQUESTS = "github_api_insights_requests_total"
+LIMITED = "github_api_insights_rate_limited_requests_total"
+JOB = job_of(COLLECTOR)
+DELAY = 60.0
+
+
+def published(store: Store, version: int, now: float) -> None:
+    pieces = {name: piece(f"{name} {version}\n".encode(), version) for name in (REQUESTS, LIMITED)}
+    store.publish(JOB, Snapshot(version=version), pieces, now, waiting=True)
+
+
+def scrape(store: Store, now: float, *names: str) -> None:
+    for _family, parts in store.parts(names or (REQUESTS, LIMITED), None):
+        store.sent(parts, now)
+
+
+def test_a_version_is_releasable_once_it_was_sent_and_shown_for_the_birth_delay() -> None:
+    store = Store(DELAY)
+    published(store, 1, now=0.0)
+    assert store.releasable(JOB, 100.0) == (-1, -1)
+    scrape(store, 100.0)
+    assert store.releasable(JOB, 100.0) == (1, 1)
+
+
+def test_the_birth_delay_counts_from_when_the_version_was_shown() -> None:
+    store = Store(DELAY)
+    published(store, 1, now=0.0)
+    published(store, 2, now=50.0)
+    scrape(store, 55.0)
+    assert store.releasable(JOB, 59.0) == (-1, -1)
+    assert store.releasable(JOB, 60.0) == (1, 1)
+    assert store.releasable(JOB, 109.0) == (1, 1)
+    assert store.releasable(JOB, 110.0) == (2, 2)
+
+
+def test_a_scrape_releases_nothing_that_it_left_out() -> None:
+    store = Store(DELAY)
+    published(store, 1, now=0.0)
+    scrape(store, 1.0, REQUESTS)
+    assert store.releasable(JOB, 100.0) == (1, -1)
+
+
+@pytest.mark.parametrize(
+    ("scrapes", "taken"),
+    [
+        pytest.param((), False, id="nobody scraped"),
+        pytest.param(((1.0, ()),), True, id="all of it was sent"),
+        pytest.param(((1.0, (REQUESTS,)),), True, id="a family that nobody takes does not count"),
+    ],
+)
+def test_series_may_go_only_after_all_they_show_was_taken_along(
+    scrapes: tuple[tuple[float, tuple[str, ...]], ...], taken: bool
+) -> None:
+    store = Store(DELAY)
+    published(store, 1, now=0.0)
+    for now, names in scrapes:
+        scrape(store, now, *names)
+    assert store.taken_along(JOB, 1) is taken
+
+
+def test_a_family_that_was_taken_along_lately_is_waited_for() -> None:
+    store = Store(DELAY)
+    published(store, 1, now=0.0)
+    scrape(store, 10.0)
+    published(store, 2, now=20.0)
+    scrape(store, 30.0, REQUESTS)
+    assert store.taken_along(JOB, 2) is False
+    scrape(store, 4000.0, REQUESTS)
+    assert store.taken_along(JOB, 2) is True
+
+
+def test_an_unbounded_row_of_versions_is_not_kept() -> None:
+    store = Store(DELAY)
+    for version in range(1000):
+        published(store, version, now=float(version))
+    (entry,) = store
+    assert len(entry.published) <= DELAY + 2
+
+
+def test_a_withdrawn_job_shows_nothing() -> None:
+    store = Store(DELAY)
+    published(store, 1, now=0.0)
+    store.withdraw(JOB.key)
+    assert list(store.parts((REQUESTS,), None)) == []
