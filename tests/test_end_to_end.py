@@ -283,14 +283,14 @@ def test_metrics_go_on_when_the_state_folder_cannot_be_written(acme: Running) ->
     until(lambda: exporter.value(series) == 5, "the counter moves")
     assert exporter.process
     # No file of the process may grow or be written any more: what a full disk is.
-    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=0"], check=True)
+    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=0:unlimited"], check=True)
     github.world.add(
         Event("acme", "user", 1, int(time.time()), requests=7), Event("acme", "user", 9, int(time.time()), requests=50)
     )
     until(lambda: (exporter.value("github_exporter_state_writes_failed_total") or 0) > 0, "failed writes are counted")
     until(lambda: exporter.value(series) == 62, "known counters go on")
     assert _by_id(exporter, "9") == 0
-    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=unlimited"], check=True)
+    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=unlimited:unlimited"], check=True)
     until(lambda: _by_id(exporter, "9") == 50, "the newborn moves once state can be written")
 
 

@@ -208,7 +208,8 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # send() waits until the kernel has taken everything
+        # send() then waits until the kernel has taken everything. At 0 asyncio's TLS transports would pause for ever.
+        transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
         self._begin("asking", self.limits.header_seconds)
         if len(self.connections) > self.limits.connections:
             self._make_room()
