@@ -5,8 +5,10 @@ fail anywhere, folds during which data change, holes, restarts from what was sav
 showing, scrapes that take all or half. What a Prometheus would add up must be what became visible.
 """
 
+import json
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
@@ -18,6 +20,7 @@ from exporter.collecting.asking import ask
 from exporter.collecting.counters import Rules, returned
 from exporter.collecting.counters import release as release_series
 from exporter.collecting.plan import CollectorSettings, Job, Target
+from exporter.collecting.reading import walk
 from exporter.collecting.tick import Attempt, conclude
 from exporter.collecting.windows import Windows
 from exporter.github.errors import GitHubError, Unavailable
@@ -67,6 +70,7 @@ class World:
     names: dict[int, str] = field(default_factory=dict)
     fetches: int = 0
     fail_at: int | None = None
+    shifts: frozenset[int] = frozenset()  # the pages, counted over a tick, before which a row moved back
     meanwhile: list[tuple[int, int, tuple[int, int], int]] = field(default_factory=list)
 
     def inside(self, at: int, start: int, end: int) -> bool:
@@ -83,15 +87,23 @@ class World:
         ]
         return sum(total for total, _ in chosen), sum(limited for _, limited in chosen)
 
+    def rows(self, start: int, end: int) -> list[dict[str, Any]]:
+        rows = []
+        for key in range(KEYS):
+            total, limited = self.window(key, start, end)
+            if total or limited or self.zero_rows:
+                name = self.names.get(key, f"name {key}")
+                rows.append({"subject_id": key, "subject_name": name, "total": total, "limited": limited})
+        return rows
+
 
 async def fetch(api: Api, question: Ask) -> Fetched:
-    assert isinstance(api, WorldApi)
-    return api.read(question.start, question.end)
+    return await walk(api, "/x", {"start": question.start, "end": question.end}, TABLE)
 
 
 @dataclass
 class WorldApi:
-    """The world as a collector asks it."""
+    """The world as a collector asks it, in pages of two rows."""
 
     world: World
     skew: float = 0.0
@@ -102,23 +114,21 @@ class WorldApi:
     async def get(self, path: str, params: dict[str, str | int] | None = None) -> Any:
         raise NotImplementedError
 
-    def pages(self, path: str, params: dict[str, str | int] | None = None) -> Any:
-        raise NotImplementedError
-
-    def read(self, start: int, end: int) -> Fetched:
-        world = self.world
-        world.fetches += 1
-        if world.fail_at == world.fetches:
-            raise Unavailable("scripted")
-        rows = []
-        for key in range(KEYS):
-            total, limited = world.window(key, start, end)
-            if total or limited or world.zero_rows:
-                name = world.names.get(key, f"name {key}")
-                rows.append(Subject(subject_id=key, subject_name=name, total=total, limited=limited))
-        if world.meanwhile:
-            world.events.append(world.meanwhile.pop(0))
-        return Fetched(tuple(rows))
+    async def pages(self, _path: str, params: dict[str, str | int] | None = None) -> Any:
+        assert params
+        world, page = self.world, 0
+        while True:
+            world.fetches += 1
+            if world.fail_at == world.fetches:
+                raise Unavailable("scripted")
+            rows = world.rows(int(params["start"]), int(params["end"]))
+            first = max(0, 2 * page - (world.fetches in world.shifts))  # a row before it went: the page begins late
+            yield SimpleNamespace(status=200, body=json.dumps(rows[first : first + 2]).encode())
+            page += 1
+            if world.meanwhile:
+                world.events.append(world.meanwhile.pop(0))
+            if first + 2 >= len(rows):
+                return
 
 
 COLLECTOR = Collector(
@@ -216,14 +226,22 @@ class Exactness(RuleBasedStateMachine):
         self.world.names[key] = f"renamed {len(self.world.names)} {name}"
 
     @rule(
-        fail_at=st.none() | st.integers(1, 5),
+        fail_at=st.none() | st.integers(1, 20),
+        shifts=st.frozensets(st.integers(1, 20), max_size=2),
         crash=st.booleans(),
         writable=st.sampled_from((True, True, True, False)),
         meanwhile=st.lists(st.tuples(st.integers(0, KEYS - 1), st.integers(0, 110), st.integers(1, 9)), max_size=4),
     )
-    def tick(self, fail_at: int | None, crash: bool, writable: bool, meanwhile: list[tuple[int, int, int]]) -> None:
+    def tick(
+        self,
+        fail_at: int | None,
+        shifts: frozenset[int],
+        crash: bool,
+        writable: bool,
+        meanwhile: list[tuple[int, int, int]],
+    ) -> None:
         world = self.world
-        world.fetches, world.fail_at = 0, fail_at
+        world.fetches, world.fail_at, world.shifts = 0, fail_at, shifts
         world.meanwhile = [(key, world.now - age, (count, 1), world.now) for key, age, count in meanwhile]
         before = self.shown
         result: Any
@@ -235,6 +253,8 @@ class Exactness(RuleBasedStateMachine):
         concluded = conclude(JOB, before, Attempt(result, float(world.now), 0.0, 0.0), self._rules(writable))
         assert concluded.error is (result if isinstance(result, GitHubError) else None)
         if not isinstance(result, GitHubError):
+            if not meanwhile:
+                self._answers_are_the_worlds(before, result)
             self._oracle(result)
         world.events += late
         self.unsaved = not writable
@@ -244,6 +264,21 @@ class Exactness(RuleBasedStateMachine):
             self.restart()
         else:
             self.shown = concluded.snapshot
+
+    def _answers_are_the_worlds(self, before: Snapshot, brought: Any) -> None:
+        """Nothing changed while it was read: what was read, and what a fold settled, is what the world has."""
+        for key in range(KEYS):
+            if brought.read:
+                assert self._read_of(brought, key) == self.world.window(key, brought.read.start, brought.read.end)
+            if brought.settled is not None:
+                assert before.counting
+                whole, still_open = (
+                    self.world.window(key, start, self.world.now // 10 * 10 - WINDOWS.settled)
+                    for start in (brought.cut or before.counting.anchor, brought.begin)
+                )
+                row = brought.settled.get((str(key),))
+                settled = row.numbers if row else (0, 0)
+                assert settled == (whole[0] - still_open[0], whole[1] - still_open[1])
 
     def _rules(self, writable: bool) -> Rules:
         taken = all(version >= self.shown.version for version in self.served)

@@ -59,7 +59,7 @@ async def _ask(job: Job, counting: Counting | None, api: Api, windows: Windows, 
         fresh, fetched = await _read(job, table, api, due.begin, int(api.now()))
         settled = counters.settle(first, whole, again, fresh)
         if settled is not None:
-            return Brought(fetched, fresh.end, fresh, settled, due.begin)
+            return Brought(fetched, fresh.end, fresh, settled, due.begin, cut)
     read, fetched = await _read(job, table, api, anchor, int(api.now()))
     return Brought(fetched, read.end, read, cut=cut)
 
