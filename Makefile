@@ -14,7 +14,7 @@ demo: $(VENV)/.run ## run the exporter against a simulated GitHub: no token, no 
 	$(BIN)/github-enterprise-exporter demo
 
 test: $(VENV)/.dev ## run all tests, with a real Prometheus (installed when missing, as root)
-	sh tests/install-prometheus.sh
+	sh tests/install-tools.sh
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## lint, format and types

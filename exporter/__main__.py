@@ -75,7 +75,7 @@ def _check(settings: Settings) -> int:
     rows = [("COLLECTOR", "TARGET", "INTERVAL", "CREDENTIAL", "API")]
     for job in jobs:
         credential = settings.credentials[job.target.credential]
-        interval = f"{job.settings.interval:.0f}s"
+        interval = duration_text(job.settings.interval)
         rows.append((job.collector.name, str(job.target), interval, job.target.credential, credential.api_url))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

@@ -399,6 +399,56 @@ def test_a_hung_job_times_out_and_the_others_of_its_pool_go_on(acme: Running) ->
     until(lambda: runs(exporter, "subject_stats", "acme") >= 1, "another job of the pool ran")
 
 
+def all_runs(exporter: Exporter) -> float:
+    return _sum(exporter.metrics(), "github_exporter_collector_runs_total")
+
+
+def test_a_wall_clock_that_jumps_back_an_hour_freezes_nothing(tmp_path: Path, token: Path) -> None:
+    """libfaketime turns the clock of the process; APScheduler alone would sleep for an hour."""
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    turned = tmp_path / "clock"
+    turned.write_text("+0")
+    clock = SimClock(time.time())
+    clock.run(1.0)
+    github = SimulatedGitHub(World.of([Event("acme", "user", 1, int(clock()) - HOUR, requests=9)]), clock)
+    with simulated(github) as (url,):
+        faked = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(turned),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        with Exporter(tmp_path, config_for(url, "acme", token_file=token), **faked) as exporter:
+            exporter.start()
+            until(lambda: complete(exporter, "acme"), "the first complete reads")
+            for turn, skew in (("-3600", 3600), ("+0", 0)):
+                turned.write_text(turn)
+                before = all_runs(exporter)
+                until(lambda before=before: all_runs(exporter) >= before + 6, "runs go on after the jump", 12)
+                found = exporter.value("github_exporter_clock_skew_seconds")
+                assert found is not None
+                assert abs(found - skew) < 2
+
+
+def test_after_a_long_absence_the_counters_go_on_and_the_hole_is_named(acme: Running) -> None:
+    """40 days without the exporter: GitHub has forgotten the window, nothing falls, and the gap is told."""
+    github, exporter = acme
+    exporter.start()
+    until(lambda: complete(exporter, "acme"), "the first complete reads")
+    series = f'{REQUESTS}{{organization="acme"}}'
+    github.world.add(Event("acme", "user", 1, int(time.time()), requests=5))
+    until(lambda: exporter.value(series) == 5, "the counter moves")
+    exporter.kill()
+    clock = github._clock
+    assert isinstance(clock, SimClock)
+    clock.jump(40 * DAY)
+    github.world.add(Event("acme", "user", 1, int(clock()) - HOUR, requests=70))
+    exporter.start()
+    until(lambda: exporter.value(series) == 75, "what GitHub still has is counted")
+    gap = until(lambda: exporter.value('github_exporter_gap_seconds_total{collector="summary_stats"}'), "the gap is told")
+    assert abs(gap - (9 * DAY + 2 * HOUR)) <= HOUR + 60
+
+
 def test_sighup_does_not_end_it(acme: Running) -> None:
     _github, exporter = acme
     exporter.start()

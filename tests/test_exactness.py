@@ -79,10 +79,11 @@ class World:
         below = bucket <= end if self.max_inclusive else bucket < end
         return above and below
 
-    def window(self, key: int, start: int, end: int) -> tuple[int, int]:
+    def window(self, key: int, start: int, end: int, known: int | None = None) -> tuple[int, int]:
+        """The sums that are visible now; of the first `known` events only, if that is given."""
         chosen = [
             counts
-            for event_key, at, counts, visible_at in self.events
+            for event_key, at, counts, visible_at in self.events[:known]
             if event_key == key and visible_at <= self.now and self.inside(at, start, end)
         ]
         return sum(total for total, _ in chosen), sum(limited for _, limited in chosen)
@@ -156,6 +157,14 @@ def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 Key = int
 Pair = tuple[int, int]
+
+
+def subtract(whole: Pair, part: Pair) -> Pair:
+    return whole[0] - part[0], whole[1] - part[1]
+
+
+def between(low: Pair, found: Pair, high: Pair) -> None:
+    assert all(least <= number <= most for least, number, most in zip(low, found, high, strict=True))
 
 
 class Exactness(RuleBasedStateMachine):
@@ -243,7 +252,7 @@ class Exactness(RuleBasedStateMachine):
         world = self.world
         world.fetches, world.fail_at, world.shifts = 0, fail_at, shifts
         world.meanwhile = [(key, world.now - age, (count, 1), world.now) for key, age, count in meanwhile]
-        before = self.shown
+        before, known = self.shown, len(world.events)
         result: Any
         try:
             result = finish(ask(JOB, before.counting, WorldApi(world), WINDOWS, writable=writable))
@@ -253,8 +262,7 @@ class Exactness(RuleBasedStateMachine):
         concluded = conclude(JOB, before, Attempt(result, float(world.now), 0.0, 0.0), self._rules(writable))
         assert concluded.error is (result if isinstance(result, GitHubError) else None)
         if not isinstance(result, GitHubError):
-            if not meanwhile:
-                self._answers_are_the_worlds(before, result)
+            self._answers_are_the_worlds(before, result, known)
             self._oracle(result)
         world.events += late
         self.unsaved = not writable
@@ -265,20 +273,23 @@ class Exactness(RuleBasedStateMachine):
         else:
             self.shown = concluded.snapshot
 
-    def _answers_are_the_worlds(self, before: Snapshot, brought: Any) -> None:
-        """Nothing changed while it was read: what was read, and what a fold settled, is what the world has."""
+    def _answers_are_the_worlds(self, before: Snapshot, brought: Any, known: int) -> None:
+        """What was read, and what a fold settled, is what the world had: between the tick's begin and its end."""
+        window, after = self.world.window, len(self.world.events)
         for key in range(KEYS):
             if brought.read:
-                assert self._read_of(brought, key) == self.world.window(key, brought.read.start, brought.read.end)
+                start, end = brought.read.start, brought.read.end
+                between(window(key, start, end, known), self._read_of(brought, key), window(key, start, end, after))
             if brought.settled is not None:
                 assert before.counting
-                whole, still_open = (
-                    self.world.window(key, start, self.world.now // 10 * 10 - WINDOWS.settled)
-                    for start in (brought.cut or before.counting.anchor, brought.begin)
+                anchor = brought.cut or before.counting.anchor
+                end = self.world.now // 10 * 10 - WINDOWS.settled
+                low, high = (
+                    subtract(window(key, anchor, end, count), window(key, brought.begin, end, count))
+                    for count in (known, after)
                 )
                 row = brought.settled.get((str(key),))
-                settled = row.numbers if row else (0, 0)
-                assert settled == (whole[0] - still_open[0], whole[1] - still_open[1])
+                between(low, row.numbers if row else (0, 0), high)
 
     def _rules(self, writable: bool) -> Rules:
         taken = all(version >= self.shown.version for version in self.served)

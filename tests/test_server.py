@@ -282,6 +282,33 @@ def test_a_client_that_leaves_midway_did_not_get_the_whole_answer(run: Run, path
 
 
 @on_both_loops
+@pytest.mark.parametrize("request_", [GET, GET[:-2] + b"Connection: close\r\n\r\n"], ids=["keep-alive", "close"])
+@pytest.mark.parametrize(("path", "length"), [(b"big", 17_400_000), (b"gzip", 14 * 87_000), (b"", 5)])
+def test_a_client_that_leaves_as_soon_as_it_has_everything_got_the_whole_answer(
+    run: Run, request_: bytes, path: bytes, length: int
+) -> None:
+    def fetch(address: tuple[str, int]) -> None:
+        """In a thread, so that the client closes at the very moment the kernel has its last byte."""
+        with socket.create_connection(address) as client:
+            client.sendall(request_ % path)
+            got = b""
+            while b"\r\n\r\n" not in got:
+                got += client.recv(1)
+            left = length
+            while left:
+                left -= len(client.recv(left))
+
+    async def main() -> None:
+        app = App()
+        async with listening(app, ["127.0.0.1:0"]) as bound:
+            for _ in range(5):
+                await asyncio.to_thread(fetch, bound.addresses[0])
+                assert await app.outcomes.get() is True
+
+    run(main())
+
+
+@on_both_loops
 @pytest.mark.parametrize(("path", "length"), [(b"big", 17_400_000), (b"gzip", 14 * 87_000), (b"", 5)])
 def test_a_client_that_reads_everything_got_the_whole_answer(run: Run, path: bytes, length: int) -> None:
     async def main() -> None:

@@ -1,0 +1,17 @@
+#!/bin/sh
+# The tests scrape the exporter with a real Prometheus, lint with promtool and turn its clock with libfaketime; install
+# Debian's when missing.
+set -eu
+missing=""
+command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="prometheus"
+ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing faketime"
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ]; then as_root=""; elif command -v sudo >/dev/null; then as_root="sudo"; else as_root="none"; fi
+if ! command -v apt-get >/dev/null || [ "$as_root" = none ]; then
+    echo "the tests need: $missing; on Debian, as root: apt-get install $missing" >&2
+    exit 1
+fi
+# The package prometheus would start a server of its own; RUNLEVEL keeps it from that.
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # words of a list
+$as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

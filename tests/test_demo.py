@@ -1,0 +1,134 @@
+"""`demo`, `check` and the other commands, as a newcomer runs them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.__main__ import configuration_reference, main
+from exporter.collectors import COLLECTORS
+from tests.harness import get, until
+
+PROMTOOL = ["promtool", "check", "metrics"]
+ROOT = Path(__file__).parent.parent
+FAMILIES = {family.name for one in COLLECTORS for table in one.tables for family in table.families}
+
+
+def command(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "exporter", *arguments],
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_the_demo_is_complete_within_five_seconds_and_moves_within_a_minute(tmp_path: Path) -> None:
+    began = time.monotonic()
+    output = tmp_path / "demo.log"
+    with output.open("wb") as log:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "exporter", "demo", "--web.listen-address=127.0.0.1:0"], stdout=log, stderr=log
+        )
+    try:
+        found = until(lambda: re.search(r"http://localhost:(\d+)/metrics", output.read_text()), "the friendly line")
+        url = f"http://127.0.0.1:{found[1]}"
+
+        def served() -> set[str]:
+            return set(re.findall(r"^(github_api_insights_\w+)\{", get(f"{url}/metrics")[1], re.MULTILINE))
+
+        until(lambda: served() >= FAMILIES, "every family", 10)
+        complete = time.monotonic() - began
+        print(f"demo: complete /metrics {complete:.1f} s after start")
+        assert complete < 5.0
+        assert get(f"{url}/-/ready")[0] == 200
+        assert "organization/acme" in get(f"{url}/")[1]
+        linted = subprocess.run(
+            ["promtool", "check", "metrics"],
+            input=get(f"{url}/metrics")[1],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (linted.returncode, linted.stderr) == (0, "")
+
+        def moved() -> bool:
+            body = get(f"{url}/metrics")[1]
+            return bool(re.search(r"^github_api_insights_subject_requests_total\{.*\} [1-9]", body, re.MULTILINE))
+
+        until(moved, "a subject's counter moves", 60 - complete, every=1.0)
+    finally:
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(15) == 0
+
+
+def test_check_prints_what_would_run_and_no_secret() -> None:
+    done = command("check", GITHUB_EXPORTER_TOKEN="ghp_CANARY0123456789", GITHUB_EXPORTER_ORGANIZATIONS="acme,globex")
+    assert done.returncode == 0
+    for name in ("acme", "globex"):
+        for collector in COLLECTORS:
+            assert re.search(rf"{collector.name} +organization/{name} +30m +default ", done.stdout)
+    assert "CANARY" not in done.stdout + done.stderr
+
+
+def test_errors_of_the_configuration_come_all_at_once_without_a_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "credentials: {a: {token_file: /nowhere/token}}\n"
+        "organizations: [{name: acme, credential: b}]\n"
+        "collectors: {summary_stats: {interval: 30}, subjects: {}}\n"
+        "extra: 1\n"
+    )
+    for arguments in (["check"], ["run"], []):
+        done = command(*arguments, f"--config.file={file}")
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        for word in ("/nowhere/token", "acme", "interval", "subjects", "extra"):
+            assert word in done.stderr
+
+
+@pytest.mark.parametrize("flags", [["--version"], ["--help"], ["metrics"]])
+def test_commands_that_only_print(flags: list[str]) -> None:
+    done = command(*flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_healthcheck_fails_when_nothing_answers() -> None:
+    done = command("healthcheck", "--web.listen-address=127.0.0.1:1")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_in_use_ends_with_1_and_names_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = command(
+            f"--web.listen-address={address}",
+            f"--state.path={tmp_path}",
+            GITHUB_EXPORTER_TOKEN="x",
+            GITHUB_EXPORTER_ORGANIZATIONS="acme",
+        )
+    assert done.returncode == 1
+    assert address in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_printed_pages_are_the_committed_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["metrics"]) == 0
+    assert (ROOT / "docs" / "metrics.md").read_text() == capsys.readouterr().out
+    assert (ROOT / "docs" / "configuration.md").read_text() == configuration_reference()
+
+
+def test_no_lock_file_names_a_registry() -> None:
+    for file in ROOT.glob("requirements*.txt"):
+        assert "://" not in file.read_text()
