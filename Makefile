@@ -30,7 +30,7 @@ docs: $(VENV)/.dev ## write docs/metrics.md and docs/configuration.md from the c
 	$(BIN)/python -c "from exporter.__main__ import configuration_reference; print(configuration_reference(), end='')" > docs/configuration.md
 
 bench: $(VENV)/.dev ## measure; figures are ratios from one run
-	$(BIN)/python tests/bench_scrape.py
+	$(BIN)/python -m tests.bench_scrape
 
 lock: ## resolve the requirements anew (needs uv); no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt

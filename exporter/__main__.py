@@ -12,7 +12,7 @@ import uvloop
 from exporter import app, demo, logs
 from exporter.collectors import COLLECTORS
 from exporter.reference import metric_reference
-from exporter.settings import CollectorDefaults, Settings, SettingsError, parse, reference
+from exporter.settings import CollectorDefaults, Settings, SettingsError, duration_text, parse, reference
 from exporter.state import StateLockedError
 
 log = structlog.get_logger(__name__)
@@ -80,6 +80,10 @@ def _check(settings: Settings) -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    asked = {job.target for job in jobs}
+    for target in settings.targets():
+        if target not in asked:
+            print(f"{target}: nothing is asked yet; this version has no collector for it, or none for GitHub Apps")
     print(f"\n{len(jobs)} jobs. The configuration is valid.")
     return 0
 

@@ -43,6 +43,7 @@ from exporter.settings_model import (
     Flags,
     Settings,
     Whole,
+    duration_text,
     file_model,
     model_within,
     reference,
@@ -59,6 +60,7 @@ __all__ = [
     "SettingsError",
     "Target",
     "Whole",
+    "duration_text",
     "parse",
     "reference",
 ]

@@ -69,6 +69,7 @@ class State:
         self._connection: sqlite3.Connection | None = None
         self._mutex = threading.Lock()
         self._writable = True
+        self._closed = False
 
     def open(self, now: float) -> Restored:
         """Lock the folder and read all; raises `StateLockedError`, and nothing else."""
@@ -107,6 +108,7 @@ class State:
     def close(self) -> None:
         """Close the file and give the folder free."""
         with self._mutex:
+            self._closed = True
             self._close()
             if self._lock_file is not None:
                 os.close(self._lock_file)
@@ -169,6 +171,8 @@ class State:
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> bool:
         with self._mutex:
+            if self._closed:
+                return False
             try:
                 if self._connection is None:
                     self._connection = self._connect()

@@ -445,7 +445,9 @@ def test_after_a_long_absence_the_counters_go_on_and_the_hole_is_named(acme: Run
     github.world.add(Event("acme", "user", 1, int(clock()) - HOUR, requests=70))
     exporter.start()
     until(lambda: exporter.value(series) == 75, "what GitHub still has is counted")
-    gap = until(lambda: exporter.value('github_exporter_gap_seconds_total{collector="summary_stats"}'), "the gap is told")
+    gap = until(
+        lambda: exporter.value('github_exporter_gap_seconds_total{collector="summary_stats"}'), "the gap is told"
+    )
     assert abs(gap - (9 * DAY + 2 * HOUR)) <= HOUR + 60
 
 
@@ -455,3 +457,65 @@ def test_sighup_does_not_end_it(acme: Running) -> None:
     assert exporter.process
     exporter.process.send_signal(signal.SIGHUP)
     until(lambda: complete(exporter, "acme"), "it still works")
+
+
+def test_a_rate_limit_is_obeyed_over_restarts_and_then_asked_again(acme: Running) -> None:
+    github, exporter = acme
+    github.faults.add(Fault(status=429, headers={"retry-after": "6"}, times=1))
+    exporter.start()
+    state = 'github_exporter_endpoint_state{collector="summary_stats",target="organization/acme",state="rate_limited"}'
+    until(lambda: exporter.value(state) == 1, "the limit is told")
+    limited = time.monotonic()
+    exporter.kill()
+    exporter.start()
+    until(lambda: time.monotonic() - limited > 3, "half of the wait")
+    assert len(github.log) == 1
+    until(lambda: complete(exporter, "acme"), "it is asked again after the wait", 10)
+
+
+def test_an_error_keeps_the_last_good_values_until_max_age_and_counters_for_ever(tmp_path: Path, token: Path) -> None:
+    clock = SimClock(time.time())
+    clock.run(1.0)
+    world = World.of([Event("acme", "user", 1, int(clock()) - 8 * HOUR, requests=9)])
+    github = SimulatedGitHub(world, clock)
+    newest = 'github_api_insights_newest_data_timestamp_seconds{organization="acme"}'
+    counter = f'{REQUESTS}{{organization="acme"}}'
+    with simulated(github) as (url,):
+        config = config_for(url, "acme", token_file=token)
+        for collector in config["collectors"].values():
+            collector["max_age"] = "4s"
+        with Exporter(tmp_path, config) as exporter:
+            exporter.start()
+            until(lambda: complete(exporter, "acme"), "the first complete reads")
+            assert exporter.value(newest)
+            github.faults.add(Fault(status=500))
+            success = 'github_exporter_collector_success{collector="time_stats",target="organization/acme"}'
+            until(lambda: exporter.value(success) == 0, "the failure is told")
+            assert exporter.value(newest), "the last good value stays"
+            until(lambda: exporter.value(newest) is None, "max_age withdraws the gauge", 10)
+            assert exporter.value(counter) == 0
+            github.faults.clear()
+            until(lambda: exporter.value(newest), "it is back", 20)
+
+
+OWN = (
+    *("collector_success", "collector_last_success_timestamp_seconds", "collector_last_run_timestamp_seconds"),
+    *("collector_next_run_timestamp_seconds", "collector_duration_seconds", "collector_series"),
+    *("collector_series_folded", "collector_data_timestamp_seconds", "collector_runs_total", "collector_errors_total"),
+    *("endpoint_state", "rate_limit_limit", "rate_limit_remaining", "rate_limit_reset_timestamp_seconds"),
+    *("api_requests_total", "api_request_duration_seconds_bucket", "build_info", "downward_revisions_total"),
+    *("gap_seconds_total", "unknown_values_total", "clock_skew_seconds", "state_writes_failed_total"),
+    "scrapes_rejected_total",
+)
+
+
+def test_our_own_metrics_are_all_there(acme: Running) -> None:
+    _github, exporter = acme
+    exporter.start()
+    until(lambda: complete(exporter, "acme"), "the first complete reads")
+    body = exporter.metrics()
+    missing = [name for name in OWN if not re.search(rf"^github_exporter_{name}[ {{]", body, re.MULTILINE)]
+    assert missing == []
+    assert re.search(r'^github_api_insights_counting_since_timestamp_seconds\{organization="acme",', body, re.MULTILINE)
+    assert "process_resident_memory_bytes " in body
+    assert "python_info{" in body

@@ -84,7 +84,8 @@ def exposition(job: Job, snapshot: Snapshot, form: Format, *, compressed: bool =
     store = Store(60.0)
     store.publish(job, snapshot, render(job, snapshot, NOW, {}), 0.0, waiting=False)
     answer = Exposition(store, [job.collector], tuple, lambda: 0.0).answer(form, gzip=compressed, filters=Filters())
-    return (gzip.decompress(answer.body) if compressed else answer.body).decode()
+    body = b"".join(answer.body)
+    return (gzip.decompress(body) if compressed else body).decode()
 
 
 def samples(families: Iterable[Metric]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.collecting.reading import MAX_LABEL_LENGTH, label_text
 from exporter.serving.negotiation import wanted_format, wants_gzip
-from exporter.serving.render import header, join_gzip, join_plain, piece, sample
+from exporter.serving.render import gzipped, header, piece, plain, sample
 
 # What Prometheus 2.42 and 3.5 send.
 PROMETHEUS_2 = (
@@ -95,12 +95,13 @@ def test_any_number_is_read_back(value: float) -> None:
 @given(st.lists(st.binary(max_size=2000), max_size=6))
 def test_pieces_join_into_one_gzip_member(texts: list[bytes]) -> None:
     pieces = [piece(text) for text in texts]
-    assert join_plain(pieces) == b"".join(texts)
+    assert b"".join(plain(pieces)) == b"".join(texts)
+    packed = b"".join(gzipped(pieces))
     one_member = zlib.decompressobj(zlib.MAX_WBITS | 16)  # reads a single member, as many clients do
-    assert one_member.decompress(join_gzip(pieces)) == b"".join(texts)
+    assert one_member.decompress(packed) == b"".join(texts)
     assert one_member.eof
     assert not one_member.unused_data
-    assert gzip.decompress(join_gzip(pieces)) == b"".join(texts)
+    assert gzip.decompress(packed) == b"".join(texts)
 
 
 def test_an_unchanged_piece_is_not_compressed_again() -> None:

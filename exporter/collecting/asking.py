@@ -1,6 +1,7 @@
 """What an attempt asks GitHub for: the right window, and a fold's reads when one is due."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from exporter.catalogue import Api, Ask, Fetched, Row, Table
@@ -43,6 +44,10 @@ async def ask(job: Job, counting: Counting | None, api: Api, windows: Windows, *
 
 
 async def _ask(job: Job, counting: Counting | None, api: Api, windows: Windows, *, writable: bool) -> Brought:
+    if counting and api.now() < counting.read_at - CLOCK_JUMP:
+        # GitHub's clock would have gone back. Some proxy's Date may have fooled us; this costs no quota.
+        with suppress(GitHubError):
+            await api.get("/rate_limit")
     now = int(api.now())
     table = job.collector.counting
     if table is None:

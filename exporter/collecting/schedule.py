@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 DAY = 24 * HOUR
 HEARTBEAT = 1.0
 CLOCK_JUMP = 2.0
+LAST = 1_000
 
 
 @dataclass(slots=True)
@@ -116,7 +117,8 @@ class Schedule:
 
     async def _run(self, job: Job) -> None:
         access = self._accesses[job.target.credential]
-        async with access.pool.turn(job.order):
+        # First runs go in order, totals first; then first come, first served, so that nothing starves.
+        async with access.pool.turn(LAST if job.key in self._tried else job.order):
             now = self._clock.wall()
             due = self._not_before(access, now)
             if due <= now:

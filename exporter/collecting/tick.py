@@ -172,7 +172,11 @@ class Ticks:
         def work(before: Snapshot) -> tuple[Snapshot, Concluded]:
             taken = self.store.taken_along(job, before.version)
             rules = Rules(places, self.windows.retention, writable, taken)
-            concluded = conclude(job, before, attempt, rules)
+            try:
+                concluded = conclude(job, before, attempt, rules)
+            except Exception as error:  # noqa: BLE001 - it becomes the outcome, its traceback is logged
+                failed = replace(attempt, result=_unexpected(job, error))
+                concluded = conclude(job, before, failed, rules)
             if not self.state.save(job.key, concluded.snapshot, self.clock.wall(), ended=True) and writable:
                 concluded = conclude(job, before, attempt, replace(rules, writable=False))
             return concluded.snapshot, concluded
@@ -221,10 +225,8 @@ class Ticks:
             return error
         except TimeoutError:
             return Unavailable(f"no complete answer within {self.deadline:.0f} s")
-        except Exception as error:
-            # A fault of ours in one collector must not touch the others, nor stop this one for ever.
-            log.exception("a collector failed unexpectedly: please report this", job=job.key)
-            return Invalid(f"unexpected {type(error).__name__}; the log has the details")
+        except Exception as error:  # noqa: BLE001 - it becomes the outcome, its traceback is logged
+            return _unexpected(job, error)
 
     async def _publish(self, job: Job, work: Callable[[Snapshot], tuple[Snapshot, Result]]) -> Result:
         """Change a job's snapshot in a worker thread and show it; one change of a job at a time."""
@@ -247,6 +249,12 @@ class Ticks:
         widest = max(len(table.families) for table in job.collector.tables)
         room = max(1, (self.max_series - taken) // widest)
         return min(room, getattr(job.settings.options, "max_series", room))
+
+
+def _unexpected(job: Job, error: Exception) -> Invalid:
+    """A fault of ours: it must not touch other collectors, nor stop this one for ever."""
+    log.error("a collector failed unexpectedly: please report this", job=job.key, exc_info=error)
+    return Invalid(f"unexpected {type(error).__name__}; the log has the details")
 
 
 def _with_counting(snapshot: Snapshot, counting: Counting) -> Snapshot:

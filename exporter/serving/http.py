@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from exporter.catalogue import Collector
 from exporter.serving.negotiation import wanted_format, wants_gzip
-from exporter.serving.render import CONTENT_TYPES, Format, Piece, header, join_gzip, join_plain, piece
+from exporter.serving.render import CONTENT_TYPES, Format, Piece, gzipped, header, piece, plain
 from exporter.serving.server import send_body
 from exporter.serving.store import Part, Store
 
@@ -44,9 +44,9 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bytes of `/metrics` and the parts that they show."""
+    """The bytes of `/metrics`, in parts that are sent one after another, and the pieces that they show."""
 
-    body: bytes
+    body: Sequence[bytes]
     parts: tuple[Part, ...]
 
 
@@ -93,7 +93,7 @@ class Exposition:
                 pieces += (self._header(name, kind, text, form), samples)
         if form == "openmetrics":
             pieces.append(piece(b"# EOF\n"))
-        return Answer(join_gzip(pieces) if gzip else join_plain(pieces), tuple(shown))
+        return Answer(gzipped(pieces) if gzip else plain(pieces), tuple(shown))
 
     def _header(self, name: str, kind: str, text: str, form: Format) -> Piece:
         made = self._headers.get((name, form))
@@ -158,8 +158,8 @@ class Web:
             if gzip:
                 headers.append((b"content-encoding", b"gzip"))
             if scope["method"] == "HEAD":
-                await _answer(send, scope, 200, headers, answer.body)
-            elif await send_body(send, receive, 200, headers, [answer.body]):
+                await _answer(send, scope, 200, headers, b"".join(answer.body))
+            elif await send_body(send, receive, 200, headers, answer.body):
                 self.store.sent(answer.parts, self.clock())
         finally:
             self.in_flight -= 1

@@ -6,7 +6,7 @@ stand one after another in one gzip member: an answer is pieces joined, whatever
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -47,19 +47,19 @@ def piece(lines: bytes, version: int = 0, before: Piece | None = None) -> Piece:
     return Piece(lines, deflated, isal_zlib.crc32(lines), lines.count(b"\n"), version)
 
 
-def join_plain(pieces: Iterable[Piece]) -> bytes:
-    """An answer without compression."""
-    return b"".join(piece.lines for piece in pieces)
+def plain(pieces: Sequence[Piece]) -> list[bytes]:
+    """An answer without compression, in parts."""
+    return [part.lines for part in pieces]
 
 
-def join_gzip(pieces: Sequence[Piece]) -> bytes:
-    """An answer as one ordinary gzip member."""
+def gzipped(pieces: Sequence[Piece]) -> list[bytes]:
+    """An answer as one ordinary gzip member, in parts."""
     crc = size = 0
     for part in pieces:
         crc = isal_zlib.crc32_combine(crc, part.crc, len(part.lines))
         size += len(part.lines)
     trailer = struct.pack("<II", crc, size & 0xFFFFFFFF)
-    return b"".join((_GZIP_HEADER, *(part.deflated for part in pieces), _LAST_BLOCK, trailer))
+    return [_GZIP_HEADER, *(part.deflated for part in pieces), _LAST_BLOCK, trailer]
 
 
 def render(job: Job, snapshot: Snapshot, now: float, before: Mapping[str, Piece]) -> dict[str, Piece]:

@@ -84,36 +84,26 @@ async def listening(
 
 
 async def send_body(
-    send: Send, receive: Receive, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]
+    send: Send, _receive: Receive, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]
 ) -> bool:
     """Send a whole answer with its Content-Length, and tell whether it was sent in full.
 
     `body` is pieces; they are not joined to one. They go out in slices of at most 256 KiB, each only after the kernel
     has taken the one before, so a slow client holds one slice of our memory.
 
-    True: the kernel has taken every byte, and until then the client had neither closed nor reset the connection nor
-    missed its deadline. False: it had, so the client cannot have received everything. What no server can tell is
-    whether the client used what it was sent; on Linux at most 128 KiB of what the kernel took has not left it yet.
+    True: the kernel has taken every byte, and the connection had not been reset by then. False: the client left before
+    that or missed its deadline, and lacks at least the end. What no server can tell is whether the client used what was
+    sent; on Linux at most 128 KiB of what the kernel took has not left this machine yet.
     """
-    gone = asyncio.create_task(_disconnected(receive))
     start = {"type": "http.response.start", "status": status}
     try:
         await send({**start, "headers": [*headers, (b"content-length", b"%d" % sum(map(len, body)))]})
         for slice_ in _slices(body):
-            if gone.done():
-                return False
             await send({"type": "http.response.body", "body": slice_, "more_body": True})
-        # Waits until the last slice is out: uvicorn waits before it writes, not after.
-        await send({"type": "http.response.body", "body": b"", "more_body": True})
-        # A failed write is known in the next turn of the loop, wakes receive() in the second, ends `gone` in the third.
-        for _ in range(3):
-            await asyncio.sleep(0)
-        if gone.done():
-            return False
-        await send({"type": "http.response.body", "body": b""})
-        return True
-    finally:
-        gone.cancel()
+    except OSError:  # ASGI's word for a client that left; see `_Connection._send`
+        return False
+    await send({"type": "http.response.body", "body": b""})
+    return True
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -126,11 +116,6 @@ def parse_address(text: str) -> tuple[str, int]:
     if not is_port or bracketed != (":" in host):
         raise ValueError(f"{text!r} is not a listen address: write :PORT, HOST:PORT or [IPV6]:PORT, port 0 to 65535")
     return host, int(port)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _slices(pieces: Sequence[bytes]) -> Iterator[bytes]:
@@ -193,7 +178,8 @@ def _server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
 
 def _cut_all(server: uvicorn.Server) -> None:
     for connection in list(server.server_state.connections):
-        connection.transport.abort()
+        if isinstance(connection, _Connection):
+            connection.cut()
 
 
 class _Connection(H11Protocol):
@@ -204,11 +190,13 @@ class _Connection(H11Protocol):
         self.limits = limits
         self.doing: Literal["asking", "taking", "idling"] = "asking"
         self.deadline: asyncio.TimerHandle | None = None
+        self.unsent = False  # the transport has bytes that the kernel has not taken
+        self.broken = False  # bytes were lost: reset by the client, or cut by us
         self.served, self.app = self.app, self._answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        # send() then waits until the kernel has taken everything. At 0 asyncio's TLS transports would pause for ever.
+        # Nothing may wait in the transport unnoticed. At 0 asyncio's TLS transports would pause for ever.
         transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
         self._begin("asking", self.limits.header_seconds)
         if len(self.connections) > self.limits.connections:
@@ -220,9 +208,22 @@ class _Connection(H11Protocol):
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.broken = self.broken or self.unsent or exc is not None
         super().connection_lost(exc)
         if self.deadline is not None:
             self.deadline.cancel()
+
+    def pause_writing(self) -> None:
+        self.unsent = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.unsent = False
+        super().resume_writing()
+
+    def cut(self) -> None:
+        self.broken = True
+        self.transport.abort()
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         self._begin("taking", self.limits.answer_seconds)
@@ -230,21 +231,38 @@ class _Connection(H11Protocol):
         header_bytes += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         try:
             if header_bytes > self.limits.header_bytes:  # h11 bounds only a header that does not end
-                await send_body(send, receive, 431, [(b"connection", b"close")], [])
+                await send_body(partial(self._send, send), receive, 431, [(b"connection", b"close")], [])
             else:
-                await self.served(scope, receive, send)
+                await self.served(scope, receive, partial(self._send, send))
         finally:
             if self.conn.trailing_data[0]:  # the beginning of the next request came early
                 self._begin("asking", self.limits.header_seconds)
             else:
                 self._begin("idling", self.limits.idle_seconds)
 
+    async def _send(self, send: Any, message: Message) -> None:
+        """Send of an unfinished body waits until the kernel has taken it, and raises if it did not, as ASGI asks.
+
+        uvicorn neither waits nor tells. A client that has everything may close before we look: that is no failure.
+        """
+        if not message.get("more_body"):
+            await send(message)
+            return
+        if self.transport.is_closing():
+            raise ConnectionResetError("the client left before it was sent everything")
+        await send(message)
+        await self.flow.drain()
+        if self.transport.is_closing():
+            await asyncio.sleep(0)  # why is told in the next turn of the loop
+        if self.broken or self.unsent:
+            raise ConnectionResetError("the client left before it was sent everything")
+
     def _begin(self, doing: Literal["asking", "taking", "idling"], seconds: float) -> None:
         self.doing = doing
         if self.deadline is not None:
             self.deadline.cancel()
         if self in self.connections:  # not lost meanwhile
-            self.deadline = self.loop.call_later(seconds, self.transport.abort)
+            self.deadline = self.loop.call_later(seconds, self.cut)
 
     def _make_room(self) -> None:
         """Cut the connection nearest its deadline, half requests before idle ones; this one if all take answers."""
@@ -257,4 +275,4 @@ class _Connection(H11Protocol):
             and connection.deadline is not None
             and not connection.transport.is_closing()
         ]
-        (min(due)[2] if due else self).transport.abort()
+        (min(due)[2] if due else self).cut()
