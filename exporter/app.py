@@ -98,9 +98,10 @@ async def running(
                 store, version=VERSION, telemetry_path=settings.web.telemetry_path, now=clock.wall()
             ),
         )
-        schedule.start(jobs, restored)
-        stack.push_async_callback(schedule.stop)
+        schedule.restore(jobs, restored)
         bound = await stack.enter_async_context(listening(web, settings.web.listen_address))
+        schedule.start()
+        stack.push_async_callback(schedule.stop)
         log.info(
             "listening",
             addresses=" ".join(f"{host}:{port}" for host, port in bound.addresses),

@@ -92,7 +92,7 @@ def test_errors_of_the_configuration_come_all_at_once_without_a_traceback(tmp_pa
         assert done.returncode == 1
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
-        for word in ("/nowhere/token", "acme", "interval", "subjects", "extra"):
+        for word in ("/nowhere/token", "organizations[0].credential", "interval", "subjects", "extra"):
             assert word in done.stderr
 
 

@@ -44,7 +44,7 @@ class App:
     held: asyncio.Event = field(default_factory=asyncio.Event)
     handed_over: int = 0
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, _receive: Receive, send: Send) -> None:
         async def counted(message: Message) -> None:
             await send(message)
             self.handed_over += len(message.get("body", b""))
@@ -53,7 +53,7 @@ class App:
             self.held.set()
             await self.release.wait()
         body = {"/big": PIECES, "/gzip": PIECES[:14]}.get(scope["path"], [b"hel", b"lo"])
-        self.outcomes.put_nowait(await send_body(counted, receive, 200, [(b"content-type", b"text/plain")], body))
+        self.outcomes.put_nowait(await send_body(counted, 200, [(b"content-type", b"text/plain")], body))
 
 
 class Client:

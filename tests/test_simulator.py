@@ -21,7 +21,7 @@ from exporter.simulator.faults import Fault, Kind
 from exporter.simulator.insights import Query, rows, timestamp
 from exporter.simulator.messages import fingerprint
 from exporter.simulator.population import RUNAWAY, Size
-from exporter.simulator.serve import serve, serving
+from exporter.simulator.serve import serving
 from exporter.simulator.traffic import seeded_world
 from exporter.simulator.world import World
 
@@ -668,15 +668,13 @@ def test_the_log_knows_who_asked_what_and_what_overlapped() -> None:
     assert TOKEN not in repr(app.log)
 
 
-def test_it_serves_alone_until_told_to_stop() -> None:
+def test_another_api_root_stands_before_every_path() -> None:
     async def main() -> None:
-        stop, urls = asyncio.Event(), asyncio.Queue[str]()
-        running = asyncio.create_task(serve(github(root="/api/v3"), "127.0.0.1", 0, stop=stop, ready=urls.put_nowait))
-        url = await urls.get()
-        async with httpx.AsyncClient(base_url=url, headers={"authorization": "token x"}, trust_env=False) as client:
+        async with (
+            serving(github(root="/api/v3")) as url,
+            httpx.AsyncClient(base_url=url, headers={"authorization": "token x"}, trust_env=False) as client,
+        ):
             assert (await client.get(f"/api/v3{INSIGHTS}/summary-stats", params=window())).status_code == 200
             assert (await client.get(f"{INSIGHTS}/summary-stats", params=window())).status_code == 404
-        stop.set()
-        await asyncio.wait_for(running, 5)
 
     asyncio.run(main())

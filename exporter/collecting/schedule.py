@@ -62,7 +62,7 @@ class Schedule:
         self._heart: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, jobs: Iterable[Job], restored: Restored) -> None:
+    def restore(self, jobs: Iterable[Job], restored: Restored) -> None:
         """Show what was restored, and plan every job's first run."""
         now = self._clock.wall()
         self._restore_waits(restored, now)
@@ -74,6 +74,9 @@ class Schedule:
             self._ticks.restore(job, replace(as_returned(snapshot or Snapshot()), next_run=due))
             self._jobs[job.key] = job
             self._plan(job, due)
+
+    def start(self) -> None:
+        """Begin to run what is planned."""
         self._scheduler.start()
         self._heart = asyncio.create_task(self._beat())
 

@@ -117,17 +117,12 @@ class Web:
     clock: Callable[[], float]
     in_flight: int = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-            return
-        if scope["type"] != "http":
-            return
         if scope["method"] not in ("GET", "HEAD"):
             await self._say(send, scope, 405, "only GET and HEAD\n", [(b"allow", b"GET, HEAD")])
         elif scope["path"] == self.telemetry_path:
-            await self._metrics(scope, receive, send)
+            await self._metrics(scope, send)
         elif scope["path"] == "/":
             await _answer(send, scope, 200, HTML, self.page().encode())
         elif scope["path"] == "/-/healthy":
@@ -140,7 +135,7 @@ class Web:
         else:
             await self._say(send, scope, 404, f"not found; metrics are at {self.telemetry_path}\n")
 
-    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _metrics(self, scope: Scope, send: Send) -> None:
         if self.max_requests and self.in_flight >= self.max_requests:
             self.rejected.inc()
             await self._say(send, scope, 503, f"{self.in_flight} scrapes are being answered (--web.max-requests)\n")
@@ -159,7 +154,7 @@ class Web:
                 headers.append((b"content-encoding", b"gzip"))
             if scope["method"] == "HEAD":
                 await _answer(send, scope, 200, headers, b"".join(answer.body))
-            elif await send_body(send, receive, 200, headers, answer.body):
+            elif await send_body(send, 200, headers, answer.body):
                 self.store.sent(answer.parts, self.clock())
         finally:
             self.in_flight -= 1
@@ -174,12 +169,6 @@ async def _answer(send: Send, scope: Scope, status: int, headers: Headers, body:
     headers = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while (await receive())["type"] == "lifespan.startup":
-        await send({"type": "lifespan.startup.complete"})
-    await send({"type": "lifespan.shutdown.complete"})
 
 
 def _filters(query: bytes) -> Filters:

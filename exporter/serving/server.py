@@ -58,16 +58,18 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, addresses: Sequence[str], *, limits: Limits = DEFAULT_LIMITS
+    app: ASGIApp, addresses: Sequence[str], *, limits: Limits = DEFAULT_LIMITS, date_header: bool = True
 ) -> AsyncIterator[Listening]:
     """Serve `app` on `addresses` (see `parse_address`) while the context is open.
+
+    Without `date_header` the app's own Date header is the only one.
 
     At its end nothing more is accepted, idle connections are closed, answers under way get `limits.stop_seconds`, then
     the rest is cut. ValueError for an address that is none, OSError naming the address if it cannot be listened on.
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(closing(await _listen(address, limits.backlog))) for address in addresses]
-        server = _server(app, limits)
+        server = _server(app, limits, date_header=date_header)
         await server.startup(sockets=sockets)
         ticking = asyncio.create_task(server.main_loop(), name="uvicorn")  # keeps the time of the Date header
         try:
@@ -83,9 +85,7 @@ async def listening(
                 _cut_all(server)
 
 
-async def send_body(
-    send: Send, _receive: Receive, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]
-) -> bool:
+async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]) -> bool:
     """Send a whole answer with its Content-Length, and tell whether it was sent in full.
 
     `body` is pieces; they are not joined to one. They go out in slices of at most 256 KiB, each only after the kernel
@@ -153,7 +153,7 @@ async def _listen(text: str, backlog: int) -> socket.socket:
     return listener
 
 
-def _server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
+def _server(app: ASGIApp, limits: Limits, *, date_header: bool) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", partial(_Connection, limits=limits)),  # uvicorn only ever calls it
@@ -169,6 +169,7 @@ def _server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        date_header=date_header,
     )
     config.load()
     server = uvicorn.Server(config)
@@ -231,7 +232,7 @@ class _Connection(H11Protocol):
         header_bytes += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         try:
             if header_bytes > self.limits.header_bytes:  # h11 bounds only a header that does not end
-                await send_body(partial(self._send, send), receive, 431, [(b"connection", b"close")], [])
+                await send_body(partial(self._send, send), 431, [(b"connection", b"close")], [])
             else:
                 await self.served(scope, receive, partial(self._send, send))
         finally:

@@ -96,13 +96,7 @@ class SimulatedGitHub:
         self._lists = 0
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope."""
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
-
-    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request."""
         request = request_of(scope)
         record = RequestRecord(
             at=self._clock(),
@@ -227,9 +221,3 @@ def _rate_limit(quota: Mapping[str, int | str], version: str) -> dict[str, Any]:
 
 def _json(content: Any) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    while (await receive())["type"] == "lifespan.startup":
-        await send({"type": "lifespan.startup.complete"})
-    await send({"type": "lifespan.shutdown.complete"})
