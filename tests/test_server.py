@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class App:
         if scope["path"] == "/held":
             self.held.set()
             await self.release.wait()
-        body = {"/big": PIECES, "/gzip": PIECES[:14]}.get(scope["path"], [b"hel", b"lo"])
+        body = {"/big": PIECES, "/gzip": PIECES[:14], "/small": PIECES[:1]}.get(scope["path"], [b"hel", b"lo"])
         self.outcomes.put_nowait(await send_body(counted, 200, [(b"content-type", b"text/plain")], body))
 
 
@@ -276,6 +277,23 @@ def test_a_client_that_leaves_midway_did_not_get_the_whole_answer(run: Run, path
             async with dialled(window=65536) as client:
                 await client.send(GET % path)
                 assert await client.read(64_000)
+            assert await app.outcomes.get() is False
+
+    run(main())
+
+
+@on_both_loops
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what the client's machine has acknowledged")
+def test_an_answer_that_waits_in_the_kernel_was_not_sent(run: Run) -> None:
+    """87 kB fit into the kernel's buffer at once; a client that never reads them was served nothing."""
+
+    async def main() -> None:
+        async with serving(Limits()) as (app, dialled):
+            async with dialled(window=4096) as client:
+                await client.send(GET % b"small")
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(app.outcomes.get(), 0.3)
+                assert app.handed_over == len(PIECES[0])
             assert await app.outcomes.get() is False
 
     run(main())

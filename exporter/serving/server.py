@@ -6,9 +6,12 @@ request's header, to take the answer, or for being idle) and is cut when it pass
 """
 
 import asyncio
+import fcntl
 import math
 import os
 import socket
+import sys
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 SLICE_BYTES = 256 * 1024
+TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 UNSENT_BYTES = 128 * 1024
 
 
@@ -91,18 +95,18 @@ async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, byte
     `body` is pieces; they are not joined to one. They go out in slices of at most 256 KiB, each only after the kernel
     has taken the one before, so a slow client holds one slice of our memory.
 
-    True: the kernel has taken every byte, and the connection had not been reset by then. False: the client left before
-    that or missed its deadline, and lacks at least the end. What no server can tell is whether the client used what was
-    sent; on Linux at most 128 KiB of what the kernel took has not left this machine yet.
+    True: the client's machine has every byte (elsewhere than on Linux: ours has handed every byte to its kernel), and
+    the connection had not been reset by then. False: the client left before that or missed its deadline, and lacks at
+    least the end. What no server can tell is whether the client used what it was sent.
     """
     start = {"type": "http.response.start", "status": status}
     try:
         await send({**start, "headers": [*headers, (b"content-length", b"%d" % sum(map(len, body)))]})
         for slice_ in _slices(body):
             await send({"type": "http.response.body", "body": slice_, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
     except OSError:  # ASGI's word for a client that left; see `_Connection._send`
         return False
-    await send({"type": "http.response.body", "body": b""})
     return True
 
 
@@ -177,6 +181,17 @@ def _server(app: ASGIApp, limits: Limits, *, date_header: bool) -> uvicorn.Serve
     return server
 
 
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """Bytes that the kernel has taken and the client's machine has not acknowledged; 0 where that cannot be told."""
+    connection = transport.get_extra_info("socket")
+    if TIOCOUTQ is None or connection is None:
+        return 0
+    try:
+        return int.from_bytes(fcntl.ioctl(connection.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):  # closed meanwhile
+        return 0
+
+
 def _cut_all(server: uvicorn.Server) -> None:
     for connection in list(server.server_state.connections):
         if isinstance(connection, _Connection):
@@ -244,9 +259,11 @@ class _Connection(H11Protocol):
     async def _send(self, send: Any, message: Message) -> None:
         """Send of an unfinished body waits until the kernel has taken it, and raises if it did not, as ASGI asks.
 
-        uvicorn neither waits nor tells. A client that has everything may close before we look: that is no failure.
+        uvicorn neither waits nor tells. The end of a body waits until the client's machine has acknowledged the rest.
+        A client that has everything may close before we look: that is no failure.
         """
         if not message.get("more_body"):
+            await self._acknowledged()
             await send(message)
             return
         if self.transport.is_closing():
@@ -257,6 +274,16 @@ class _Connection(H11Protocol):
             await asyncio.sleep(0)  # why is told in the next turn of the loop
         if self.broken or self.unsent:
             raise ConnectionResetError("the client left before it was sent everything")
+
+    async def _acknowledged(self) -> None:
+        pause = 0.001
+        while not self.transport.is_closing() and _unacknowledged(self.transport):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        if self.transport.is_closing():
+            await asyncio.sleep(0)
+        if self.broken:
+            raise ConnectionResetError("the client left before it had everything")
 
     def _begin(self, doing: Literal["asking", "taking", "idling"], seconds: float) -> None:
         self.doing = doing
