@@ -32,13 +32,14 @@ DEFAULTS = tuple(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 1 for whatever the operator must mend first."""
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        command, settings = parse(sys.argv[1:] if argv is None else argv, collectors=DEFAULTS)
+        command, settings = parse(argv, collectors=DEFAULTS)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
     commands: dict[str, Callable[[Settings], int]] = {
-        "run": lambda settings: _serve(settings, app.run(settings)),
+        "run": lambda settings: _serve(settings, app.run(settings, lambda: parse(argv, collectors=DEFAULTS)[1])),
         "demo": lambda settings: _serve(settings, demo.run(settings, _load)),
         "simulate": lambda settings: _serve(settings, demo.simulate(settings)),
         "check": _check,

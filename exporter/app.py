@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -18,13 +18,14 @@ from exporter.collecting.windows import Windows
 from exporter.collectors import COLLECTORS
 from exporter.github.client import GitHub, Limits
 from exporter.github.credentials import TokenCredential
+from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
 from exporter.serving.http import Exposition, Web
 from exporter.serving.page import status_page
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.store import Store
-from exporter.settings import Settings
+from exporter.settings import Settings, SettingsError
 from exporter.state import State
 
 log = structlog.get_logger(__name__)
@@ -55,81 +56,131 @@ class Timing:
     ready_deadline: float = READY_DEADLINE
 
 
-@asynccontextmanager
-async def running(
-    settings: Settings,
-    collectors: Sequence[Collector] = COLLECTORS,
-    clock: Clock | None = None,
-    timing: Timing | None = None,
-) -> AsyncIterator[Listening]:
-    """One exporter, from its first answer to its last; raises `StateLockedError` and `OSError` (address)."""
-    clock, timing = clock or SystemClock(), timing or Timing()
-    async with AsyncExitStack() as stack:
-        state = State(settings.state.path)
-        restored = await asyncio.to_thread(state.open, clock.wall())
-        stack.callback(state.close)
-        store = Store(settings.counters.birth_delay)
-        credentials = token_credentials(settings)
-        pools = {name: Pool(name) for name in sorted({settings.pool_of(credential) for credential in credentials})}
-        own = SelfMetrics(store, pools.values(), lambda: _largest_skew(accesses), lambda: state.failed_writes)
-        accesses = {}
-        for name, credential in credentials.items():
-            pool = pools[settings.pool_of(name)]
-            accesses[name] = Access(credential, _client(credential, pool, settings, clock, own), pool)
-        for access in accesses.values():
-            stack.push_async_callback(access.github.aclose)
-        jobs = jobs_of(settings, collectors)
-        for name in {target.credential for target in settings.targets()} - accesses.keys():
+class Exporter:
+    """What one exporter is wired of. Credentials, targets and collectors can change while it runs, the rest cannot."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        collectors: Sequence[Collector] = COLLECTORS,
+        clock: Clock | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._settings, self._collectors = settings, collectors
+        self._clock, self._timing = clock or SystemClock(), timing or Timing()
+        self._state = State(settings.state.path)
+        self._store = Store(settings.counters.birth_delay)
+        self._pools: dict[str, Pool] = {}
+        self._accesses: dict[str, Access] = {}
+        self._clients: list[GitHub] = []
+        self._own = SelfMetrics(self._store, self._pools, self._largest_skew, lambda: self._state.failed_writes)
+        ticks = Ticks(
+            self._store,
+            self._state,
+            self._clock,
+            self._timing.windows,
+            settings.limits.max_series,
+            self._timing.job_deadline,
+            self._own,
+        )
+        self._schedule = Schedule(ticks, self._state, self._clock, self._accesses)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Listening]:
+        """From the first answer to the last; raises `StateLockedError` and `OSError` (address)."""
+        async with AsyncExitStack() as stack:
+            restored = await asyncio.to_thread(self._state.open, self._clock.wall())
+            stack.callback(self._state.close)
+            stack.push_async_callback(self._close_clients)
+            jobs = self._connect(self._settings)
+            self._schedule.plan(jobs, restored)
+            bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
+            self._schedule.start()
+            stack.push_async_callback(self._schedule.stop)
+            shown = " ".join(f"{host}:{port}" for host, port in bound.addresses)
+            log.info("listening", addresses=shown, path=self._settings.web.telemetry_path, jobs=len(jobs))
+            if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
+                log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
+            yield bound
+
+    def reload(self, settings: Settings) -> None:
+        """Take over credentials, targets and collectors; what is new begins at once, what is gone is withdrawn."""
+        self._schedule.plan(self._connect(settings), self._state.restored())
+        log.info("reloaded; web, log, state, counters and limits change with a restart only")
+
+    def _connect(self, settings: Settings) -> list[Job]:
+        """A client for each credential that is new or has changed, and the jobs."""
+        for name, credential in token_credentials(settings).items():
+            access, pool = self._accesses.get(name), settings.pool_of(name)
+            if access is None or access.credential != credential or access.pool.name != pool:
+                client = self._client(credential, self._pools.setdefault(pool, Pool(pool)), settings)
+                self._clients.append(client)
+                self._accesses[name] = Access(credential, client, self._pools[pool])
+        jobs = jobs_of(settings, self._collectors)
+        for name in {target.credential for target in settings.targets()} - self._accesses.keys():
             log.warning("GitHub Apps cannot sign in yet: nothing is asked with this credential", credential=name)
-        own.expect(jobs)
-        ticks = Ticks(store, state, clock, timing.windows, settings.limits.max_series, timing.job_deadline, own)
-        schedule = Schedule(ticks, state, clock, accesses)
-        started = clock.monotonic()
-        web = Web(
-            exposition=Exposition(store, collectors, own.render, clock.monotonic),
-            store=store,
-            known_collectors=frozenset(collector.name for collector in collectors),
-            telemetry_path=settings.web.telemetry_path,
-            max_requests=settings.web.max_requests,
-            rejected=own.scrapes_rejected,
-            ready=lambda: schedule.all_tried() or clock.monotonic() - started >= timing.ready_deadline,
+        self._own.expect(jobs)
+        return jobs
+
+    def _client(self, credential: TokenCredential, pool: Pool, settings: Settings) -> GitHub:
+        busiest = max((getattr(one.options, "max_series", 0) for one in settings.collectors.values()), default=0)
+        return GitHub(
+            credential,
+            pool,
+            clock=self._clock.wall,
+            monotonic=self._clock.monotonic,
+            observe=self._own.requested,
+            limits=Limits(pages=max(Limits().pages, -(-busiest // 100))),
+            proxy=settings.proxy,
+        )
+
+    def _web(self) -> Web:
+        web, clock = self._settings.web, self._clock
+        ready_at = clock.monotonic() + self._timing.ready_deadline
+        return Web(
+            exposition=Exposition(self._store, self._collectors, self._own.render, clock.monotonic),
+            store=self._store,
+            known_collectors=frozenset(collector.name for collector in self._collectors),
+            telemetry_path=web.telemetry_path,
+            max_requests=web.max_requests,
+            rejected=self._own.scrapes_rejected,
+            ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
-            page=lambda: status_page(
-                store, version=VERSION, telemetry_path=settings.web.telemetry_path, now=clock.wall()
-            ),
+            page=lambda: status_page(self._store, version=VERSION, telemetry_path=web.telemetry_path, now=clock.wall()),
         )
-        schedule.restore(jobs, restored)
-        bound = await stack.enter_async_context(listening(web, settings.web.listen_address))
-        schedule.start()
-        stack.push_async_callback(schedule.stop)
-        log.info(
-            "listening",
-            addresses=" ".join(f"{host}:{port}" for host, port in bound.addresses),
-            path=settings.web.telemetry_path,
-            jobs=len(jobs),
-        )
-        if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
-            log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
-        yield bound
+
+    def _largest_skew(self) -> float:
+        return max((access.github.skew for access in self._accesses.values()), key=abs, default=0.0)
+
+    async def _close_clients(self) -> None:
+        for client in self._clients:
+            await client.aclose()
 
 
-async def run(settings: Settings, timing: Timing | None = None) -> None:
-    """Run until SIGTERM or SIGINT."""
+async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP loads the settings anew."""
     stop = stop_signal()
-    async with running(settings, timing=timing):
+    exporter = Exporter(settings, timing=timing)
+
+    def reload() -> None:
+        try:
+            exporter.reload(load())
+        except (SettingsError, GitHubError) as error:
+            log.error("not reloaded, the old configuration stays", error=str(error))
+
+    async with exporter.running():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         await stop.wait()
         log.info("stopping")
 
 
 def stop_signal() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT."""
+    """Set by SIGTERM and SIGINT; SIGHUP, which would end the process, does nothing until told otherwise."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(
-        signal.SIGHUP, log.info, "SIGHUP: nothing is reloaded yet; token files are read as they change"
-    )
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     return stop
 
 
@@ -151,21 +202,3 @@ def token_credentials(settings: Settings) -> dict[str, TokenCredential]:
         for name, one in settings.credentials.items()
         if name in used and (one.token or one.token_file)
     }
-
-
-def _client(credential: TokenCredential, pool: Pool, settings: Settings, clock: Clock, own: SelfMetrics) -> GitHub:
-    busiest = max((getattr(section.options, "max_series", 0) for section in settings.collectors.values()), default=0)
-    limits = Limits(pages=max(Limits().pages, -(-busiest // 100)))
-    return GitHub(
-        credential,
-        pool,
-        clock=clock.wall,
-        monotonic=clock.monotonic,
-        observe=own.requested,
-        limits=limits,
-        proxy=settings.proxy,
-    )
-
-
-def _largest_skew(accesses: Mapping[str, Access]) -> float:
-    return max((access.github.skew for access in accesses.values()), key=abs, default=0.0)

@@ -34,7 +34,7 @@ async def run(settings: Settings, load: Callable[[Path], Settings]) -> None:
         async with serving(_github(clock.wall)) as api_url:
             demo = load(_configuration(Path(folder), api_url))
             demo = demo.model_copy(update={"web": settings.web, "log": settings.log})
-            async with app.running(demo) as bound:
+            async with app.Exporter(demo).running() as bound:
                 _welcome(bound.addresses[0][1], settings.web.telemetry_path, api_url)
                 await stop.wait()
 

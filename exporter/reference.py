@@ -19,6 +19,6 @@ def metric_reference(collectors: Iterable[Collector]) -> str:
                 lines.append(f"| `{family.name}` | {family.kind} | {labels} | {collector.help(table, family)} |")
         lines.append("")
     lines += ["## The exporter itself", "", "| metric | type | help |", "|---|---|---|"]
-    own = SelfMetrics(Store(0.0), (), lambda: 0.0, lambda: 0)
+    own = SelfMetrics(Store(0.0), {}, lambda: 0.0, lambda: 0)
     lines += [f"| `{name}` | {kind} | {text} |" for name, kind, text in own.families()]
     return "\n".join(lines) + "\n"

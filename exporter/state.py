@@ -86,6 +86,13 @@ class State:
             return self._read(now)
         return Restored()
 
+    def restored(self) -> Restored:
+        """What is kept now."""
+        with self._mutex, suppress(sqlite3.Error):
+            if self._connection is not None:
+                return _restored(self._connection)
+        return Restored()
+
     def begin(self, job: str, now: float) -> bool:
         """Note that a run of the job has begun: if it is cut off it is due at once after a restart."""
         return self._write(

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter.collectors import COLLECTORS
@@ -385,7 +386,7 @@ from exporter.__main__ import DEFAULTS
 from exporter.settings import parse
 _, settings = parse(sys.argv[1:], collectors=DEFAULTS)
 logs.configure(settings.log.level, settings.log.format)
-uvloop.run(app.run(settings, app.Timing(job_deadline=2.0)))
+uvloop.run(app.run(settings, lambda: settings, app.Timing(job_deadline=2.0)))
 """
 
 
@@ -451,12 +452,31 @@ def test_after_a_long_absence_the_counters_go_on_and_the_hole_is_named(acme: Run
     assert abs(gap - (9 * DAY + 2 * HOUR)) <= HOUR + 60
 
 
-def test_sighup_does_not_end_it(acme: Running) -> None:
-    _github, exporter = acme
+def test_sighup_reloads_targets_and_keeps_their_counters(acme: Running) -> None:
+    github, exporter = acme
     exporter.start()
-    assert exporter.process
-    exporter.process.send_signal(signal.SIGHUP)
-    until(lambda: complete(exporter, "acme"), "it still works")
+    until(lambda: complete(exporter, "acme"), "the first complete reads")
+    github.world.add(Event("acme", "user", 1, int(time.time()), requests=5))
+    github.world.add(Event("globex", "user", 1, int(time.time()), requests=5))
+    series = f'{REQUESTS}{{organization="acme"}}'
+    until(lambda: exporter.value(series) == 5, "the counter moves")
+    config = yaml.safe_load(exporter.config.read_text())
+    acme_only = config["organizations"]
+
+    def reload(organizations: object) -> None:
+        exporter.config.write_text(yaml.safe_dump({**config, "organizations": organizations}))
+        assert exporter.process
+        exporter.process.send_signal(signal.SIGHUP)
+
+    reload([{"name": "globex", "credential": "github"}])
+    until(lambda: complete(exporter, "globex"), "the new target is collected")
+    until(lambda: exporter.value(series) is None, "the old one is withdrawn")
+    reload(acme_only)
+    until(lambda: exporter.value(series) == 5, "it comes back with what it had")
+    reload("nonsense")
+    until(lambda: "not reloaded" in exporter.log.read_text(), "a wrong configuration is refused")
+    github.world.add(Event("acme", "user", 1, int(time.time()), requests=2))
+    until(lambda: exporter.value(series) == 7, "and the old one goes on")
 
 
 def test_a_rate_limit_is_obeyed_over_restarts_and_then_asked_again(acme: Running) -> None:

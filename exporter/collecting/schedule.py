@@ -62,37 +62,44 @@ class Schedule:
         self._heart: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
 
-    def restore(self, jobs: Iterable[Job], restored: Restored) -> None:
-        """Show what was restored, and plan every job's first run."""
-        now = self._clock.wall()
-        self._restore_waits(restored, now)
-        for job in jobs:
-            snapshot = restored.snapshots.get(job.key)
-            if snapshot is not None:
-                self._tried.add(job.key)
-            due = first_run(job, snapshot, cut_off=job.key in restored.cut_off, now=now)
-            self._ticks.restore(job, replace(as_returned(snapshot or Snapshot()), next_run=due))
-            self._jobs[job.key] = job
-            self._plan(job, due)
-
     def start(self) -> None:
         """Begin to run what is planned."""
         self._scheduler.start()
         self._heart = asyncio.create_task(self._beat())
 
-    def replan(self, jobs: Iterable[Job]) -> None:
-        """Run these jobs from now on: those that are new begin at once, those that are gone show nothing any more."""
+    def plan(self, jobs: Iterable[Job], restored: Restored) -> None:
+        """Run these jobs from now on, before the start or at any time after it.
+
+        New ones show what state held of them and begin when they are due; those whose settings changed are planned
+        anew; those that are gone show nothing any more.
+        """
         wanted = {job.key: job for job in jobs}
         for key in self._jobs.keys() - wanted.keys():
-            del self._jobs[key]
-            self._tried.discard(key)
-            with suppress(JobLookupError):
-                self._scheduler.remove_job(key)
-            self._ticks.store.withdraw(key)
-        new = [job for key, job in wanted.items() if key not in self._jobs]
-        self._jobs.update(wanted)
-        for job in new:
-            self._plan(job, self._clock.wall())
+            self._drop(key)
+        self._restore_waits(restored, self._clock.wall())
+        for key, job in wanted.items():
+            if key not in self._jobs:
+                self._show(job, restored)
+            elif self._jobs[key] != job:
+                self._plan(job, first_run(job, self._ticks.store[job], cut_off=False, now=self._clock.wall()))
+            else:
+                continue
+            self._jobs[key] = job
+
+    def _show(self, job: Job, restored: Restored) -> None:
+        snapshot = restored.snapshots.get(job.key)
+        if snapshot is not None:
+            self._tried.add(job.key)
+        due = first_run(job, snapshot, cut_off=job.key in restored.cut_off, now=self._clock.wall())
+        self._ticks.restore(job, replace(as_returned(snapshot or Snapshot()), next_run=due))
+        self._plan(job, due)
+
+    def _drop(self, key: str) -> None:
+        del self._jobs[key]
+        self._tried.discard(key)
+        with suppress(JobLookupError):
+            self._scheduler.remove_job(key)
+        self._ticks.store.withdraw(key)
 
     async def stop(self) -> None:
         """Stop at once: a run that is cut off is due again after the restart."""
@@ -130,6 +137,8 @@ class Schedule:
                 await self._ticks.postpone(job, due)
         if self._jobs.get(job.key) is job:
             self._plan(job, due)
+        elif job.key not in self._jobs:
+            self._ticks.store.withdraw(job.key)
 
     async def _attempt(self, job: Job, access: Access, now: float) -> float:
         fingerprint = _fingerprint(access, self._state.salt)

@@ -56,10 +56,10 @@ class SelfMetrics:
     """The registry, its counters, and its rendering."""
 
     def __init__(
-        self, store: Store, pools: Iterable[Pool], skew: Callable[[], float], failed_writes: Callable[[], int]
+        self, store: Store, pools: Mapping[str, Pool], skew: Callable[[], float], failed_writes: Callable[[], int]
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client has not typed it
-        self._store, self._pools, self._skew, self._failed_writes = store, tuple(pools), skew, failed_writes
+        self._store, self._pools, self._skew, self._failed_writes = store, pools, skew, failed_writes
         registry = self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
@@ -105,13 +105,13 @@ class SelfMetrics:
             registry=registry,
         )
         registry.register(_Reader(self._read))
-        for pool in self._pools:
-            self._seconds.labels(pool.name)
-            for status in STATUSES:
-                self._requests.labels(pool.name, status)
 
     def expect(self, jobs: Iterable[Job]) -> None:
-        """Let the counters of these jobs begin at 0."""
+        """Let the counters of these jobs, and of the pools, begin at 0."""
+        for pool in self._pools:
+            self._seconds.labels(pool)
+            for status in STATUSES:
+                self._requests.labels(pool, status)
         for job in jobs:
             name, target = job.collector.name, str(job.target)
             self._runs.labels(name, target)
@@ -182,7 +182,7 @@ class SelfMetrics:
             ("reset", "rate_limit_reset_timestamp_seconds", "When the pool's quota is whole again."),
         ):
             family = GaugeMetricFamily(PREFIX + name, text, labels=("pool",))
-            for pool in self._pools:
+            for pool in self._pools.values():
                 if (value := getattr(pool, attribute)) is not None:
                     family.add_metric((pool.name,), value)
             yield family
