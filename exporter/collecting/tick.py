@@ -167,11 +167,10 @@ class Ticks:
         writable = await asyncio.to_thread(self.state.begin, job.key, began)
         result = await self._attempt(job, api, writable=writable)
         attempt = Attempt(result, began, self.clock.monotonic() - started, api.skew)
-        places = self._places(job)
 
         def work(before: Snapshot) -> tuple[Snapshot, Concluded]:
             taken = self.store.taken_along(job, before.version)
-            rules = Rules(places, self.windows.retention, writable, taken)
+            rules = Rules(self._places(job), self.windows.retention, writable, taken)
             try:
                 concluded = conclude(job, before, attempt, rules)
             except Exception as error:  # noqa: BLE001 - it becomes the outcome, its traceback is logged
