@@ -81,7 +81,7 @@ class Schedule:
             if key not in self._jobs:
                 self._show(job, restored)
             elif self._jobs[key] != job:
-                self._plan(job, first_run(job, self._ticks.store[job], cut_off=False, now=self._clock.wall()))
+                self._run_at(job, first_run(job, self._ticks.store[job], cut_off=False, now=self._clock.wall()))
             else:
                 continue
             self._jobs[key] = job
@@ -90,9 +90,12 @@ class Schedule:
         snapshot = restored.snapshots.get(job.key)
         if snapshot is not None:
             self._tried.add(job.key)
-        due = first_run(job, snapshot, cut_off=job.key in restored.cut_off, now=self._clock.wall())
+        due_at_once = job.key in restored.cut_off
+        if snapshot and snapshot.outcome and snapshot.outcome.reason == "credential":
+            due_at_once = self._accesses[job.target.credential].rejected is None  # another token than the rejected one
+        due = first_run(job, snapshot, cut_off=due_at_once, now=self._clock.wall())
         self._ticks.restore(job, replace(as_returned(snapshot or Snapshot()), next_run=due))
-        self._plan(job, due)
+        self._run_at(job, due)
 
     def _drop(self, key: str) -> None:
         del self._jobs[key]
@@ -114,7 +117,7 @@ class Schedule:
         """Whether every job has ended an attempt, or was restored."""
         return self._jobs.keys() <= self._tried
 
-    def _plan(self, job: Job, due: float) -> None:
+    def _run_at(self, job: Job, due: float) -> None:
         # Jobs that are due together come to their pool's queue in order, so that even the first is a total.
         instant = datetime.fromtimestamp(max(due, self._clock.wall()) + job.order / 1000, UTC)
         self._scheduler.add_job(self._start_run, DateTrigger(instant), args=(job,), id=job.key, replace_existing=True)
@@ -136,7 +139,7 @@ class Schedule:
             else:
                 await self._ticks.postpone(job, due)
         if self._jobs.get(job.key) is job:
-            self._plan(job, due)
+            self._run_at(job, due)
         elif job.key not in self._jobs:
             self._ticks.store.withdraw(job.key)
 
@@ -150,13 +153,13 @@ class Schedule:
             log.exception("a job failed unexpectedly: please report this", job=job.key)
             return now + job.settings.interval
         self._tried.add(job.key)
-        await self._remember(access, error, fingerprint, now)
+        await self._remember(access, error, fingerprint)
         return self._ticks.store[job].next_run
 
-    async def _remember(self, access: Access, error: GitHubError | None, fingerprint: str, now: float) -> None:
+    async def _remember(self, access: Access, error: GitHubError | None, fingerprint: str) -> None:
         """Keep what an answer means for the other jobs of the credential or the pool, also over a restart."""
         if isinstance(error, CredentialRejected):
-            access.paused_until, access.rejected = now + HOUR, fingerprint
+            access.paused_until, access.rejected = self._clock.wall() + HOUR, fingerprint
             await self._wait(f"credential {access.credential.name}", Wait(access.paused_until, fingerprint))
         elif access.rejected is not None and not isinstance(error, Unavailable):
             access.paused_until, access.rejected = 0.0, None
@@ -209,7 +212,7 @@ class Schedule:
             due = entry.snapshot.next_run + jump
             await self._ticks.postpone(entry.job, due)
             if self._scheduler.get_job(entry.job.key):
-                self._plan(entry.job, due)
+                self._run_at(entry.job, due)
 
     def _look_for_new_tokens(self) -> None:
         for access in self._accesses.values():
@@ -222,7 +225,7 @@ class Schedule:
         """Let all jobs of a credential run now."""
         for job in self._jobs.values():
             if self._accesses[job.target.credential] is access and self._scheduler.get_job(job.key):
-                self._plan(job, self._clock.wall())
+                self._run_at(job, self._clock.wall())
 
     async def _tend(self, now: float) -> None:
         for entry in self._ticks.store:

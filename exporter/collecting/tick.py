@@ -163,10 +163,12 @@ class Ticks:
 
     async def run(self, job: Job, api: Api) -> GitHubError | None:
         """One attempt. Its failure is a value; the snapshot is published with the outcome and the next run."""
-        began, started = self.clock.wall(), self.clock.monotonic()
-        writable = await asyncio.to_thread(self.state.begin, job.key, began)
+        started = self.clock.monotonic()
+        writable = await asyncio.to_thread(self.state.begin, job.key, self.clock.wall())
         result = await self._attempt(job, api, writable=writable)
-        attempt = Attempt(result, began, self.clock.monotonic() - started, api.skew)
+        duration = self.clock.monotonic() - started
+        # By the wall clock as it is now: it may have been set while the job ran, and the next run depends on it.
+        attempt = Attempt(result, self.clock.wall() - duration, duration, api.skew)
 
         def work(before: Snapshot) -> tuple[Snapshot, Concluded]:
             taken = self.store.taken_along(job, before.version)

@@ -112,7 +112,8 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     )
     intervals, rejected = decode_list(Interval, reply.body)
     row = digest(intervals, ask.end, ask.options.seconds)
-    return Fetched((row,), rejected, data_time=row.newest_data)
+    # The newest interval may not have ended yet.
+    return Fetched((row,), rejected, data_time=None if row.newest_data is None else min(row.newest_data, ask.end))
 
 
 COLLECTOR = Collector(
