@@ -6,7 +6,7 @@ import sqlite3
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 
 from exporter.collecting.counters import Count, Counting, Key
 from exporter.serving.snapshot import Outcome, Snapshot, dump, load
-from exporter.state import KEPT_ASIDE, State, StateLockedError, Wait
+from exporter.state import KEPT_ASIDE, Restored, State, StateLockedError, Wait
 
 NOW = 1_795_262_400.0
 KEY = Key(("user", "1", "ada"), (Count(1, 2, 3, 4, 5), Count(0, 0, 0, 0, 0)), NOW, True, (None, None), 2)
@@ -38,6 +38,13 @@ def saved(folder: Path) -> None:
     state.close()
 
 
+def found(folder: Path) -> Restored:
+    state = State(folder)
+    restored = state.open(NOW)
+    state.close()
+    return restored
+
+
 def test_a_snapshot_survives_as_it_was() -> None:
     assert load(dump(SNAPSHOT)) == SNAPSHOT
     assert load(dump(Snapshot())) == Snapshot()
@@ -58,7 +65,7 @@ def test_a_run_that_was_cut_off_is_known(tmp_path: Path) -> None:
     state.save("ended", SNAPSHOT, NOW, ended=True)
     state.save("released meanwhile", SNAPSHOT, NOW, ended=False)
     state.close()
-    restored = State(tmp_path).open(NOW)
+    restored = found(tmp_path)
     assert restored.cut_off == {"cut off", "released meanwhile"}
     assert "cut off" not in restored.snapshots
 
@@ -103,28 +110,28 @@ def damaged_page(file: Path) -> None:
 
 
 def future(file: Path) -> None:
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("PRAGMA user_version = 99")
 
 
 def foreign(file: Path) -> None:
     file.unlink()
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("CREATE TABLE theirs (x)")
 
 
 def without_a_table(file: Path) -> None:
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("DROP TABLE job")
 
 
 def broken_record(file: Path) -> None:
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE job SET snapshot = '{\"gauges\": 7}'")
 
 
 def empty_json(file: Path) -> None:
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE job SET snapshot = '[]'")
 
 
@@ -147,7 +154,7 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_a_clean_one_works(
     assert len(list(tmp_path.glob("state.db.aside-*"))) == 1
     assert state.save("job", SNAPSHOT, NOW, ended=True)
     state.close()
-    assert State(tmp_path).open(NOW).snapshots == {"job": SNAPSHOT}
+    assert found(tmp_path).snapshots == {"job": SNAPSHOT}
 
 
 def test_at_most_three_are_kept_aside(tmp_path: Path) -> None:
