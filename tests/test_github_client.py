@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from exporter.github.client import GitHub, Limits, Reply, confined, next_link
+from exporter.github.client import GitHub, Limits, Reply
 from exporter.github.credentials import TokenCredential
 from exporter.github.errors import (
     CredentialRejected,
@@ -33,6 +33,7 @@ from exporter.github.errors import (
     Retired,
     Unavailable,
 )
+from exporter.github.links import confined, next_link
 from exporter.github.pacing import Pool
 
 DOTCOM = "https://api.github.com"

@@ -18,10 +18,13 @@ from exporter.settings import (
     SettingsError,
     Target,
     Whole,
+    duration_text,
     parse,
     reference,
 )
-from exporter.settings_model import FLAGS, VARIABLES, Section, duration_text, file_model
+from exporter.settings.collectors import file_model
+from exporter.settings.model import Section
+from exporter.settings.names import FLAGS, VARIABLES
 
 SECRET = "hunter2-not-to-be-seen"
 

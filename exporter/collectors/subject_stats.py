@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.catalogue import Amount, Api, Ask, Collector, Fetched, Row, Table, Timestamp, counter, gauge
 from exporter.collecting.reading import walk, window
+from exporter.settings import Whole
 
 
 class Options(BaseModel):
@@ -21,7 +22,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_series: Annotated[int, Field(ge=1)] = Field(
+    max_series: Annotated[Whole, Field(ge=1)] = Field(
         default=500, description="How many subjects have series of their own; the rest is summed as `other`."
     )
 
