@@ -11,12 +11,10 @@ from exporter.collecting.counters import (
     Rules,
     Seen,
     absorb,
-    cut,
-    fold,
     release,
     returned,
-    settle,
 )
+from exporter.collecting.folds import cut, fold, settle
 
 HOUR = 3600
 FORGET = 31 * 24 * HOUR

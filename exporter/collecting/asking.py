@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from exporter.catalogue import Api, Ask, Fetched, Row, Table
-from exporter.collecting import counters
 from exporter.collecting.counters import Counting, Identity, Read, Seen
+from exporter.collecting.folds import settle
 from exporter.collecting.plan import Job
 from exporter.collecting.reading import label_text
 from exporter.collecting.windows import Windows, first_anchor, fold_due, hole
@@ -62,7 +62,7 @@ async def _ask(job: Job, counting: Counting | None, api: Api, windows: Windows, 
         whole, _ = await _read(job, table, api, due.anchor, due.end)
         again, _ = await _read(job, table, api, due.begin, due.end)
         fresh, fetched = await _read(job, table, api, due.begin, int(api.now()))
-        settled = counters.settle(first, whole, again, fresh)
+        settled = settle(first, whole, again, fresh)
         if settled is not None:
             return Brought(fetched, fresh.end, fresh, settled, due.begin, cut)
     read, fetched = await _read(job, table, api, anchor, int(api.now()))

@@ -148,7 +148,7 @@ def absorb(before: Counting | None, read: Read, width: int, version: int, rules:
     for identity, row in read.rows.items():
         # A row of zeros is the same as no row, except for the one row of a source without labels.
         if identity not in keys and (any(row.numbers) or not identity):
-            keys[identity] = _born(row, read.end, begins_at_zero=not before.strict)
+            keys[identity] = born(row, read.end, begins_at_zero=not before.strict)
     _place(keys, version, rules)
     other_held = before.other_held
     if other_held is None and not all(key.shown for key in keys.values()):
@@ -189,58 +189,6 @@ def returned(counting: Counting, version: int) -> Counting:
     return replace(counting, keys=keys, other_held=counting.other_held and held)
 
 
-def settle(first: Read, whole: Read, again: Read, fresh: Read) -> dict[Identity, Seen] | None:
-    """What a fold may add to the bases, or None if it must wait.
-
-    `first` and `again` are reads of [B, E] before and after `whole`, a read of [A, E]; `fresh` is a read of [B, T].
-    The difference of two reads with the same end is exact whatever GitHub's bounds include.
-    """
-    if not all(read.strict for read in (first, whole, again, fresh)) or _numbers(first) != _numbers(again):
-        return None
-    still_open = _numbers(first)
-    if not any(
-        newer > settled
-        for identity, numbers in _numbers(fresh).items()
-        for newer, settled in zip(numbers, still_open.get(identity, (0,) * len(numbers)), strict=True)
-    ):
-        return None
-    settled = {}
-    for identity in whole.rows.keys() | still_open.keys():
-        row = whole.rows.get(identity)
-        if row is None:
-            return None
-        left = still_open.get(identity, (0,) * len(row.numbers))
-        numbers = tuple(all_ - open_ for all_, open_ in zip(row.numbers, left, strict=True))
-        if min(numbers) < 0:
-            return None
-        settled[identity] = row._replace(numbers=numbers)
-    return settled
-
-
-def fold(counting: Counting, settled: Mapping[Identity, Seen], begin: int) -> Counting:
-    """Move the anchor to `begin` and what is settled before it into the bases."""
-    keys = dict(counting.keys)
-    for identity, row in settled.items():
-        if any(row.numbers):
-            key = keys.get(identity) or _born(row._replace(numbers=(0,) * len(row.numbers)), counting.read_at)
-            counts = tuple(
-                count._replace(base=count.base + number) for count, number in zip(key.counts, row.numbers, strict=True)
-            )
-            keys[identity] = replace(key, counts=counts)
-    return replace(counting, anchor=begin, keys=keys)
-
-
-def cut(counting: Counting, anchor: int) -> Counting:
-    """Begin anew at `anchor` after a hole: what was reached stays, what was not visible by then is lost."""
-    keys = {
-        identity: replace(
-            key, counts=tuple(count._replace(base=count.reached, current=count.reached) for count in key.counts)
-        )
-        for identity, key in counting.keys.items()
-    }
-    return replace(counting, anchor=anchor, keys=keys)
-
-
 def _advance(key: Key, row: Seen | None, now: float, version: int, *, movable: bool) -> Key:
     numbers = row.numbers if row else (0,) * len(key.counts)
     counts = tuple(
@@ -259,8 +207,8 @@ def _advance(key: Key, row: Seen | None, now: float, version: int, *, movable: b
     )
 
 
-def _born(row: Seen, now: float, *, begins_at_zero: bool = False) -> Key:
-    """A new key. Before any strict read its window may have been visible all along: then it begins at zero."""
+def born(row: Seen, now: float, *, begins_at_zero: bool = False) -> Key:
+    """A new key, hidden. Before any strict read its window may have been visible all along: then it begins at zero."""
     counts = tuple(
         Count(-number, 0, 0, 0, 0) if begins_at_zero else Count(0, number, number, 0, 0) for number in row.numbers
     )
@@ -327,10 +275,6 @@ def _credit(counting: Counting, *, newborns: bool) -> Counting:
             other[index] += 0 if key.shown else rise
         keys[identity] = replace(key, counts=tuple(counts))
     return replace(counting, keys=keys, other=tuple(other))
-
-
-def _numbers(read: Read) -> dict[Identity, Numbers]:
-    return {identity: row.numbers for identity, row in read.rows.items() if any(row.numbers)}
 
 
 def _any_held(held: Holds) -> bool:

@@ -14,6 +14,7 @@ from exporter.catalogue import Api, Row, Table
 from exporter.collecting import counters
 from exporter.collecting.asking import Brought, ask, identity_of, labels_of
 from exporter.collecting.counters import Counting, Rules
+from exporter.collecting.folds import cut, fold
 from exporter.collecting.plan import Job, next_run
 from exporter.collecting.windows import Windows
 from exporter.github.errors import GitHubError, Invalid, Unavailable
@@ -89,12 +90,12 @@ def count(job: Job, before: Snapshot, brought: Brought, rules: Rules, now: float
         return Concluded(before, None)  # a fold must be saved; the longer window is asked for again
     if counting and brought.cut is not None:
         gap = max(0, brought.cut - counting.read_at)
-        counting = counters.cut(counting, brought.cut)
+        counting = cut(counting, brought.cut)
     if table and brought.read is None:
         return Concluded(replace(before, counting=counting), None, gap=gap)
     if table and brought.read:
         if counting and brought.settled is not None:
-            counting = counters.fold(counting, brought.settled, brought.begin)
+            counting = fold(counting, brought.settled, brought.begin)
         version = before.version + 1
         counting, revisions = counters.absorb(counting, brought.read, len(table.counters), version, rules)
     gauges, left_out = _gauges(job, brought.fetched.rows, counting, rules.places)
