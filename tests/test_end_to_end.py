@@ -253,10 +253,13 @@ def test_sigterm_ends_with_0_and_the_next_start_answers_at_once_while_github_is_
     before = {line for line in exporter.metrics().splitlines() if line.startswith("github_api_insights_")}
     assert exporter.stop() == 0
     github.faults.add(Fault(kind="hang"))
+    asked = len(github.log)
     exporter.start()
     assert {line for line in exporter.metrics().splitlines() if line.startswith("github_api_insights_")} == before
     assert get(f"{exporter.url}/-/ready")[0] == 200
+    until(lambda: len(github.log) > asked, "a request that hangs")
     assert exporter.stop() == 0
+    assert "Traceback" not in exporter.log.read_text()
 
 
 def test_a_second_exporter_on_the_same_state_exits_1(acme: Running) -> None:

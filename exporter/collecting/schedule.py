@@ -60,7 +60,7 @@ class Schedule:
             timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
         self._heart: asyncio.Task[None] | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begin to run what is planned."""
@@ -108,7 +108,7 @@ class Schedule:
         """Stop at once: a run that is cut off is due again after the restart."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        tasks = [*self._running, *([self._heart] if self._heart else [])]
+        tasks = [*self._running.values(), *([self._heart] if self._heart else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -120,28 +120,34 @@ class Schedule:
     def _run_at(self, job: Job, due: float) -> None:
         # Jobs that are due together come to their pool's queue in order, so that even the first is a total.
         instant = datetime.fromtimestamp(max(due, self._clock.wall()) + job.order / 1000, UTC)
-        self._scheduler.add_job(self._start_run, DateTrigger(instant), args=(job,), id=job.key, replace_existing=True)
+        self._scheduler.add_job(self._begin, DateTrigger(instant), args=(job,), id=job.key, replace_existing=True)
 
-    async def _start_run(self, job: Job) -> None:
-        task = asyncio.create_task(self._run(job))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        await asyncio.wait([task])
+    async def _begin(self, job: Job) -> None:
+        """What APScheduler calls. It does not wait for the run: a run ends, or is cut off, on its own terms."""
+        if job.key not in self._running:
+            self._running[job.key] = asyncio.create_task(self._run(job))
 
     async def _run(self, job: Job) -> None:
-        access = self._accesses[job.target.credential]
+        try:
+            due = await self._take_turn(job, self._accesses[job.target.credential])
+        finally:
+            del self._running[job.key]
+        planned = self._jobs.get(job.key)
+        if planned:
+            self._run_at(planned, due)
+        else:
+            self._ticks.store.withdraw(job.key)
+
+    async def _take_turn(self, job: Job, access: Access) -> float:
+        """One attempt, unless credential or pool must be left alone; gives when the job is due again."""
         # First runs go in order, totals first; then first come, first served, so that nothing starves.
         async with access.pool.turn(LAST if job.key in self._tried else job.order):
             now = self._clock.wall()
             due = self._not_before(access, now)
             if due <= now:
-                due = await self._attempt(job, access, now)
-            else:
-                await self._ticks.postpone(job, due)
-        if self._jobs.get(job.key) is job:
-            self._run_at(job, due)
-        elif job.key not in self._jobs:
-            self._ticks.store.withdraw(job.key)
+                return await self._attempt(job, access, now)
+            await self._ticks.postpone(job, due)
+            return due
 
     async def _attempt(self, job: Job, access: Access, now: float) -> float:
         fingerprint = _fingerprint(access, self._state.salt)
