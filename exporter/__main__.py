@@ -1,4 +1,4 @@
-"""The command line: run (default) · demo · simulate · check · metrics · healthcheck."""
+"""The command line: run (default) · demo · simulate · check · plan · doctor · metrics · healthcheck."""
 
 import http.client
 import sys
@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 import uvloop
 
-from exporter import app, demo, logs
+from exporter import app, demo, logs, report
 from exporter.collectors import COLLECTORS
 from exporter.reference import metric_reference
-from exporter.settings import CollectorDefaults, Settings, SettingsError, duration_text, parse, reference
+from exporter.settings import CollectorDefaults, Settings, SettingsError, parse, reference
 from exporter.state import StateLockedError
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ DEFAULTS = tuple(
         scope=frozenset({collector.scope}),
         options=collector.options,
     )
-    for collector in COLLECTORS
+    for collector in {collector.name: collector for collector in COLLECTORS}.values()
 )
 
 
@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "run": lambda settings: _serve(settings, app.run(settings, lambda: parse(argv, collectors=DEFAULTS)[1])),
         "demo": lambda settings: _serve(settings, demo.run(settings, _load)),
         "simulate": lambda settings: _serve(settings, demo.simulate(settings)),
-        "check": _check,
+        "check": lambda settings: report.check(settings, COLLECTORS),
+        "plan": lambda settings: report.plan_command(settings, COLLECTORS),
+        "doctor": lambda settings: report.doctor(settings, COLLECTORS),
         "metrics": _metrics,
         "healthcheck": _healthcheck,
     }
@@ -67,25 +69,6 @@ def _serve(settings: Settings, main: Coroutine[Any, Any, None]) -> int:
     except (StateLockedError, OSError) as error:
         log.error("cannot start", error=str(error))
         return 1
-    return 0
-
-
-def _check(settings: Settings) -> int:
-    """Print what would run."""
-    jobs = app.jobs_of(settings)
-    rows = [("COLLECTOR", "TARGET", "INTERVAL", "CREDENTIAL", "API")]
-    for job in jobs:
-        credential = settings.credentials[job.target.credential]
-        interval = duration_text(job.settings.interval)
-        rows.append((job.collector.name, str(job.target), interval, job.target.credential, credential.api_url))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    asked = {job.target for job in jobs}
-    for target in settings.targets():
-        if target not in asked:
-            print(f"{target}: nothing is asked yet; this version has no collector for it, or none for GitHub Apps")
-    print(f"\n{len(jobs)} jobs. The configuration is valid.")
     return 0
 
 

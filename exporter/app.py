@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -11,13 +11,17 @@ from importlib.metadata import version
 import structlog
 
 from exporter.catalogue import Collector
-from exporter.collecting.plan import CollectorSettings, Job, plan
-from exporter.collecting.schedule import Access, Schedule
+from exporter.collecting.access import Access
+from exporter.collecting.plan import CollectorSettings, Target
+from exporter.collecting.privacy import named_as
+from exporter.collecting.schedule import Schedule, Wanted
 from exporter.collecting.tick import Clock, Ticks
 from exporter.collecting.windows import Windows
 from exporter.collectors import COLLECTORS
+from exporter.github.apps import App, Installation
+from exporter.github.budget import Budget
 from exporter.github.client import GitHub, Limits
-from exporter.github.credentials import TokenCredential
+from exporter.github.credentials import Credential, TokenCredential
 from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
 from exporter.serving.http import Exposition, Web
@@ -26,7 +30,7 @@ from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.store import Store
 from exporter.settings import Settings, SettingsError
-from exporter.state import State
+from exporter.state import Restored, State
 
 log = structlog.get_logger(__name__)
 
@@ -82,8 +86,9 @@ class Exporter:
             settings.limits.max_series,
             self._timing.job_deadline,
             self._own,
+            lambda name: named_as(settings.privacy.user_names, name, self._state.salt),
         )
-        self._schedule = Schedule(ticks, self._state, self._clock, self._accesses)
+        self._schedule = Schedule(ticks, self._state, self._clock)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listening]:
@@ -92,47 +97,44 @@ class Exporter:
             restored = await asyncio.to_thread(self._state.open, self._clock.wall())
             stack.callback(self._state.close)
             stack.push_async_callback(self._close_clients)
-            jobs = self._connect(self._settings)
-            self._schedule.plan(jobs, restored)
+            self._plan(self._settings, restored)
             bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
             shown = " ".join(f"{host}:{port}" for host, port in bound.addresses)
-            log.info("listening", addresses=shown, path=self._settings.web.telemetry_path, jobs=len(jobs))
+            log.info(
+                "listening", addresses=shown, path=self._settings.web.telemetry_path, jobs=len(self._schedule.jobs)
+            )
             if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
                 log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
             yield bound
 
     def reload(self, settings: Settings) -> None:
         """Take over credentials, targets and collectors; what is new begins at once, what is gone is withdrawn."""
-        self._schedule.plan(self._connect(settings), self._state.restored())
-        log.info("reloaded; web, log, state, counters and limits change with a restart only")
+        self._plan(settings, self._state.restored())
+        log.info("reloaded; web, log, state, counters, budget, limits and privacy change with a restart only")
 
-    def _connect(self, settings: Settings) -> list[Job]:
-        """A client for each credential that is new or has changed, and the jobs."""
-        for name, credential in token_credentials(settings).items():
-            access, pool = self._accesses.get(name), settings.pool_of(name)
+    def _plan(self, settings: Settings, restored: Restored) -> None:
+        """Run what the settings ask for, with a client for each credential that is new or has changed."""
+        accesses = {}
+        for target, credential in credentials(settings).items():
+            pool = settings.pool_of(target)
+            access = self._accesses.get(credential.name)
             if access is None or access.credential != credential or access.pool.name != pool:
-                client = self._client(credential, self._pools.setdefault(pool, Pool(pool)), settings)
+                client = self._client(credential, self._pool(pool), settings)
                 self._clients.append(client)
-                self._accesses[name] = Access(credential, client, self._pools[pool])
-        jobs = jobs_of(settings, self._collectors)
-        for name in {target.credential for target in settings.targets()} - self._accesses.keys():
-            log.warning("GitHub Apps cannot sign in yet: nothing is asked with this credential", credential=name)
-        self._own.expect(jobs)
-        return jobs
+                access = self._accesses[credential.name] = Access(credential, client, self._pools[pool])
+            accesses[target] = access
+        wanted = wanted_of(settings, self._collectors, accesses)
+        self._own.expect([one for one in self._collectors if settings.collectors[one.name].enabled], list(accesses))
+        self._schedule.plan(wanted, restored)
 
-    def _client(self, credential: TokenCredential, pool: Pool, settings: Settings) -> GitHub:
-        busiest = max((getattr(one.options, "max_series", 0) for one in settings.collectors.values()), default=0)
-        return GitHub(
-            credential,
-            pool,
-            clock=self._clock.wall,
-            monotonic=self._clock.monotonic,
-            observe=self._own.requested,
-            limits=Limits(pages=max(Limits().pages, -(-busiest // 100))),
-            proxy=settings.proxy,
-        )
+    def _pool(self, name: str) -> Pool:
+        budget = self._settings.budget
+        return self._pools.setdefault(name, Pool(name, Budget(budget.share, budget.reserve)))
+
+    def _client(self, credential: Credential, pool: Pool, settings: Settings) -> GitHub:
+        return client_of(credential, pool, settings, self._clock, self._own.requested)
 
     def _web(self) -> Web:
         web, clock = self._settings.web, self._clock
@@ -184,21 +186,45 @@ def stop_signal() -> asyncio.Event:
     return stop
 
 
-def jobs_of(settings: Settings, collectors: Sequence[Collector] = COLLECTORS) -> list[Job]:
-    """What the configuration asks for, as far as there is a token to ask with."""
+def client_of(
+    credential: Credential, pool: Pool, settings: Settings, clock: Clock, observe: Callable[[str, str, float], None]
+) -> GitHub:
+    """The client of a credential; a walk over a list may have as many pages as the largest `max_series` needs."""
+    busiest = max((getattr(one.options, "max_series", 0) for one in settings.collectors.values()), default=0)
+    return GitHub(
+        credential,
+        pool,
+        clock=clock.wall,
+        monotonic=clock.monotonic,
+        observe=observe,
+        limits=Limits(pages=max(Limits().pages, -(-busiest // 100))),
+        proxy=settings.proxy,
+    )
+
+
+def wanted_of(settings: Settings, collectors: Sequence[Collector], accesses: Mapping[Target, Access]) -> Wanted:
+    """What the configuration asks for, in the words of the plan."""
     chosen = {
         name: CollectorSettings(section.enabled, section.interval, section.max_age, section.options)
         for name, section in settings.collectors.items()
     }
-    credentials = token_credentials(settings)
-    return plan(collectors, chosen, [target for target in settings.targets() if target.credential in credentials])
+    watched = {target: settings.watched_at(target) for target in accesses}
+    return Wanted(collectors, chosen, accesses, watched)
 
 
-def token_credentials(settings: Settings) -> dict[str, TokenCredential]:
-    """The credentials that targets use and that hold a token; GitHub Apps cannot sign in yet."""
-    used = {target.credential for target in settings.targets()}
-    return {
-        name: TokenCredential(name, one.api_url, one.api_version, one.ca_file, one.token, one.token_file)
-        for name, one in settings.credentials.items()
-        if name in used and (one.token or one.token_file)
-    }
+def credentials(settings: Settings) -> dict[Target, Credential]:
+    """Who asks at each target: a token for all that name it, or an App's installation there."""
+    made: dict[str, TokenCredential | App] = {}
+    found: dict[Target, Credential] = {}
+    for target in settings.targets():
+        name, one = target.credential, settings.credentials[target.credential]
+        if name not in made and one.app_client_id and one.private_key_file:
+            made[name] = App(name, one.api_url, one.api_version, one.app_client_id, one.private_key_file, one.ca_file)
+        elif name not in made:
+            made[name] = TokenCredential(name, one.api_url, one.api_version, one.ca_file, one.token, one.token_file)
+        maker = made[name]
+        if isinstance(maker, TokenCredential):
+            found[target] = maker
+        elif target.kind != "appliance":
+            found[target] = Installation(maker, target.kind, target.name)
+    return found

@@ -24,8 +24,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Scope = Literal["organization", "enterprise", "appliance"]
 Labels = tuple[str, ...]
+Subject = tuple[str, ...]
+"""Whom a drill-down job asks about: `(user_id,)` or `(actor_type, actor_id)`; empty for the whole target."""
 
 HOUR = 3600.0
+PAGE_SIZE = 100
+"""Rows of a page, the most that GitHub gives."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+\Z")
 _LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -51,6 +55,10 @@ class Row(BaseModel):
     """One item as GitHub words it. Fields that GitHub adds later are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def people(self) -> tuple[str, ...]:
+        """The fields that name a person; `privacy.user_names` says how they are shown."""
+        return ()
 
 
 class NoOptions(BaseModel):
@@ -104,7 +112,8 @@ class Table:
     `display` names the labels that can change for the same thing; the others are its identity. `last_seen` names the
     field that tells when the row's thing last did anything, if GitHub says so. `other` gives the label values under
     which rows beyond `max_series` are summed, for tables that count. `computed_from` names GitHub's fields where the
-    row is not GitHub's own.
+    row is not GitHub's own. `shared` rows tell of the target, whichever job brought them: no subject stands in front,
+    and of rows with one identity the newest is shown. `endpoints` names where they come from, if that is more than one.
     """
 
     row: type[Row]
@@ -114,6 +123,8 @@ class Table:
     last_seen: str | None = None
     other: tuple[str, ...] | None = None
     computed_from: str = ""
+    shared: bool = False
+    endpoints: str = ""
 
     def __post_init__(self) -> None:
         """Refuse fields that the row does not have, and labels that mean something else."""
@@ -130,6 +141,8 @@ class Table:
             raise TypeError(f"{self.families[0].name}: labels repeat, or display names no label")
         if self.labels and self.counters and (self.other is None or len(self.other) != len(self.labels)):
             raise TypeError(f"{self.families[0].name}: a table that counts needs `other`, one value per label")
+        if self.shared and (self.counters or self.labels[: self.keys] != self.identity):
+            raise TypeError(f"{self.families[0].name}: what is shared does not count, and its identity stands in front")
 
     @property
     def counters(self) -> tuple[Family, ...]:
@@ -145,6 +158,11 @@ class Table:
     def identity(self) -> tuple[str, ...]:
         """The labels that identify a row."""
         return tuple(label for label in self.labels if label not in self.display)
+
+    @property
+    def keys(self) -> int:
+        """How many labels identify a row."""
+        return len(self.labels) - len(self.display)
 
 
 class Reply(Protocol):
@@ -180,14 +198,16 @@ class Api(Protocol):
 class Ask:
     """One question of a job. Instants are whole epoch seconds by GitHub's clock.
 
-    A counting collector is asked for the window `[start, end]`; the others may take `end` as "now".
+    A counting collector is asked for the window `[start, end]`; the others may take `end` as "now". `partial` tells
+    that the window is one of a fold's, of which only the counts are used.
     """
 
     target: str
-    subject: tuple[str, ...]
+    subject: Subject
     options: Any
     start: int
     end: int
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +223,42 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much there is to list; what a plan assumes where it does not ask GitHub."""
+
+    subjects: int = 1_000
+    actors_of_a_user: int = 20
+    routes_of_an_actor: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What one run costs: single calls, and a walk over the list whose length is a field of `Sizes`."""
+
+    single: int = 0
+    listed: str = ""
+
+    def of(self, sizes: Sizes) -> int:
+        """Requests of one run."""
+        return self.single + (max(1, -(-self.rows(sizes) // PAGE_SIZE)) if self.listed else 0)
+
+    def rows(self, sizes: Sizes) -> int:
+        """Rows that one run brings."""
+        return int(getattr(sizes, self.listed)) if self.listed else 1
+
+
+@dataclass(frozen=True, slots=True)
 class Collector:
-    """One endpoint family: where it lives, how often it is asked, how to fetch it and what it fills."""
+    """One endpoint: where it lives, how often it is asked, how to fetch it and what it fills.
+
+    Endpoints that answer the same of a whole target, a user and an actor share a `name`, and differ in `subject`, the
+    labels of whom they are asked about. `needs` is the permission, in GitHub's words.
+
+    How a drill-down finds its subjects: `leads` gives, for a row's identity and the field that ranks it, the subject
+    that can be asked about, and `top` names the option with how many of the busiest are. `filters` names the options
+    that narrow the answer, so that other values are another source. `still` names the collector of the whole target
+    whose unchanged counters prove that nothing new is visible here.
+    """
 
     name: str
     scope: Scope
@@ -218,6 +272,12 @@ class Collector:
     subject: tuple[str, ...] = ()
     options: type[BaseModel] = NoOptions
     enabled: bool = True
+    needs: str = ""
+    calls: Calls = Calls(single=1)
+    top: str = ""
+    leads: Callable[[Labels], Subject | None] | None = None
+    filters: tuple[str, ...] = ()
+    still: str = ""
     counting: Table | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -230,14 +290,18 @@ class Collector:
             raise TypeError(f"{self.name}: a family is declared twice")
         if counting and counting[0].labels and "max_series" not in self.options.model_fields:
             raise TypeError(f"{self.name}: a table that counts by labels needs the option max_series")
+        for option in (*self.filters, *((self.top,) if self.top else ())):
+            if option not in self.options.model_fields:
+                raise TypeError(f"{self.name}: there is no option {option!r}")
         object.__setattr__(self, "counting", counting[0] if counting else None)
 
     def labels(self, table: Table) -> tuple[str, ...]:
         """All label names of a table's series, in the order in which they are written."""
-        return (self.scope, *self.subject, *table.labels)
+        return (self.scope, *(() if table.shared else self.subject), *table.labels)
 
     def help(self, table: Table, family: Family) -> str:
         """HELP: what it is, where it comes from, that it is cached, and how old GitHub lets it be."""
         fields = table.computed_from or family.field
-        source = f"{self.endpoint}, {fields}" if fields else self.endpoint
+        endpoint = table.endpoints or self.endpoint
+        source = f"{endpoint}, {fields}" if fields else endpoint
         return f"{family.help} From {source}; cached, asked anew every {self.name} interval. {self.lateness}"

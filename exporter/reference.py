@@ -11,7 +11,9 @@ def metric_reference(collectors: Iterable[Collector]) -> str:
     """`docs/metrics.md`: every family with its type, labels and help."""
     lines = ["# Metrics", "", "Printed by `github-enterprise-exporter metrics`; do not edit.", ""]
     for collector in collectors:
-        lines += [f"## {collector.name}", "", f"`{collector.endpoint}` ([GitHub's page]({collector.page}))", ""]
+        by = f", by {', '.join(collector.subject)}" if collector.subject else ""
+        lines += [f"## {collector.name}{by}", "", f"`{collector.endpoint}` ([GitHub's page]({collector.page}))", ""]
+        lines += [f"Needs: {collector.needs}.", ""]
         lines += ["| metric | type | labels | help |", "|---|---|---|---|"]
         for table in collector.tables:
             labels = ", ".join(f"`{label}`" for label in collector.labels(table))

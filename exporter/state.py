@@ -13,7 +13,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +92,17 @@ class State:
             if self._connection is not None:
                 return _restored(self._connection)
         return Restored()
+
+    def snapshots(self, jobs: Iterable[str]) -> dict[str, Snapshot]:
+        """What is kept of these jobs."""
+        found: dict[str, Snapshot] = {}
+        with self._mutex, suppress(sqlite3.Error, ValueError, TypeError, KeyError, IndexError, AttributeError):
+            if self._connection is not None:
+                for key in jobs:
+                    row = self._connection.execute("SELECT snapshot FROM job WHERE key = ?", (key,)).fetchone()
+                    if row and row[0]:
+                        found[key] = load(json.loads(row[0]))
+        return found
 
     def begin(self, job: str, now: float) -> bool:
         """Note that a run of the job has begun: if it is cut off it is due at once after a restart."""

@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 import yaml
 
+from exporter.collectors import COLLECTORS
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.serve import serving
 
@@ -187,7 +188,7 @@ def config_for(url: str, *organizations: str, token_file: Path, interval: str = 
     return {
         "credentials": {"github": {"api_url": url, "token_file": str(token_file)}},
         "organizations": [{"name": name, "credential": "github"} for name in organizations],
-        "collectors": {name: {"interval": interval} for name in ("summary_stats", "time_stats", "subject_stats")},
+        "collectors": {collector.name: {"interval": interval} for collector in COLLECTORS},
         "counters": {"birth_delay": "1s"},
         **more,
     }

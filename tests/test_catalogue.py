@@ -29,9 +29,9 @@ async def fetch(*_: object) -> Fetched:
     return Fetched(())
 
 
-def collector(*tables: Table, options: type = NoOptions) -> Collector:
+def collector(*tables: Table, options: type = NoOptions, top: str = "") -> Collector:
     return Collector(
-        "things", "organization", "/things", "https://docs.github.com", "Late.", fetch, tables, options=options
+        "things", "organization", "/things", "https://docs.github.com", "Late.", fetch, tables, options=options, top=top
     )
 
 
@@ -53,6 +53,8 @@ def collector(*tables: Table, options: type = NoOptions) -> Collector:
         (lambda: table(display=("requests",)), "display names no label"),
         (lambda: collector(table()), "needs the option max_series"),
         (lambda: collector(table(labels=(), other=None), table(labels=(), other=None)), "at most one table counts"),
+        (lambda: table(shared=True), "what is shared does not count"),
+        (lambda: collector(table(families=()), top="top_things"), "no option 'top_things'"),
     ],
 )
 def test_a_wrong_declaration_fails_and_names_the_metric(declare: Callable[[], object], complaint: str) -> None:
@@ -69,10 +71,25 @@ def test_a_label_must_not_shadow_the_targets() -> None:
         Table(row=Shadow, labels=("organization",), families=(gauge("github_things", "requests", "Things."),))
 
 
-def test_no_two_collectors_share_a_family_or_a_name() -> None:
-    names = [family.name for one in COLLECTORS for declared in one.tables for family in declared.families]
+def test_no_two_tables_share_a_family() -> None:
+    tables = {id(declared): declared for one in COLLECTORS for declared in one.tables}
+    names = [family.name for declared in tables.values() for family in declared.families]
     assert len(set(names)) == len(names)
-    assert len({one.name for one in COLLECTORS}) == len(COLLECTORS)
+
+
+def test_only_rows_that_tell_of_the_target_are_filled_by_several_collectors() -> None:
+    declared = [table for one in COLLECTORS for table in one.tables]
+    assert all(table.shared for table in declared if declared.count(table) > 1)
+
+
+def test_collectors_of_one_name_differ_in_whom_they_ask_about_and_share_their_settings() -> None:
+    assert len({(one.name, one.subject) for one in COLLECTORS}) == len(COLLECTORS)
+    settings = {(one.name, one.interval, one.max_age, one.enabled) for one in COLLECTORS}
+    assert len(settings) == len({one.name for one in COLLECTORS})
+
+
+def test_every_collector_names_the_permission_that_it_needs() -> None:
+    assert all(one.needs for one in COLLECTORS)
 
 
 def test_help_says_where_a_value_comes_from_and_that_it_is_cached() -> None:
@@ -80,5 +97,5 @@ def test_help_says_where_a_value_comes_from_and_that_it_is_cached() -> None:
         for declared in one.tables:
             for family in declared.families:
                 text = one.help(declared, family)
-                assert one.endpoint in text
+                assert (declared.endpoints or one.endpoint) in text
                 assert "cached" in text

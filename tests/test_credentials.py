@@ -1,5 +1,6 @@
 """Tokens: where they come from, when they are read again, and that nobody sees them."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 
 from exporter.github.credentials import TokenCredential
 from exporter.github.errors import CredentialRejected
+from exporter.github.exchange import Method, Reply
 
 CANARY = "ghp_CANARYcanary0123456789"
 
@@ -17,7 +19,7 @@ def of_file(path: Path) -> TokenCredential:
 
 
 def of_text(token: str) -> TokenCredential:
-    return TokenCredential("classic", "https://api.github.com", "2022-11-28", token=SecretStr(token))
+    return TokenCredential("classic", "https://api.github.com", "2022-11-28", token_text=SecretStr(token))
 
 
 def replace(path: Path, text: str) -> None:
@@ -122,7 +124,7 @@ def test_the_last_good_token_stays_while_the_file_is_spoiled(
     else:
         replace(path, spoiled)
     assert [credential.secret() for _ in range(3)] == ["good"] * 3
-    assert capsys.readouterr().out.count("the last token stays") == 1
+    assert capsys.readouterr().out.count("what it held before stays in use") == 1
     replace(path, "newer")
     assert credential.secret() == "newer"
 
@@ -134,11 +136,45 @@ def test_a_text_that_no_header_could_carry_is_refused(token: str) -> None:
     assert not token.strip() or token not in str(caught.value)
 
 
+class Unasked:
+    """The way to GitHub that a token never needs."""
+
+    def now(self) -> float:
+        raise AssertionError
+
+    async def __call__(self, method: Method, path: str, bearer: str) -> Reply:
+        raise AssertionError(method, path, bearer)
+
+
+def test_a_token_needs_no_asking(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(CANARY)
+    for credential in (of_text(CANARY), of_file(path)):
+        assert asyncio.run(credential.token(Unasked())) == credential.secret() == CANARY
+
+
+def test_a_rejected_token_is_worth_another_try_only_if_its_file_holds_another(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("first")
+    credential = of_file(path)
+    credential.secret()
+    assert not credential.renew("first")
+    replace(path, " first\n")
+    assert not credential.renew("first")
+    replace(path, "other")
+    assert credential.renew("first")
+    assert not credential.renew("other")
+    path.unlink()
+    assert not credential.renew("other")
+    assert not of_file(path).renew("first")
+    assert not of_text(CANARY).renew(CANARY)
+
+
 def test_exactly_one_source_of_the_token() -> None:
     with pytest.raises(ValueError, match="either a token or a token_file"):
         TokenCredential("x", "https://api.github.com", "2022-11-28")
     with pytest.raises(ValueError, match="either a token or a token_file"):
-        TokenCredential("x", "https://h", "2022-11-28", token=SecretStr("a"), token_file=Path("b"))
+        TokenCredential("x", "https://h", "2022-11-28", token_text=SecretStr("a"), token_file=Path("b"))
 
 
 def test_the_fingerprint_tells_the_same_token_and_nothing_else(tmp_path: Path) -> None:
@@ -159,4 +195,4 @@ def test_no_text_form_shows_the_token(tmp_path: Path) -> None:
     path.write_text(CANARY)
     for credential in (of_text(CANARY), of_file(path)):
         credential.secret()
-        assert CANARY not in f"{credential!r} {credential} {credential._read!r}"
+        assert CANARY not in f"{credential!r} {credential} {credential._file!r}"

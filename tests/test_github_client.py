@@ -85,7 +85,7 @@ def client(
 ) -> GitHub:
     clock = clock or Clock()
     return GitHub(
-        TokenCredential("classic", root, "2022-11-28", ca_file, token=SecretStr(TOKEN)),
+        TokenCredential("classic", root, "2022-11-28", ca_file, token_text=SecretStr(TOKEN)),
         pool or Pool("classic"),
         clock=clock,
         monotonic=clock,
@@ -200,6 +200,73 @@ def test_environment_and_netrc_are_not_read(monkeypatch: pytest.MonkeyPatch, tmp
 
     asyncio.run(scenario())
     assert f"Authorization: Bearer {TOKEN}\r\n".encode() in seen[0]
+
+
+# A rejected token.
+
+
+def rotating(path: Path, fake: Fake) -> GitHub:
+    clock = Clock()
+    credential = TokenCredential("classic", DOTCOM, "2022-11-28", token_file=path)
+    return GitHub(credential, Pool("classic"), clock=clock, monotonic=clock, transport=httpx.MockTransport(fake))
+
+
+def test_a_token_that_was_rotated_on_the_way_is_asked_with_once_more(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("ghp_CANARYold")
+
+    def rotate(_request: httpx.Request) -> httpx.Response:
+        path.with_suffix(".new").write_text(f"ghp_CANARYnew{len(fake.asked)}")
+        path.with_suffix(".new").replace(path)
+        return httpx.Response(401)
+
+    fake = Fake(rotate, httpx.Response(200))
+    assert get(rotating(path, fake)).status == 200
+    assert [each.headers["authorization"] for each in fake.asked] == ["Bearer ghp_CANARYold", "Bearer ghp_CANARYnew1"]
+    path.write_text("ghp_CANARYold")
+    fake = Fake(rotate)
+    assert type(failure(rotating(path, fake))) is CredentialRejected
+    assert len(fake.asked) == 2
+
+
+def test_a_token_that_stays_is_not_asked_with_again(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(TOKEN)
+    for github, fake in [
+        (rotating(path, one := Fake(httpx.Response(401))), one),
+        (client(two := Fake(httpx.Response(401))), two),
+    ]:
+        assert type(failure(github)) is CredentialRejected
+        assert len(fake.asked) == 1
+
+
+# What a credential asks on its own.
+
+
+def exchange(github: GitHub, path: str = "/app", bearer: str = "eyJ.CANARY.jwt") -> Reply:
+    return asyncio.run(github("POST", path, bearer))
+
+
+def test_a_credential_asks_below_the_root_with_its_own_bearer() -> None:
+    fake, pool = Fake(httpx.Response(201, content=b"{}", headers={"X-RateLimit-Remaining": "7"})), Pool("p")
+    reply = exchange(client(fake, GHES, pool=pool))
+    assert (reply.status, reply.path, pool.requests, pool.remaining) == (201, "/api/v3/app", {"201": 1}, None)
+    (request,) = fake.asked
+    assert (request.method, str(request.url)) == ("POST", f"{GHES}/app")
+    assert request.headers["authorization"] == "Bearer eyJ.CANARY.jwt"
+    assert request.headers["content-length"] == "0"
+
+
+def test_what_a_credential_asks_is_confined_and_blocked_as_all_else() -> None:
+    fake, pool = Fake(httpx.Response(200)), Pool("p", blocked_until=NOW + 60)
+    for github, path, kind in [
+        (client(fake), "//evil.example/x", Invalid),
+        (client(fake, pool=pool), "/app", RateLimited),
+    ]:
+        with pytest.raises(kind) as caught:
+            exchange(github, path)
+        assert_clean(caught.value)
+    assert fake.asked == []
 
 
 # Where the root may be, and how it is trusted.

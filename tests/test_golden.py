@@ -1,13 +1,13 @@
-"""One collector, one stored answer, one `/metrics` text: through the real client, counting and rendering.
+"""One collector, stored answers, one `/metrics` text: through the real client, counting and rendering.
 
-`tests/github/NAME.json` is what GitHub answers, `tests/golden/NAME.prom` and `.om` what a scrape then gets. A counter
-begins at 0, so the first answer holds nothing and the golden text shows what the stored one added.
+`tests/github/NAME.json` is what GitHub answers to that endpoint, `tests/golden/NAME.prom` and `.om` what a scrape then
+gets. A counter begins at 0, so at first GitHub has nothing to tell and the golden text shows what it then added.
 """
 
 import asyncio
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from pydantic import SecretStr
 
 from exporter.catalogue import Collector
-from exporter.collecting.asking import ask
+from exporter.collecting.asking import Question, ask
 from exporter.collecting.counters import Rules, release
 from exporter.collecting.plan import CollectorSettings, Job, Target
 from exporter.collecting.tick import Attempt, conclude
@@ -39,23 +39,39 @@ SUFFIX: dict[Format, str] = {"text": "prom", "openmetrics": "om"}
 TARGETS = {"organization": "acme", "enterprise": "acme-corp", "appliance": "ghes-eu"}
 
 
+SUBJECTS = {"user_id": "7", "actor_type": "installation", "actor_id": "954453"}
+
+
 def empty(body: Any) -> Any:
     """The stored answer before anything had happened."""
     return [] if isinstance(body, list) else dict.fromkeys(body, 0)
 
 
+def named(collector: Collector) -> str:
+    """The golden file of a collector; those that share a name differ in whom they ask about."""
+    whose = {("user_id",): ".user", ("actor_type", "actor_id"): ".actor"}.get(collector.subject, "")
+    return collector.name + (whose if sum(one.name == collector.name for one in COLLECTORS) > 1 else "")
+
+
+def stored(request: httpx.Request) -> Any:
+    """What GitHub answers to a request: the stored answer of its endpoint."""
+    endpoint = request.url.path.split("/insights/api/")[1].partition("/")[0]
+    return json.loads((HERE / "github" / f"{endpoint.replace('-', '_')}.json").read_text())
+
+
 def job_of(collector: Collector) -> Job:
     settings = CollectorSettings(True, collector.interval, collector.max_age, collector.options())
-    return Job(collector, Target(collector.scope, TARGETS[collector.scope], "token"), settings, 0)
+    target = Target(collector.scope, TARGETS[collector.scope], "token")
+    return Job(collector, target, settings, 0, tuple(SUBJECTS[label] for label in collector.subject))
 
 
-def snapshot_of(job: Job, *bodies: Any) -> Snapshot:
-    """The job's snapshot after these answers, every series released."""
-    answers = iter(bodies)
+def snapshot_of(job: Job, answer: Callable[[httpx.Request], Any] = stored) -> Snapshot:
+    """The job's snapshot after an answer of nothing and this one, every series released."""
+    begun = [False]
 
     def respond(request: httpx.Request) -> httpx.Response:
         assert request.headers["authorization"] == "Bearer golden"
-        return httpx.Response(200, json=next(answers))
+        return httpx.Response(200, json=answer(request) if begun[0] else empty(answer(request)))
 
     credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("golden"), None)
     github = GitHub(
@@ -64,8 +80,8 @@ def snapshot_of(job: Job, *bodies: Any) -> Snapshot:
 
     async def walk() -> Snapshot:
         snapshot = Snapshot()
-        for _ in bodies:
-            brought = await ask(job, snapshot.counting, github, Windows(), writable=True)
+        for begun[0] in (False, True):
+            brought = await ask(Question(job, snapshot.counting, Windows()), github)
             snapshot = conclude(job, snapshot, Attempt(brought, NOW, 0.5, 0.0), Rules(500, 1e9)).snapshot
             if table := job.collector.counting:
                 counting = release(snapshot.counting, (snapshot.version,) * len(table.counters))
@@ -104,8 +120,9 @@ def expected(job: Job, snapshot: Snapshot) -> dict[tuple[str, tuple[tuple[str, s
     for table in job.collector.tables:
         names = job.collector.labels(table)
         for family in table.gauges:
+            prefix = (job.target.name,) if table.shared else job.prefix
             for labels, value in snapshot.gauges[family.name]:
-                pairs = zip(names, (*job.prefix, *labels), strict=True)
+                pairs = zip(names, (*prefix, *labels), strict=True)
                 found[family.name, tuple(sorted(pairs))] = value
         if table.counters and snapshot.counting:
             for labels, numbers in snapshot.counting.series():
@@ -116,14 +133,13 @@ def expected(job: Job, snapshot: Snapshot) -> dict[tuple[str, tuple[tuple[str, s
 
 
 @pytest.mark.parametrize("form", ["text", "openmetrics"])
-@pytest.mark.parametrize("collector", COLLECTORS, ids=lambda collector: collector.name)
+@pytest.mark.parametrize("collector", COLLECTORS, ids=named)
 def test_golden(collector: Collector, form: Format, request: pytest.FixtureRequest) -> None:
     """The text equals the golden one, gzip or not, and Prometheus' own parser reads the snapshot's values from it."""
-    body = json.loads((HERE / "github" / f"{collector.name}.json").read_text())
     job = job_of(collector)
-    snapshot = snapshot_of(job, empty(body), body)
+    snapshot = snapshot_of(job)
     text = exposition(job, snapshot, form)
-    golden = HERE / "golden" / f"{collector.name}.{SUFFIX[form]}"
+    golden = HERE / "golden" / f"{named(collector)}.{SUFFIX[form]}"
     if request.config.getoption("--golden-update"):
         golden.write_text(text)
     assert text == golden.read_text()

@@ -13,7 +13,7 @@ from exporter.collectors.subject_stats import COLLECTOR, Subject
 from exporter.collectors.subject_stats import Options as SubjectOptions
 from exporter.collectors.summary_stats import Summary
 from exporter.collectors.time_stats import Interval, Options, digest
-from exporter.github.errors import Invalid
+from exporter.github.errors import Invalid, NotFound
 
 GOOD = b'{"subject_type": "user", "subject_id": 1, "total_request_count": 5, "rate_limited_request_count": 0}'
 
@@ -71,8 +71,8 @@ class Pages:
     def now(self) -> float:
         return 0.0
 
-    async def get(self, path: str, params: Any = None) -> Any:
-        raise NotImplementedError
+    async def get(self, path: str, _params: Any = None) -> Any:
+        raise NotFound(f"{path}: no total to compare with")
 
     async def pages(self, _path: str, params: Any = None) -> Any:
         self.asked.append(params)

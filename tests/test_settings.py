@@ -35,6 +35,14 @@ class SubjectOptions(BaseModel):
     max_series: Whole = Field(500, ge=1, description="Most subjects.")
 
 
+class UserOptions(SubjectOptions):
+    top_users: Whole = Field(10, ge=0, description="How many of the busiest.")
+
+
+class RouteOptions(SubjectOptions):
+    top_actors: Whole = Field(20, ge=0, description="How many of the busiest.")
+
+
 class TimeOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,6 +58,8 @@ COLLECTORS = (
     CollectorDefaults("summary_stats", True, 1800, 43200, ORGANIZATION, NoOptions),
     CollectorDefaults("time_stats", True, 1800, 43200, ORGANIZATION, TimeOptions),
     CollectorDefaults("subject_stats", False, 1800, 43200, ORGANIZATION, SubjectOptions),
+    CollectorDefaults("user_stats", True, 1800, 43200, ORGANIZATION, UserOptions),
+    CollectorDefaults("route_stats", True, 1800, 43200, ORGANIZATION, RouteOptions),
 )
 
 Write = Callable[[str], str]
@@ -143,7 +153,7 @@ def test_without_a_file_the_documented_defaults_hold() -> None:
     assert read.state.path == Path("/var/lib/github-enterprise-exporter")
     assert (read.budget.share, read.budget.reserve, read.limits.max_series) == (0.3, 500, 200_000)
     assert (read.counters.birth_delay, read.privacy.user_names, read.proxy) == (60, "login", None)
-    assert list(read.collectors) == ["summary_stats", "time_stats", "subject_stats"]
+    assert list(read.collectors) == [collector.name for collector in COLLECTORS]
     subjects = read.collectors["subject_stats"]
     assert (subjects.enabled, subjects.interval, subjects.max_age) == (False, 1800, 43200)
     assert subjects.options == SubjectOptions()
@@ -787,7 +797,7 @@ def test_the_reference_tells_every_key_flag_and_variable() -> None:
         "| `web.listen_address` | list of text | `:10171` |",
     }
     assert [row for row in rows if row not in text] == []
-    for absent in ("`credentials.NAME.token`", "route_stats", "`config`"):
+    for absent in ("`credentials.NAME.token`", "copilot_usage", "`config`"):
         assert absent not in text.partition("## Flags")[0]
 
 

@@ -1,13 +1,14 @@
-"""What an attempt asks GitHub for: the right window, and a fold's reads when one is due."""
+"""What an attempt asks GitHub for: the right window, a fold's reads when one is due, nothing if nothing can be new."""
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.catalogue import Api, Ask, Fetched, Row, Table
-from exporter.collecting.counters import Counting, Identity, Read, Seen
+from exporter.collecting.counters import Counting, Identity, Numbers, Read, Seen
 from exporter.collecting.folds import settle
 from exporter.collecting.plan import Job
+from exporter.collecting.privacy import Naming, named
 from exporter.collecting.reading import label_text
 from exporter.collecting.windows import Windows, first_anchor, fold_due, hole
 from exporter.github.errors import GitHubError
@@ -17,8 +18,21 @@ CLOCK_JUMP = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """What the whole target's own source has counted: its anchor, the end of its newest read, base + open."""
+
+    anchor: int
+    read_at: int
+    sums: Numbers
+
+
+@dataclass(frozen=True, slots=True)
 class Brought:
-    """What an attempt brought, not counted yet. Without `read` there was no window to ask for."""
+    """What an attempt brought, not counted yet. Without `read` there was no window to ask for.
+
+    `sums` are the totals that were known before anything was asked; `still` tells that they had not changed since the
+    newest read, so nothing was asked.
+    """
 
     fetched: Fetched
     end: int
@@ -26,24 +40,65 @@ class Brought:
     settled: Mapping[Identity, Seen] | None = None
     begin: int = 0
     cut: int | None = None
+    sums: Numbers | None = None
+    still: bool = False
 
 
-async def ask(job: Job, counting: Counting | None, api: Api, windows: Windows, *, writable: bool) -> Brought:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An attempt's question: the job, what it has counted, and what it may rely on.
+
+    `noted` are the target's totals as they were known before the newest read, `totals` as they are now.
+    """
+
+    job: Job
+    counting: Counting | None
+    windows: Windows
+    writable: bool = True
+    naming: Naming = str
+    noted: Numbers | None = None
+    totals: Totals | None = None
+
+    def nothing_new(self) -> bool:
+        """Whether the totals prove that GitHub shows nothing in our window that it did not show at our newest read.
+
+        They must have been read since, and their window must hold all of ours.
+        """
+        ours, theirs = self.counting, self.totals
+        return (
+            ours is not None
+            and theirs is not None
+            and self.noted == theirs.sums
+            and theirs.read_at > ours.read_at
+            and theirs.anchor <= ours.anchor
+        )
+
+
+def totals_of(counting: Counting | None) -> Totals | None:
+    """The totals of a source that counts without labels."""
+    if counting is None or () not in counting.keys:
+        return None
+    sums = tuple(count.current for count in counting.keys[()].counts)
+    return Totals(counting.anchor, counting.read_at, sums)
+
+
+async def ask(question: Question, api: Api) -> Brought:
     """Ask GitHub; once more if its answer shows that we had its clock wrong."""
     for last_try in (False, True):
         assumed = api.skew
         try:
-            brought = await _ask(job, counting, api, windows, writable=writable)
+            brought = await _ask(question, api)
         except GitHubError:
             if last_try or abs(api.skew - assumed) < CLOCK_JUMP:
                 raise
         else:
             if last_try or abs(api.skew - assumed) < CLOCK_JUMP:
-                return brought
+                return replace(brought, sums=question.totals.sums if question.totals else None)
     raise AssertionError("the second try returns or raises")
 
 
-async def _ask(job: Job, counting: Counting | None, api: Api, windows: Windows, *, writable: bool) -> Brought:
+async def _ask(question: Question, api: Api) -> Brought:
+    job, counting, windows = question.job, question.counting, question.windows
     if counting and api.now() < counting.read_at - CLOCK_JUMP:
         # GitHub's clock would have gone back. Some proxy's Date may have fooled us; this costs no quota.
         with suppress(GitHubError):
@@ -51,30 +106,36 @@ async def _ask(job: Job, counting: Counting | None, api: Api, windows: Windows, 
     now = int(api.now())
     table = job.collector.counting
     if table is None:
-        return Brought(await _fetch(job, api, now, now), now)
+        return Brought(await _fetch(question, api, now, now), now)
     cut = hole(windows, counting.anchor, counting.read_at, now) if counting else None
     anchor = cut or (counting.anchor if counting else first_anchor(windows, now))
     if anchor >= now:
         return Brought(Fetched(()), now, cut=cut)
     due = fold_due(windows, anchor, now)
-    if due and counting and counting.strict and writable:
-        first, _ = await _read(job, table, api, due.begin, due.end)
-        whole, _ = await _read(job, table, api, due.anchor, due.end)
-        again, _ = await _read(job, table, api, due.begin, due.end)
-        fresh, fetched = await _read(job, table, api, due.begin, int(api.now()))
+    if cut is None and due is None and question.totals and question.nothing_new():
+        return Brought(Fetched(()), question.totals.read_at, still=True)
+    if due and counting and counting.strict and question.writable:
+        first, _ = await _read(question, table, api, due.begin, due.end, partial=True)
+        whole, _ = await _read(question, table, api, due.anchor, due.end, partial=True)
+        again, _ = await _read(question, table, api, due.begin, due.end, partial=True)
+        fresh, fetched = await _read(question, table, api, due.begin, int(api.now()))
         settled = settle(first, whole, again, fresh)
         if settled is not None:
             return Brought(fetched, fresh.end, fresh, settled, due.begin, cut)
-    read, fetched = await _read(job, table, api, anchor, int(api.now()))
+    read, fetched = await _read(question, table, api, anchor, int(api.now()))
     return Brought(fetched, read.end, read, cut=cut)
 
 
-async def _fetch(job: Job, api: Api, start: int, end: int) -> Fetched:
-    return await job.collector.fetch(api, Ask(job.target.name, job.subject, job.settings.options, start, end))
+async def _fetch(question: Question, api: Api, start: int, end: int, *, partial: bool = False) -> Fetched:
+    job = question.job
+    asked = Ask(job.target.name, job.subject, job.settings.options, start, end, partial)
+    return named(await job.collector.fetch(api, asked), question.naming)
 
 
-async def _read(job: Job, table: Table, api: Api, start: int, end: int) -> tuple[Read, Fetched]:
-    fetched = await _fetch(job, api, start, end)
+async def _read(
+    question: Question, table: Table, api: Api, start: int, end: int, *, partial: bool = False
+) -> tuple[Read, Fetched]:
+    fetched = await _fetch(question, api, start, end, partial=partial)
     rows = {}
     for row in fetched.rows:
         if isinstance(row, table.row):

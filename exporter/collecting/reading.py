@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.catalogue import Api, Ask, Fetched, Row, Table
+from exporter.catalogue import PAGE_SIZE, Api, Ask, Fetched, Row, Table
 from exporter.github.errors import Invalid
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
-PAGE_SIZE = 100
 MAX_LABEL_LENGTH = 256
 
 
@@ -25,6 +24,12 @@ def github_time(instant: float) -> str:
 def window(ask: Ask) -> dict[str, str | int]:
     """The window as query parameters. Both are always sent: what GitHub does without `max_timestamp` is unclear."""
     return {"min_timestamp": github_time(ask.start), "max_timestamp": github_time(ask.end)}
+
+
+def whose(ask: Ask) -> str:
+    """The end of a path that asks about a user or an actor: `/users/7`, `/installation/954453`; empty for all."""
+    kind = ("users",) if len(ask.subject) == 1 else ()
+    return "".join(f"/{part}" for part in (*kind, *ask.subject))
 
 
 def decode_one(model: type[AnyRow], body: bytes) -> AnyRow:

@@ -1,13 +1,15 @@
 """When jobs run: APScheduler for the clock, one turn at a time per quota pool, and a heartbeat for all that is no job.
 
+Which jobs there are follows from what was seen: after each run that leads to subjects their target is planned anew.
+
 The heartbeat lets newborn series go, withdraws gauges that became too old, looks for a new token where one was
 rejected, and mends the plan after the wall clock jumped back (APScheduler would sleep through the whole jump).
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -15,94 +17,133 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from exporter.catalogue import HOUR
+from exporter.catalogue import HOUR, Collector, Subject
+from exporter.collecting.access import DAY, Access, Claim, claim, wait_for_budget
 from exporter.collecting.counters import returned
-from exporter.collecting.plan import Job
+from exporter.collecting.plan import CollectorSettings, Follow, Job, Target, plan, seen
 from exporter.collecting.tick import Clock, Ticks
-from exporter.github.client import GitHub
-from exporter.github.credentials import TokenCredential
-from exporter.github.errors import CredentialRejected, GitHubError, RateLimited, Unavailable
+from exporter.github.errors import CredentialRejected, GitHubError, NotFound, OverBudget, RateLimited, Unavailable
 from exporter.github.pacing import Pool
 from exporter.serving.snapshot import Snapshot
 from exporter.state import Restored, State, Wait
 
 log = structlog.get_logger(__name__)
 
-DAY = 24 * HOUR
 HEARTBEAT = 1.0
 CLOCK_JUMP = 2.0
 LAST = 1_000
+LOOK_AGAIN = 60.0
+"""What waits for budget asks again after this long: others may have needed less than was kept for them."""
 
 
-@dataclass(slots=True)
-class Access:
-    """One credential at work: its client, its pool, and until when it is left alone after a 401.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the configuration asks for; `watched` are the subjects to follow by target."""
 
-    `rejected` is the fingerprint of the token that was refused ("" if there was none to read); another one is tried
-    at once.
-    """
-
-    credential: TokenCredential
-    github: GitHub
-    pool: Pool
-    paused_until: float = 0.0
-    rejected: str | None = None
+    collectors: Sequence[Collector] = ()
+    settings: Mapping[str, CollectorSettings] = field(default_factory=dict)
+    accesses: Mapping[Target, Access] = field(default_factory=dict)
+    watched: Mapping[Target, Sequence[Subject]] = field(default_factory=dict)
 
 
 class Schedule:
     """The running jobs. All instants are epoch seconds by our wall clock."""
 
-    def __init__(self, ticks: Ticks, state: State, clock: Clock, accesses: Mapping[str, Access]) -> None:
-        self._ticks, self._state, self._clock, self._accesses = ticks, state, clock, accesses
+    def __init__(self, ticks: Ticks, state: State, clock: Clock) -> None:
+        self._ticks, self._state, self._clock = ticks, state, clock
+        self._wanted = Wanted()
         self._jobs: dict[str, Job] = {}
         self._tried: set[str] = set()
+        self._gone: dict[str, float] = {}
+        self._said: set[str] = set()
+        self._planning = asyncio.Lock()
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
         self._heart: asyncio.Task[None] | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def jobs(self) -> list[Job]:
+        """All jobs that run now."""
+        return list(self._jobs.values())
+
+    @property
+    def accesses(self) -> list[Access]:
+        """Every credential at work, once."""
+        return list({id(access): access for access in self._wanted.accesses.values()}.values())
+
     def start(self) -> None:
         """Begin to run what is planned."""
         self._scheduler.start()
         self._heart = asyncio.create_task(self._beat())
 
-    def plan(self, jobs: Iterable[Job], restored: Restored) -> None:
-        """Run these jobs from now on, before the start or at any time after it.
+    def plan(self, wanted: Wanted, restored: Restored) -> None:
+        """Run what is wanted from now on, before the start or at any time after it.
 
-        New ones show what state held of them and begin when they are due; those whose settings changed are planned
-        anew; those that are gone show nothing any more.
+        New jobs show what state held of them and begin when they are due; those whose settings changed are planned
+        anew; those that are gone show nothing any more. What a drill-down followed before a restart it goes on with.
         """
-        wanted = {job.key: job for job in jobs}
-        for key in self._jobs.keys() - wanted.keys():
-            self._drop(key)
+        self._wanted = wanted
+        self._gone.clear()
         self._restore_waits(restored, self._clock.wall())
-        for key, job in wanted.items():
-            if key not in self._jobs:
-                self._show(job, restored)
-            elif self._jobs[key] != job:
-                self._run_at(job, first_run(job, self._ticks.store[job], cut_off=False, now=self._clock.wall()))
-            else:
-                continue
-            self._jobs[key] = job
+        for key in [key for key, job in self._jobs.items() if job.target not in wanted.accesses]:
+            self._drop(key)
+        active = {key for key, snapshot in restored.snapshots.items() if snapshot.outcome} | restored.cut_off
+        for target in wanted.accesses:
+            while new := self._change(target, active):
+                for job in new:
+                    self._show(job, restored.snapshots.get(job.key), cut_off=job.key in restored.cut_off)
 
-    def _show(self, job: Job, restored: Restored) -> None:
-        snapshot = restored.snapshots.get(job.key)
-        if snapshot is not None:
+    def _change(self, target: Target, now: Collection[str]) -> list[Job]:
+        """Plan a target anew: drop what is gone, take over other settings; the new jobs are returned."""
+        entries = [entry for entry in self._ticks.store if entry.job.target == target]
+        found: dict[Subject, int] = {}
+        for entry in entries:
+            for subject, requests in seen(entry.job.collector, entry.snapshot.counting).items():
+                found[subject] = found.get(subject, 0) + requests
+        wanted, wall = self._wanted, self._clock.wall()
+        gone = {key for key, until in self._gone.items() if until > wall}
+        follow = Follow(wanted.watched.get(target, ()), found, now, gone)
+        jobs = {job.key: job for job in plan(wanted.collectors, wanted.settings, target, follow)}
+        for key in [key for key, job in self._jobs.items() if job.target == target and key not in jobs]:
+            self._drop(key)
+        for key in jobs.keys() & self._jobs.keys():
+            changed, self._jobs[key] = self._jobs[key] != jobs[key], jobs[key]
+            if changed:
+                self._run_at(jobs[key], first_run(jobs[key], self._ticks.store[jobs[key]], cut_off=False, now=wall))
+        return [job for key, job in jobs.items() if key not in self._jobs]
+
+    def _show(self, job: Job, snapshot: Snapshot | None, *, cut_off: bool = False) -> None:
+        if snapshot is not None and snapshot.outcome is not None:
             self._tried.add(job.key)
-        due_at_once = job.key in restored.cut_off
         if snapshot and snapshot.outcome and snapshot.outcome.reason == "credential":
-            due_at_once = self._accesses[job.target.credential].rejected is None  # another token than the rejected one
-        due = first_run(job, snapshot, cut_off=due_at_once, now=self._clock.wall())
+            cut_off = self._access(job).rejected is None  # another token than the rejected one
+        due = first_run(job, snapshot, cut_off=cut_off, now=self._clock.wall())
+        self._jobs[job.key] = job
         self._ticks.restore(job, replace(as_returned(snapshot or Snapshot()), next_run=due))
         self._run_at(job, due)
 
     def _drop(self, key: str) -> None:
-        del self._jobs[key]
+        job = self._jobs.pop(key)
         self._tried.discard(key)
         with suppress(JobLookupError):
             self._scheduler.remove_job(key)
+        snapshot = self._ticks.store[job]
+        if snapshot.counting:
+            # Without an outcome it is known as one that was hidden, and reads its whole window at once when it is back.
+            hidden = replace(snapshot, outcome=None, next_run=0.0)
+            self._state.save(key, hidden, self._clock.wall(), ended=True)
         self._ticks.store.withdraw(key)
+
+    async def _follow(self, target: Target) -> None:
+        """Let a target's drill-down follow what was seen."""
+        async with self._planning:
+            while target in self._wanted.accesses and (new := self._change(target, self._jobs)):
+                snapshots = await asyncio.to_thread(self._state.snapshots, [job.key for job in new])
+                for job in new:
+                    if job.key not in self._jobs and target in self._wanted.accesses:  # a reload may have been quicker
+                        self._show(job, snapshots.get(job.key))
 
     async def stop(self) -> None:
         """Stop at once: a run that is cut off is due again after the restart."""
@@ -117,50 +158,94 @@ class Schedule:
         """Whether every job has ended an attempt, or was restored."""
         return self._jobs.keys() <= self._tried
 
+    def _access(self, job: Job) -> Access:
+        return self._wanted.accesses[job.target]
+
     def _run_at(self, job: Job, due: float) -> None:
         # Jobs that are due together come to their pool's queue in order, so that even the first is a total.
         instant = datetime.fromtimestamp(max(due, self._clock.wall()) + job.order / 1000, UTC)
-        self._scheduler.add_job(self._begin, DateTrigger(instant), args=(job,), id=job.key, replace_existing=True)
+        self._scheduler.add_job(self._begin, DateTrigger(instant), args=(job.key,), id=job.key, replace_existing=True)
 
-    async def _begin(self, job: Job) -> None:
+    async def _begin(self, key: str) -> None:
         """What APScheduler calls. It does not wait for the run: a run ends, or is cut off, on its own terms."""
-        if job.key not in self._running:
-            self._running[job.key] = asyncio.create_task(self._run(job))
+        if key not in self._running and (job := self._jobs.get(key)):
+            self._running[key] = asyncio.create_task(self._run(job))
 
     async def _run(self, job: Job) -> None:
         try:
-            due = await self._take_turn(job, self._accesses[job.target.credential])
+            due = await self._take_turn(job, self._access(job)) if job.target in self._wanted.accesses else 0.0
         finally:
             del self._running[job.key]
-        planned = self._jobs.get(job.key)
-        if planned:
-            self._run_at(planned, due)
-        else:
+        if job.key not in self._jobs:
             self._ticks.store.withdraw(job.key)
+            return
+        self._run_at(self._jobs[job.key], due)
+        if job.collector.leads or job.key in self._gone:
+            await self._follow(job.target)
 
     async def _take_turn(self, job: Job, access: Access) -> float:
-        """One attempt, unless credential or pool must be left alone; gives when the job is due again."""
+        """One attempt, unless credential, pool or budget must be left alone; gives when the job is due again."""
         # First runs go in order, totals first; then first come, first served, so that nothing starves.
-        async with access.pool.turn(LAST if job.key in self._tried else job.order):
+        async with access.pool.turn(LAST if job.key in self._tried else job.order, job.key):
             now = self._clock.wall()
-            due = self._not_before(access, now)
+            due = access.not_before(now)
+            if due <= now:
+                due = now + self._wait_for_budget(job, access.pool)
             if due <= now:
                 return await self._attempt(job, access, now)
             await self._ticks.postpone(job, due)
             return due
 
     async def _attempt(self, job: Job, access: Access, now: float) -> float:
-        fingerprint = _fingerprint(access, self._state.salt)
+        fingerprint = access.fingerprint(self._state.salt)
         if access.rejected is not None:
             access.paused_until = now + HOUR  # while one job tries the rejected credential, the others wait
         try:
-            error = await self._ticks.run(job, access.github)
+            error = await self._ticks.run(job, access.github, access.pool)
         except Exception:
             log.exception("a job failed unexpectedly: please report this", job=job.key)
             return now + job.settings.interval
+        if isinstance(error, OverBudget):
+            return error.until - access.github.skew
         self._tried.add(job.key)
         await self._remember(access, error, fingerprint)
+        if isinstance(error, NotFound) and job.subject:
+            self._lose(job, now)
         return self._ticks.store[job].next_run
+
+    def _lose(self, job: Job, now: float) -> None:
+        """Follow a subject no longer that GitHub does not know, if it knows the target; try it again after a day."""
+        whole = [entry for entry in self._ticks.store if entry.job.target == job.target and not entry.job.subject]
+        if not any(entry.snapshot.outcome and entry.snapshot.outcome.reason is None for entry in whole):
+            return
+        self._gone[job.key] = now + DAY
+        who = f"{job.target} {'/'.join(job.subject)}"
+        if who not in self._said:
+            self._said.add(who)
+            log.warning(
+                "GitHub does not know whom to follow: dropped, tried again daily; take it out of `watch` if it stays",
+                target=str(job.target),
+                subject="/".join(job.subject),
+            )
+
+    def _wait_for_budget(self, job: Job, pool: Pool) -> float:
+        """Seconds until the budget has room for a run."""
+        claims = [self._claim(other) for other in self._jobs.values() if self._access(other).pool is pool]
+        wait = wait_for_budget(self._claim(job), claims, pool, self._clock.monotonic())
+        if wait is None:
+            if job.key not in self._said:
+                self._said.add(job.key)
+                log.warning(
+                    "a run costs more than the hourly budget: it never runs; raise budget.share or narrow it",
+                    job=job.key,
+                    requests=self._claim(job).cost,
+                    budget=pool.hourly,
+                )
+            return HOUR
+        return min(max(wait, 1.0), LOOK_AGAIN) if wait > 0 else 0.0
+
+    def _claim(self, job: Job) -> Claim:
+        return claim(job, self._ticks.store[job].requests)
 
     async def _remember(self, access: Access, error: GitHubError | None, fingerprint: str) -> None:
         """Keep what an answer means for the other jobs of the credential or the pool, also over a restart."""
@@ -177,18 +262,13 @@ class Schedule:
     async def _wait(self, name: str, wait: Wait) -> None:
         await asyncio.to_thread(self._state.wait, name, wait)
 
-    def _not_before(self, access: Access, now: float) -> float:
-        """Until when the credential or its pool must be left alone."""
-        blocked = access.pool.blocked_until - access.github.skew if access.pool.blocked_until else 0.0
-        return max(access.paused_until, blocked if blocked - now <= DAY else 0.0)
-
     def _restore_waits(self, restored: Restored, now: float) -> None:
-        for access in self._accesses.values():
+        for access in self.accesses:
             pool = restored.waits.get(f"pool {access.pool.name}")
             if pool and pool.until <= now + HOUR:
                 access.pool.blocked_until = pool.until
             paused = restored.waits.get(f"credential {access.credential.name}")
-            if paused and paused.mark and paused.mark == _fingerprint(access, self._state.salt):
+            if paused and paused.mark and paused.mark == access.fingerprint(self._state.salt):
                 access.paused_until, access.rejected = min(paused.until, now + HOUR), paused.mark
 
     async def _beat(self) -> None:
@@ -211,7 +291,7 @@ class Schedule:
         if jump > 0:
             self._scheduler.wakeup()  # what is due by the new time runs now
             return
-        for access in self._accesses.values():
+        for access in self.accesses:
             access.github.skew -= jump  # GitHub's clock did not jump
             access.paused_until += jump if access.paused_until else 0.0
         for entry in list(self._ticks.store):
@@ -221,8 +301,8 @@ class Schedule:
                 self._run_at(entry.job, due)
 
     def _look_for_new_tokens(self) -> None:
-        for access in self._accesses.values():
-            if access.rejected is not None and access.rejected != _fingerprint(access, self._state.salt):
+        for access in self.accesses:
+            if access.rejected is not None and access.rejected != access.fingerprint(self._state.salt):
                 log.info("the credential has changed: trying it", credential=access.credential.name)
                 access.paused_until, access.rejected = 0.0, None
                 self._wake(access)
@@ -230,7 +310,7 @@ class Schedule:
     def _wake(self, access: Access) -> None:
         """Let all jobs of a credential run now."""
         for job in self._jobs.values():
-            if self._accesses[job.target.credential] is access and self._scheduler.get_job(job.key):
+            if self._access(job) is access and self._scheduler.get_job(job.key):
                 self._run_at(job, self._clock.wall())
 
     async def _tend(self, now: float) -> None:
@@ -257,11 +337,3 @@ def as_returned(snapshot: Snapshot) -> Snapshot:
     if snapshot.counting is None:
         return snapshot
     return replace(snapshot, counting=returned(snapshot.counting, snapshot.version))
-
-
-def _fingerprint(access: Access, salt: bytes) -> str:
-    """Tells one token from another; "" if there is none to be read."""
-    try:
-        return access.credential.fingerprint(salt)
-    except GitHubError:
-        return ""

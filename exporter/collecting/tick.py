@@ -12,12 +12,14 @@ import structlog
 
 from exporter.catalogue import Api, Row, Table
 from exporter.collecting import counters
-from exporter.collecting.asking import Brought, ask, identity_of, labels_of
+from exporter.collecting.asking import Brought, Question, ask, identity_of, labels_of, totals_of
 from exporter.collecting.counters import Counting, Rules
 from exporter.collecting.folds import cut, fold
 from exporter.collecting.plan import Job, next_run
+from exporter.collecting.privacy import Naming
 from exporter.collecting.windows import Windows
-from exporter.github.errors import GitHubError, Invalid, Unavailable
+from exporter.github.errors import GitHubError, Invalid, OverBudget, Unavailable
+from exporter.github.pacing import Pool
 from exporter.serving.render import Piece, render
 from exporter.serving.snapshot import GaugeSamples, Outcome, Snapshot
 from exporter.serving.store import Store
@@ -50,12 +52,16 @@ class Tallies(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One run: what it brought or how it failed, when it began (our wall clock), how long it took, GitHub's skew."""
+    """One run: what it brought or how it failed, when it began (our wall clock), how long it took, GitHub's skew.
+
+    `requests` is what it cost.
+    """
 
     result: Brought | GitHubError
     began: float
     duration: float
     skew: float
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,9 @@ def count(job: Job, before: Snapshot, brought: Brought, rules: Rules, now: float
     """Take in what was brought; `Invalid` if it contradicts itself."""
     counting, table = before.counting, job.collector.counting
     revisions = gap = 0
+    if brought.still and counting:
+        counting = replace(counting, read_at=brought.end)
+        return Concluded(replace(before, counting=counting, last_success=now, data_time=float(brought.end)), None)
     if brought.settled is not None and not rules.writable:
         return Concluded(before, None)  # a fold must be saved; the longer window is asked for again
     if counting and brought.cut is not None:
@@ -107,6 +116,7 @@ def count(job: Job, before: Snapshot, brought: Brought, rules: Rules, now: float
         left_out=left_out,
         last_success=now,
         data_time=float(brought.end) if table and data_time is None else data_time,
+        sums=brought.sums,
     )
     return Concluded(after, None, revisions, gap, brought.fetched.rejected)
 
@@ -117,7 +127,12 @@ def _ended(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error:
     outcome = Outcome(attempt.began, attempt.duration)
     if error:
         outcome = replace(outcome, state=error.state, reason=error.reason, message=str(error))
-    return replace(after, version=before.version + 1, outcome=outcome, failures=failures, next_run=due)
+    # A failed or skipped run tells nothing of what a whole one costs, only that it costs that much.
+    whole = error is None and attempt.requests
+    requests = attempt.requests if whole else max(before.requests, attempt.requests)
+    return replace(
+        after, version=before.version + 1, outcome=outcome, failures=failures, next_run=due, requests=requests
+    )
 
 
 def _gauges(
@@ -135,7 +150,7 @@ def _gauges(
                     raise Invalid("two rows of the answer would be one series")
                 by_labels[labels] = row
         kept = list(by_labels.items())[:places]
-        left_out += len(by_labels) - len(kept)
+        left_out += 0 if table.shared else len(by_labels) - len(kept)
         for family in table.gauges:
             values = ((labels, getattr(row, family.field) if family.field else 1.0) for labels, row in kept)
             gauges[family.name] = tuple((labels, float(value)) for labels, value in values if value is not None)
@@ -143,10 +158,11 @@ def _gauges(
 
 
 def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:
-    if not table.counters or counting is None:
+    """Gauges stand beside the counters of their key; what is told of it elsewhere (a name), too."""
+    if counting is None or not (table.counters or table.shared):
         return True
     key = counting.keys.get(identity_of(table, row))
-    return key is not None and key.shown
+    return key.shown if key else table.shared
 
 
 @dataclass(slots=True)
@@ -160,16 +176,23 @@ class Ticks:
     max_series: int
     deadline: float
     tallies: Tallies
+    naming: Naming = str
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
-    async def run(self, job: Job, api: Api) -> GitHubError | None:
-        """One attempt. Its failure is a value; the snapshot is published with the outcome and the next run."""
+    async def run(self, job: Job, api: Api, pool: Pool) -> GitHubError | None:
+        """One attempt. Its failure is a value; the snapshot is published with the outcome and the next run.
+
+        What stops for want of budget was none: it is asked anew as soon as there is budget for twice as much.
+        """
         started = self.clock.monotonic()
         writable = await asyncio.to_thread(self.state.begin, job.key, self.clock.wall())
         result = await self._attempt(job, api, writable=writable)
         duration = self.clock.monotonic() - started
+        if isinstance(result, OverBudget):
+            await self.postpone(job, result.until - api.skew, costs=2 * pool.in_turn)
+            return result
         # By the wall clock as it is now: it may have been set while the job ran, and the next run depends on it.
-        attempt = Attempt(result, self.clock.wall() - duration, duration, api.skew)
+        attempt = Attempt(result, self.clock.wall() - duration, duration, api.skew, pool.in_turn)
 
         def work(before: Snapshot) -> tuple[Snapshot, Concluded]:
             taken = self.store.taken_along(job, before.version)
@@ -211,9 +234,14 @@ class Ticks:
         pieces = render(job, snapshot, self.clock.wall(), {})
         self.store.publish(job, snapshot, pieces, self.clock.monotonic(), waiting=waiting)
 
-    async def postpone(self, job: Job, due: float) -> None:
-        """Show that the next run is due then."""
-        await self._publish(job, lambda before: (replace(before, version=before.version + 1, next_run=due), None))
+    async def postpone(self, job: Job, due: float, costs: int = 0) -> None:
+        """Show that the next run is due then, and keep what it is known to cost at least."""
+
+        def work(before: Snapshot) -> tuple[Snapshot, None]:
+            requests = max(before.requests, costs)
+            return replace(before, version=before.version + 1, next_run=due, requests=requests), None
+
+        await self._publish(job, work)
 
     async def withdraw_old_gauges(self, job: Job) -> None:
         """Render anew: the gauges' `max_age` has passed."""
@@ -222,13 +250,26 @@ class Ticks:
     async def _attempt(self, job: Job, api: Api, *, writable: bool) -> Brought | GitHubError:
         try:
             async with asyncio.timeout(self.deadline):
-                return await ask(job, self.store[job].counting, api, self.windows, writable=writable)
+                return await ask(self._question(job, writable=writable), api)
         except GitHubError as error:
             return error
         except TimeoutError:
             return Unavailable(f"no complete answer within {self.deadline:.0f} s")
         except Exception as error:  # noqa: BLE001 - it becomes the outcome, its traceback is logged
             return _unexpected(job, error)
+
+    def _question(self, job: Job, *, writable: bool) -> Question:
+        snapshot = self.store[job]
+        totals = self.store.find(f"{job.collector.still} {job.target}")
+        return Question(
+            job,
+            snapshot.counting,
+            self.windows,
+            writable,
+            self.naming,
+            snapshot.sums,
+            totals_of(totals.snapshot.counting) if totals else None,
+        )
 
     async def _publish(self, job: Job, work: Callable[[Snapshot], tuple[Snapshot, Result]]) -> Result:
         """Change a job's snapshot in a worker thread and show it; one change of a job at a time."""

@@ -1,10 +1,16 @@
 """What GitHub offers: one file per endpoint family. Jobs of a quota pool that are due together run in this order."""
 
 from exporter.catalogue import Collector
-from exporter.collectors import subject_stats, summary_stats, time_stats
+from exporter.collectors import route_stats, subject_stats, summary_stats, time_stats, user_stats
 
 COLLECTORS: tuple[Collector, ...] = (
     summary_stats.COLLECTOR,
     time_stats.COLLECTOR,
     subject_stats.COLLECTOR,
+    summary_stats.OF_USER,
+    summary_stats.OF_ACTOR,
+    user_stats.COLLECTOR,
+    route_stats.COLLECTOR,
+    time_stats.OF_USER,
+    time_stats.OF_ACTOR,
 )

@@ -12,8 +12,24 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from exporter.catalogue import Amount, Api, Ask, Collector, Fetched, Row, Table, Timestamp, counter, gauge
+from exporter import catalogue
+from exporter.catalogue import (
+    Amount,
+    Api,
+    Ask,
+    Calls,
+    Collector,
+    Fetched,
+    Labels,
+    Row,
+    Table,
+    Timestamp,
+    counter,
+    gauge,
+)
 from exporter.collecting.reading import walk, window
+from exporter.collectors.summary_stats import LATENESS, NEEDS, RECONCILIATION, Difference, total
+from exporter.collectors.user_stats import ACTORS, Actor
 from exporter.settings import Whole
 
 
@@ -24,6 +40,9 @@ class Options(BaseModel):
 
     max_series: Annotated[Whole, Field(ge=1)] = Field(
         default=500, description="How many subjects have series of their own; the rest is summed as `other`."
+    )
+    subject_name_substring: str = Field(
+        default="", max_length=100, description="Only subjects whose name contains this; another word counts anew."
     )
 
 
@@ -37,6 +56,10 @@ class Subject(Row):
     rate_limited_request_count: Amount
     last_request_timestamp: Timestamp | None = None
     last_rate_limited_timestamp: Timestamp | None = None
+
+    def people(self) -> tuple[str, ...]:
+        """An app's name is no person's."""
+        return () if self.subject_type == "installation" else ("subject_name",)
 
 
 SUBJECTS = Table(
@@ -70,10 +93,33 @@ SUBJECTS = Table(
 )
 
 
+def leads(identity: Labels) -> catalogue.Subject | None:
+    """An app is an actor itself; whose tokens a user has, `user_stats` tells."""
+    kind, number = identity
+    return {"installation": ("installation", number), "user": (number,)}.get(kind.lower())
+
+
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Walk all pages by name, an order in which no subject moves while others make requests."""
-    params = {**window(ask), "sort": "subject_name", "direction": "asc"}
-    return await walk(api, f"/orgs/{ask.target}/insights/api/subject-stats", params, SUBJECTS)
+    """Walk all pages by name, an order in which no subject moves while others make requests.
+
+    The organization's total of the same window is asked for before and after: if it stood still, it is compared.
+    """
+    wanted = ask.options.subject_name_substring
+    compared = not wanted and not ask.partial
+    before = await total(api, ask, ask.start, ask.end) if compared else None
+    only: dict[str, str | int] = {"subject_name_substring": wanted} if wanted else {}
+    params = {**window(ask), "sort": "subject_name", "direction": "asc", **only}
+    fetched = await walk(api, f"/orgs/{ask.target}/insights/api/subject-stats", params, SUBJECTS)
+    rows = [row for row in fetched.rows if isinstance(row, Subject)]
+    told: list[Row] = [
+        Actor(actor_type=row.subject_type, actor_id=row.subject_id, actor_name=row.subject_name)
+        for row in rows
+        if row.subject_type == "installation"
+    ]
+    if before is not None and not fetched.rejected and await total(api, ask, ask.start, ask.end) == before:
+        difference = sum(row.total_request_count for row in rows) - before
+        told.append(Difference(between="subjects", requests=difference))
+    return Fetched((*rows, *told), fetched.rejected)
 
 
 COLLECTOR = Collector(
@@ -81,8 +127,12 @@ COLLECTOR = Collector(
     scope="organization",
     endpoint="/orgs/{org}/insights/api/subject-stats",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-subject-stats",
-    lateness="GitHub shows requests 4 to 6 hours late.",
+    lateness=LATENESS,
+    needs=NEEDS,
     fetch=fetch,
-    tables=(SUBJECTS,),
+    tables=(SUBJECTS, ACTORS, RECONCILIATION),
     options=Options,
+    calls=Calls(single=2, listed="subjects"),
+    leads=leads,
+    filters=("subject_name_substring",),
 )

@@ -1,4 +1,6 @@
-"""An organization's API requests over time: the newest settled interval, the busiest hour, how late GitHub is.
+"""API requests over time: the newest settled interval, the busiest hour, how late GitHub is.
+
+Of an organization, and of the users and actors that are watched.
 
     github_api_insights_newest_data_timestamp_seconds{organization="acme"} 1726674300
     github_api_insights_busiest_hour_requests{organization="acme"} 48210
@@ -11,8 +13,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from exporter.catalogue import HOUR, Amount, Api, Ask, Collector, Fetched, Row, Table, Timestamp, gauge
-from exporter.collecting.reading import decode_list, github_time
+from exporter.catalogue import HOUR, Amount, Api, Ask, Calls, Collector, Family, Fetched, Row, Table, Timestamp, gauge
+from exporter.collecting.reading import decode_list, github_time, whose
+from exporter.collectors.summary_stats import LATENESS, NEEDS, RECONCILIATION, Difference, total
 
 SETTLED = 6 * int(HOUR)
 """An interval that ended this long ago is settled: GitHub shows requests 4 to 6 hours late."""
@@ -97,23 +100,75 @@ def digest(intervals: Iterable[Interval], now: int, increment: int) -> Digest:
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """One call for the last 24 settled hours up to now.
+    """One call for the last 24 settled hours up to now, of a user or an actor.
 
     It begins an hour early: whether GitHub's lower bound includes its interval is not documented.
     """
-    start = (ask.end - SETTLED) // 3600 * 3600 - (HOURS + 1) * 3600
-    reply = await api.get(
-        f"/orgs/{ask.target}/insights/api/time-stats",
-        {
-            "min_timestamp": github_time(start),
-            "max_timestamp": github_time(ask.end),
-            "timestamp_increment": ask.options.increment,
-        },
-    )
-    intervals, rejected = decode_list(Interval, reply.body)
+    start = _settled_hour(ask) - (HOURS + 1) * 3600
+    intervals, rejected = await _intervals(api, ask, start, ask.end)
     row = digest(intervals, ask.end, ask.options.seconds)
     # The newest interval may not have ended yet.
     return Fetched((row,), rejected, data_time=None if row.newest_data is None else min(row.newest_data, ask.end))
+
+
+async def fetch_and_compare(api: Api, ask: Ask) -> Fetched:
+    """The same of an organization, and what its intervals and its summary show of the 24 settled hours.
+
+    Both are asked for by the same bounds, so it does not matter what those include.
+    """
+    fetched = await fetch(api, ask)
+    end = _settled_hour(ask)
+    start = end - HOURS * 3600
+    intervals, rejected = await _intervals(api, ask, start, end)
+    summary = await total(api, ask, start, end)
+    if summary is None or rejected:
+        return fetched
+    difference = sum(interval.total_request_count for interval in intervals) - summary
+    compared = Difference(between="intervals", requests=difference)
+    return Fetched((*fetched.rows, compared), fetched.rejected, fetched.data_time)
+
+
+def _settled_hour(ask: Ask) -> int:
+    """Where the newest settled hour ends."""
+    return (ask.end - SETTLED) // 3600 * 3600
+
+
+async def _intervals(api: Api, ask: Ask, start: int, end: int) -> tuple[list[Interval], int]:
+    reply = await api.get(
+        f"/orgs/{ask.target}/insights/api/time-stats{whose(ask)}",
+        {
+            "min_timestamp": github_time(start),
+            "max_timestamp": github_time(end),
+            "timestamp_increment": ask.options.increment,
+        },
+    )
+    return decode_list(Interval, reply.body)
+
+
+MEASURES = (
+    ("newest_data", "End of the newest interval that has any request: how late GitHub is."),
+    ("interval_requests", "Requests in the newest settled interval (ended at least 6 hours ago)."),
+    ("interval_rate_limited_requests", "Rate-limited requests in the newest settled interval."),
+    ("interval_start", "Start of the newest settled interval."),
+    (
+        "busiest_hour_requests",
+        "Requests in the busiest clock hour (UTC) of the last 24 settled ones; limits are per hour.",
+    ),
+    ("busiest_hour_rate_limited_requests", "Rate-limited requests in the busiest hour."),
+    ("busiest_hour_start", "Start of the busiest hour."),
+)
+"""Field and help of the seven families that each of the three endpoints fills."""
+
+
+def _table(whose_requests: str, *names: str) -> Table:
+    families: list[Family] = []
+    for name, (field, text) in zip(names, MEASURES, strict=True):
+        families.append(gauge(name, field, text.removesuffix(".") + whose_requests + "."))
+    return Table(
+        row=Digest,
+        computed_from="timestamp, total_request_count, rate_limited_request_count",
+        families=tuple(families),
+    )
 
 
 COLLECTOR = Collector(
@@ -121,50 +176,70 @@ COLLECTOR = Collector(
     scope="organization",
     endpoint="/orgs/{org}/insights/api/time-stats",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-time-stats",
-    lateness="GitHub shows requests 4 to 6 hours late.",
+    lateness=LATENESS,
+    needs=NEEDS,
+    fetch=fetch_and_compare,
+    options=Options,
+    calls=Calls(single=3),
+    tables=(
+        _table(
+            "",
+            "github_api_insights_newest_data_timestamp_seconds",
+            "github_api_insights_interval_requests",
+            "github_api_insights_interval_rate_limited_requests",
+            "github_api_insights_interval_start_timestamp_seconds",
+            "github_api_insights_busiest_hour_requests",
+            "github_api_insights_busiest_hour_rate_limited_requests",
+            "github_api_insights_busiest_hour_start_timestamp_seconds",
+        ),
+        RECONCILIATION,
+    ),
+)
+
+OF_USER = Collector(
+    name="time_stats",
+    scope="organization",
+    subject=("user_id",),
+    endpoint="/orgs/{org}/insights/api/time-stats/users/{user_id}",
+    page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-time-stats-by-user",
+    lateness=LATENESS,
+    needs=NEEDS,
     fetch=fetch,
     options=Options,
     tables=(
-        Table(
-            row=Digest,
-            computed_from="timestamp, total_request_count, rate_limited_request_count",
-            families=(
-                gauge(
-                    "github_api_insights_newest_data_timestamp_seconds",
-                    "newest_data",
-                    "End of the newest interval that has any request: how late GitHub is.",
-                ),
-                gauge(
-                    "github_api_insights_interval_requests",
-                    "interval_requests",
-                    "Requests in the newest settled interval (ended at least 6 hours ago).",
-                ),
-                gauge(
-                    "github_api_insights_interval_rate_limited_requests",
-                    "interval_rate_limited_requests",
-                    "Rate-limited requests in the newest settled interval.",
-                ),
-                gauge(
-                    "github_api_insights_interval_start_timestamp_seconds",
-                    "interval_start",
-                    "Start of the newest settled interval.",
-                ),
-                gauge(
-                    "github_api_insights_busiest_hour_requests",
-                    "busiest_hour_requests",
-                    "Requests in the busiest clock hour (UTC) of the last 24 settled ones; limits are per hour.",
-                ),
-                gauge(
-                    "github_api_insights_busiest_hour_rate_limited_requests",
-                    "busiest_hour_rate_limited_requests",
-                    "Rate-limited requests in the busiest hour.",
-                ),
-                gauge(
-                    "github_api_insights_busiest_hour_start_timestamp_seconds",
-                    "busiest_hour_start",
-                    "Start of the busiest hour.",
-                ),
-            ),
+        _table(
+            ", of a watched user",
+            "github_api_insights_user_newest_data_timestamp_seconds",
+            "github_api_insights_user_interval_requests",
+            "github_api_insights_user_interval_rate_limited_requests",
+            "github_api_insights_user_interval_start_timestamp_seconds",
+            "github_api_insights_user_busiest_hour_requests",
+            "github_api_insights_user_busiest_hour_rate_limited_requests",
+            "github_api_insights_user_busiest_hour_start_timestamp_seconds",
+        ),
+    ),
+)
+
+OF_ACTOR = Collector(
+    name="time_stats",
+    scope="organization",
+    subject=("actor_type", "actor_id"),
+    endpoint="/orgs/{org}/insights/api/time-stats/{actor_type}/{actor_id}",
+    page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-time-stats-by-actor",
+    lateness=LATENESS,
+    needs=NEEDS,
+    fetch=fetch,
+    options=Options,
+    tables=(
+        _table(
+            ", of a watched app or token",
+            "github_api_insights_actor_newest_data_timestamp_seconds",
+            "github_api_insights_actor_interval_requests",
+            "github_api_insights_actor_interval_rate_limited_requests",
+            "github_api_insights_actor_interval_start_timestamp_seconds",
+            "github_api_insights_actor_busiest_hour_requests",
+            "github_api_insights_actor_busiest_hour_rate_limited_requests",
+            "github_api_insights_actor_busiest_hour_start_timestamp_seconds",
         ),
     ),
 )

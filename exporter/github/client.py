@@ -1,29 +1,33 @@
 """The only door out to GitHub's API: one credential, one API root, nothing unbounded.
 
-A credential is added to each request on its own, and only below its API root. Requests go to httpx' transport: its
-client would send default headers to any absolute URL, keep cookies, log URLs and read what redirects say. Foreign
-exceptions hold URLs and header values, so they become values of `errors.py` where they are caught, and those are
-raised elsewhere: no traceback, not even a suppressed context, leads back to them.
+A credential is added to each request on its own, and only below its API root. What it must ask GitHub for its token
+goes through the same client (`exchange.py`). Requests go to httpx' transport: its client would send default headers to
+any absolute URL, keep cookies, log URLs and read what redirects say. Foreign exceptions hold URLs and header values,
+so they become values of `errors.py` where they are caught, and those are raised elsewhere: no traceback, not even a
+suppressed context, leads back to them.
 """
 
 import asyncio
-import logging
-import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import httpx
+from pydantic import SecretStr
 
 from exporter.github.bodies import read_body
 from exporter.github.credentials import Credential
-from exporter.github.errors import GitHubError, Invalid, RateLimited, Unavailable
-from exporter.github.links import Params, api_root, below, confined, next_link, path_of, proxy_url
-from exporter.github.pacing import GiveUp, Ok, Pool, WaitUntil, clock_time, http_date, one_line, verdict
+from exporter.github.errors import CredentialRejected, GitHubError, Invalid, OverBudget, RateLimited, Unavailable
+from exporter.github.exchange import Method, Reply
+from exporter.github.links import Params, api_root, below, confined, next_link, path_of
+from exporter.github.pacing import GiveUp, Ok, Pool, WaitUntil, clock_time, http_date, verdict
+from exporter.github.transport import in_our_words, open_transport, silence
 
-_CONNECTIONS = 10
+__all__ = ["GitHub", "Limits", "Reply"]
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SAME_METHOD = frozenset({307, 308})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,6 @@ class Limits:
     body_bytes: int = 16 * 1024 * 1024
     pages: int = 1000
     redirects: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A complete answer. Header names are lower case, the body is unpacked, the path has no query."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    path: str
 
 
 class GitHub:
@@ -73,8 +67,8 @@ class GitHub:
         self._limits = limits or Limits()
         self._root = api_root(credential.api_url, f"the api_url of credential {credential.name}")
         self._timeout = httpx.Timeout(self._limits.request_seconds, connect=self._limits.connect_seconds).as_dict()
-        _silence()
-        self._transport = transport or _transport(credential, self._root, proxy)
+        silence()
+        self._transport = transport or open_transport(credential, self._root, proxy)
 
     def now(self) -> float:
         """GitHub's clock, epoch seconds."""
@@ -104,24 +98,50 @@ class GitHub:
         """Close all connections."""
         await self._transport.aclose()
 
-    async def _ask(self, url: httpx.URL) -> Reply:
-        blocked = self._pool.blocked(self.now())
-        if blocked:
-            raise RateLimited(f"quota pool {self._pool.name} waits until {clock_time(blocked)}", blocked)
-        answer = await self._follow(url, f"Bearer {self._credential.secret()}")
+    async def __call__(self, method: Method, path: str, bearer: str) -> Reply:
+        """Ask what a credential needs to make its token, as `exchange.py` says. Raises `GitHubError`."""
+        secret = SecretStr(bearer)
+        del bearer  # a traceback with variables would show it
+        answer = await self._follow(method, below(self._credential.api_url, path, None), secret, as_app=True)
         if isinstance(answer, GitHubError):
             raise answer
         return answer
 
-    async def _follow(self, url: httpx.URL, authorization: str) -> Reply | GitHubError:
+    async def _ask(self, url: httpx.URL) -> Reply:
+        """One answer; after a 401 it is asked for once more if the credential has another token by then."""
+        for may_renew in (True, False):
+            token = SecretStr(await self._credential.token(self))
+            answer = await self._follow("GET", url, token, as_app=False)
+            rejected = isinstance(answer, CredentialRejected)
+            if not (rejected and may_renew and self._credential.renew(token.get_secret_value())):
+                break
+        if isinstance(answer, GitHubError):
+            raise answer
+        return answer
+
+    def _heed_limits(self) -> None:
+        """Before each request: what GitHub wants, what is left to others, what our budget allows."""
+        now, pool = self.now(), self._pool
+        if blocked := pool.blocked(now):
+            raise RateLimited(f"quota pool {pool.name} waits until {clock_time(blocked)}", blocked)
+        if reserved := pool.reserved(now):
+            why = f"only {pool.remaining:.0f} requests remain of the limit of quota pool {pool.name}"
+            raise OverBudget(f"{why}; they are left to others until {clock_time(reserved)}", reserved)
+        if spent := pool.spent(self._monotonic()):
+            why = f"the budget of quota pool {pool.name} is spent"
+            raise OverBudget(f"{why}; it waits until {clock_time(now + spent)}", now + spent)
+
+    async def _follow(self, method: Method, url: httpx.URL, bearer: SecretStr, as_app: bool) -> Reply | GitHubError:
         """Ask, and follow redirects within the root; a failure is returned, for what it comes from must not show."""
         try:
             async with asyncio.timeout(self._limits.request_seconds):
                 for _hop in range(self._limits.redirects + 1):
-                    reply = await self._attempt(url, authorization)
+                    reply = await self._attempt(method, url, bearer)
                     location = reply.headers.get("location") if reply.status in _REDIRECTS else None
                     if location is None:
-                        return self._judged(reply)
+                        return self._judged(reply, bearer, as_app)
+                    if method != "GET" and reply.status not in _SAME_METHOD:
+                        return Invalid(f"{path_of(url)}: refused a redirect ({reply.status}) of a {method}")
                     url = confined(self._root, url, location, "redirect")
                 return Invalid(f"{path_of(url)}: more than {self._limits.redirects} redirects")
         except GitHubError as error:
@@ -129,22 +149,24 @@ class GitHub:
         except TimeoutError:
             return Unavailable(f"{path_of(url)}: no complete answer within {self._limits.request_seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
-            return _failure(error, url)
+            return in_our_words(error, url)
 
-    async def _attempt(self, url: httpx.URL, authorization: str) -> Reply:
+    async def _attempt(self, method: Method, url: httpx.URL, bearer: SecretStr) -> Reply:
         request = httpx.Request(
-            "GET",
+            method,
             url,
             headers={
                 "Accept": "application/vnd.github+json",
                 "Accept-Encoding": "gzip",
-                "Authorization": authorization,
+                "Authorization": f"Bearer {bearer.get_secret_value()}",
                 "User-Agent": f"github-enterprise-exporter/{_VERSION}",
                 "X-GitHub-Api-Version": self._credential.api_version,
             },
             extensions={"timeout": self._timeout},
         )
+        self._heed_limits()
         status, begun, asked = "error", self._monotonic(), self._clock()
+        self._pool.sending(begun)
         try:
             response = await self._transport.handle_async_request(request)
             assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -160,10 +182,15 @@ class GitHub:
             if self._observe is not None:
                 self._observe(self._pool.name, status, max(0.0, self._monotonic() - begun))
 
-    def _judged(self, reply: Reply) -> Reply | GitHubError:
+    def _judged(self, reply: Reply, bearer: SecretStr, as_app: bool) -> Reply | GitHubError:
         now = self.now()
-        found = verdict(reply.status, reply.headers, reply.body, now, self._pool.limited_in_row)
-        self._pool.learn(found, reply.status, reply.headers, now)
+        # GitHub's words are shown; whoever echoes the bearer shall not bring it into a message.
+        body = reply.body if reply.status < 300 else reply.body.replace(bearer.get_secret_value().encode(), b"<token>")
+        found = verdict(reply.status, reply.headers, body, now, self._pool.limited_in_row)
+        if not as_app:
+            self._pool.learn(found, reply.status, reply.headers, now)
+        elif isinstance(found, WaitUntil):
+            self._pool.learn(found, reply.status, {}, now)  # the App's own quota is not the pool's
         where = f"{reply.path} (credential {self._credential.name})"
         match found:
             case Ok():
@@ -187,57 +214,6 @@ class GitHub:
             self.skew, self.skew_known = seen, True
 
 
-def _transport(credential: Credential, root: httpx.URL, proxy: str | None) -> httpx.AsyncHTTPTransport:
-    through = None if proxy is None else httpx.Proxy(proxy_url(proxy))
-    return httpx.AsyncHTTPTransport(
-        verify=_trust(credential, root),
-        # A plain http root is on this host, and a proxy would read the token.
-        proxy=through if root.scheme == "https" else None,
-        trust_env=False,
-        limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
-    )
-
-
-def _trust(credential: Credential, root: httpx.URL) -> ssl.SSLContext:
-    """Public authorities and the credential's own; a plain http root trusts nobody, so it costs nothing."""
-    if root.scheme == "http":
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context = httpx.create_ssl_context(trust_env=False)
-    problem = ""
-    if credential.ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=credential.ca_file)
-        except ssl.SSLError:
-            problem = "holds no PEM certificate"
-        except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
-    if problem:
-        raise Unavailable(f"credential {credential.name}: ca_file {credential.ca_file} {problem}")
-    return context
-
-
-def _failure(error: Exception, url: httpx.URL) -> GitHubError:
-    """A foreign exception in our words. Only a failed connection's text is known to hold no header and no URL."""
-    host = one_line(url.raw_host.decode())
-    match error:
-        case httpx.ConnectTimeout():
-            return Unavailable(f"no connection to {host} in time")
-        case httpx.ConnectError() | httpx.ProxyError():
-            return Unavailable(f"no connection to {host}: {one_line(str(error))}")
-        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
-            return Unavailable(f"{path_of(url)}: the connection broke before the answer was complete")
-        case httpx.LocalProtocolError() | httpx.InvalidURL() | ValueError():
-            return Invalid(f"{path_of(url)}: the request cannot be sent ({type(error).__name__})")
-        case _:
-            return Unavailable(f"{path_of(url)}: no answer from {host} ({type(error).__name__})")
-
-
-def _silence() -> None:
-    """Keep httpx from logging URLs and httpcore from logging headers, whatever the root logger's level is."""
-    for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
 def _version() -> str:
     try:
         return version("github-enterprise-exporter")
@@ -246,4 +222,3 @@ def _version() -> str:
 
 
 _VERSION = _version()
-_silence()

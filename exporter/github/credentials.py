@@ -1,20 +1,17 @@
-"""What proves to GitHub who asks: a token, given as text or in a file that may be rotated while we run."""
+"""What proves to GitHub who asks, and a token, given as text or in a file that may be rotated while we run."""
 
 import hashlib
 import re
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import structlog
 from pydantic import SecretStr
 
 from exporter.github.errors import CredentialRejected
+from exporter.github.exchange import Exchange
+from exporter.github.files import LARGEST_FILE, SecretFile
 
-log = structlog.get_logger(__name__)
-
-_LARGEST_FILE = 64 * 1024
 _TOKEN = re.compile(rb"[\x21-\x7e]+")
 
 
@@ -23,7 +20,7 @@ class Credential(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the configuration."""
+        """As in the configuration; `APP/OWNER` for one installation of a GitHub App."""
 
     @property
     def api_url(self) -> str:
@@ -37,79 +34,63 @@ class Credential(Protocol):
     def ca_file(self) -> Path | None:
         """Certificate authorities that are trusted besides the public ones."""
 
-    def secret(self) -> str:
-        """The token as of now; raises `CredentialRejected` where there is none that could be sent."""
+    async def token(self, exchange: Exchange) -> str:
+        """The bearer to send now, which may be asked of GitHub; raises `GitHubError` where there is none."""
+
+    def renew(self, token: str) -> bool:
+        """Forget a token that GitHub answered with 401; true if another one is worth one more try now."""
 
     def fingerprint(self, salt: bytes) -> str:
-        """Tell "the same token as before" without holding the token; raises as `secret` does."""
+        """Tell "the same secret as before" without holding it; raises `CredentialRejected` if there is none."""
 
 
 @dataclass(slots=True)
 class TokenCredential:
-    """A personal access token, as text or in a file; one of both.
-
-    The file is read again whenever it changes. While a changed file cannot be used (a rotation under way, a lost
-    permission) the last token that could be read stays in use, and one warning says so.
-    """
+    """A personal access token, as text or in a file, which is read again whenever it changes; one of both."""
 
     name: str
     api_url: str
     api_version: str
     ca_file: Path | None = None
-    token: SecretStr | None = None
+    token_text: SecretStr | None = None
     token_file: Path | None = None
-    _read: SecretStr | None = field(default=None, init=False, repr=False, compare=False)
-    _seen: tuple[int, int, int] | None = field(default=None, init=False, repr=False, compare=False)
-    _trouble: str = field(default="", init=False, repr=False, compare=False)
+    _file: SecretFile[SecretStr] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a credential without a token, or with two."""
-        if (self.token is None) == (self.token_file is None):
+        if (self.token_text is None) == (self.token_file is None):
             raise ValueError(f"credential {self.name}: give either a token or a token_file")
+        if self.token_file is not None:
+            self._file = SecretFile(self.token_file, "token", self.name, _parsed)
 
     def secret(self) -> str:
         """The token as of now; raises `CredentialRejected` if it is missing or cannot be a token."""
-        if self.token is not None:
-            token = _usable(self.token.get_secret_value().encode())
-            if token is None:
-                raise CredentialRejected(f"credential {self.name}: the token is empty or not one plain word")
-            return token
-        trouble = self._refresh()
-        if self._read is None:
-            raise CredentialRejected(f"credential {self.name}: {trouble}")
-        if trouble and trouble != self._trouble:
-            log.warning("the token file cannot be used: the last token stays", credential=self.name, problem=trouble)
-        self._trouble = trouble
-        return self._read.get_secret_value()
+        found = self._file.current() if self._file else self._of_text()
+        if isinstance(found, str):
+            raise CredentialRejected(f"credential {self.name}: {found}")
+        return found.get_secret_value()
+
+    async def token(self, exchange: Exchange) -> str:  # noqa: ARG002  # the protocol's; a token needs no asking
+        """As `secret`."""
+        return self.secret()
+
+    def renew(self, token: str) -> bool:
+        """Whether the file meanwhile holds another token: a rotation in flight."""
+        found = self._file.current() if self._file else ""
+        return not isinstance(found, str) and found.get_secret_value() != token
 
     def fingerprint(self, salt: bytes) -> str:
         """16 hexadecimal digits of the salted token."""
         return hashlib.sha256(salt + b"\0" + self.secret().encode()).hexdigest()[:16]
 
-    def _refresh(self) -> str:
-        """Read the file if it changed; what is wrong with it, or the empty text."""
-        assert self.token_file is not None
-        where = f"token file {self.token_file}"
-        try:
-            status = self.token_file.stat()
-            if not stat.S_ISREG(status.st_mode):
-                return f"{where} is no regular file"
-            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
-            if seen == self._seen:
-                return ""
-            with self.token_file.open("rb") as file:
-                raw = file.read(_LARGEST_FILE + 1)
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            return f"{where} cannot be read: {getattr(error, 'strerror', None) or 'no valid path'}"
-        token = _usable(raw)
-        if token is None:
-            return f"{where} " + ("holds more than one plain word" if raw.strip() else "is empty")
-        # A file that is replaced between stat and open is read once more: what was seen is what stat told.
-        self._read, self._seen = SecretStr(token), seen
-        return ""
+    def _of_text(self) -> SecretStr | str:
+        assert self.token_text is not None
+        token = _parsed(self.token_text.get_secret_value().encode())
+        return "the token is empty or not one plain word" if isinstance(token, str) else token
 
 
-def _usable(raw: bytes) -> str | None:
-    """The token without white space around it; None for what no header could carry."""
+def _parsed(raw: bytes) -> SecretStr | str:
+    """The token without white space around it; what no header could carry is none."""
     token = raw.strip()
-    return token.decode("ascii") if len(raw) <= _LARGEST_FILE and _TOKEN.fullmatch(token) else None
+    usable = len(raw) <= LARGEST_FILE and _TOKEN.fullmatch(token)
+    return SecretStr(token.decode("ascii")) if usable else "holds more than one plain word"

@@ -6,6 +6,7 @@ GitHubError
 ├── NotFound             404: check the name, the permission or the plan (GitHub hides what it does not show)
 ├── Retired              410: switch the collector off
 ├── RateLimited          403 or 429 by a limit: nothing, it waits; lower the use if it stays
+│   └── OverBudget       nothing was asked: our own budget is spent; raise it or lower the use if it stays
 ├── Unavailable          5xx, network, TLS, timeout: nothing, it is tried again
 └── Invalid              an answer that cannot be read, or that we refuse (size, pages, foreign link)
 
@@ -69,6 +70,12 @@ class RateLimited(GitHubError):
     def __init__(self, message: str, until: float) -> None:
         super().__init__(message)
         self.until = until
+
+
+class OverBudget(RateLimited):
+    """Our own budget, or the reserve that is left to others, does not allow the request; it is no attempt."""
+
+    hint = "nothing to do: it waits for its budget; raise budget.share or lengthen intervals if this stays"
 
 
 class Unavailable(GitHubError):

@@ -21,6 +21,7 @@ _LINK = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,8192}")
 # read differently from us.
 _TRICKS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|%(?:2[ef]|5c|25|[01][0-9a-f]|7f)|[^:/]//|///|;", re.IGNORECASE)
 _LINK_VALUE = re.compile(r"<([^<>]*)>([^<>]*)")
+_PAGE = re.compile(r"[?&]page=(\d{1,9})(?:&|$)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\";,]+))", re.IGNORECASE)
 
 
@@ -56,9 +57,19 @@ def proxy_url(proxy: str) -> httpx.URL:
 
 def next_link(header: str) -> str | None:
     """Find the target of `rel="next"` in a `Link` header (RFC 8288). Never raises."""
+    return _target(header, "next")
+
+
+def page_count(header: str) -> int:
+    """How many pages a list has, by the `Link` header of its first one. Never raises."""
+    number = _PAGE.search(_target(header, "last") or "")
+    return int(number[1]) if number else 2 if _target(header, "next") else 1
+
+
+def _target(header: str, relation: str) -> str | None:
     for target, parameters in _LINK_VALUE.findall(header):
         for quoted, bare in _REL.findall(parameters):
-            if "next" in (quoted or bare).lower().split():
+            if relation in (quoted or bare).lower().split():
                 return str(target).strip()
     return None
 

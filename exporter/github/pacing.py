@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import count
 
+from exporter.github.budget import Budget, Spending
 from exporter.github.errors import CredentialRejected, Forbidden, GitHubError, Invalid, NotFound, Retired, Unavailable
 
 FIRST_WAIT = 60.0
@@ -169,24 +170,30 @@ class Pool:
     """What GitHub counts requests against: a token's user, or one App installation.
 
     `limit`, `remaining` and `reset` (epoch seconds) are as GitHub last told; `blocked_until` is by GitHub's clock,
-    0 if free. `requests` counts attempts by status, or `error`.
+    0 if free. `requests` counts attempts by status, or `error`. Without a `budget`, or a limit, as much is sent as is
+    asked for. `in_turn` counts the requests of whoever has the turn.
     """
 
     name: str
+    budget: Budget | None = None
     limit: float | None = None
     remaining: float | None = None
     reset: float | None = None
     blocked_until: float = 0.0
     limited_in_row: int = 0
     requests: dict[str, int] = field(default_factory=dict)
+    spending: Spending = field(default_factory=Spending)
+    in_turn: int = 0
+    _holder: str = field(default="", init=False, repr=False)
     _taken: bool = field(default=False, init=False, repr=False)
     _arrivals: Iterator[int] = field(default_factory=count, init=False, repr=False)
     _waiting: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list, init=False, repr=False)
 
     @asynccontextmanager
-    async def turn(self, priority: int) -> AsyncIterator[None]:
+    async def turn(self, priority: int, job: str = "") -> AsyncIterator[None]:
         """Hold the pool alone; of those who wait the lowest priority is next, then who came first."""
         await self._take(priority)
+        self._holder, self.in_turn = job, 0
         try:
             yield
         finally:
@@ -218,8 +225,30 @@ class Pool:
         self._taken = False
 
     def blocked(self, now: float) -> float:
-        """Until when nothing may be asked (GitHub's clock); 0 if it may."""
+        """Until when GitHub wants nothing to be asked (its clock); 0 if it may."""
         return self.blocked_until if 0 < self.blocked_until - now <= LONGEST_BLOCK else 0.0
+
+    def reserved(self, now: float) -> float:
+        """Until when the rest of the quota is left to others (GitHub's clock); 0 if there is enough."""
+        if self.budget is None or self.limit is None or self.remaining is None or self.reset is None:
+            return 0.0
+        if self.remaining >= self.budget.untouched(self.limit):
+            return 0.0
+        return self.reset + 1 if 0 <= self.reset - now <= LONGEST_WINDOW else 0.0
+
+    @property
+    def hourly(self) -> int | None:
+        """How many requests may be sent per hour; None if that is not limited, or not known yet."""
+        return None if self.budget is None or self.limit is None else self.budget.hourly(self.limit)
+
+    def spent(self, now: float) -> float:
+        """Seconds (of a clock that never jumps) until the budget allows one more request."""
+        return 0.0 if self.hourly is None else self.spending.full(self.hourly, now)
+
+    def sending(self, now: float) -> None:
+        """Note that a request goes out (seconds of a clock that never jumps)."""
+        self.in_turn += 1
+        self.spending.add(self._holder, now)
 
     def learn(self, found: Verdict, status: int, headers: Mapping[str, str], now: float) -> None:
         """Keep what an answer tells about the quota."""

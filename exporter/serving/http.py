@@ -57,12 +57,11 @@ class Exposition:
         self, store: Store, collectors: Iterable[Collector], own: Callable[[], OwnFamilies], clock: Callable[[], float]
     ) -> None:
         self._store, self._own, self._clock = store, own, clock
-        self._families = {
-            family.name: (family.kind, collector.help(table, family))
-            for collector in collectors
-            for table in collector.tables
-            for family in table.families
-        }
+        self._families: dict[str, tuple[str, str]] = {}
+        for collector in collectors:
+            for table in collector.tables:
+                for family in table.families:  # of a family that several collectors fill, the first one tells
+                    self._families.setdefault(family.name, (family.kind, collector.help(table, family)))
         self._headers: dict[tuple[str, Format], Piece] = {}
         self._own_rendered: OwnFamilies = ()
         self._own_second = float("-inf")

@@ -12,9 +12,9 @@ from typing import Literal
 
 from isal import isal_zlib
 
-from exporter.catalogue import Labels
+from exporter.catalogue import Labels, Table
 from exporter.collecting.plan import Job
-from exporter.serving.snapshot import Snapshot
+from exporter.serving.snapshot import GaugeSamples, Snapshot
 
 Format = Literal["text", "openmetrics"]
 
@@ -64,15 +64,13 @@ def gzipped(pieces: Sequence[Piece]) -> list[bytes]:
 
 def render(job: Job, snapshot: Snapshot, now: float, before: Mapping[str, Piece]) -> dict[str, Piece]:
     """All pieces of a snapshot, by family. `now` (epoch seconds) tells which gauges are too old to be shown."""
-    lines: dict[str, list[str]] = {}
     gauges = snapshot.gauges_at(now, job.max_age)
-    for table in job.collector.tables:
-        names = job.collector.labels(table)
-        for family in table.gauges:
-            if samples := gauges.get(family.name):
-                lines[family.name] = [
-                    sample(family.name, names, (*job.prefix, *labels), value) for labels, value in samples
-                ]
+    pieces = {
+        family.name: piece(gauge_lines(job, table, family.name, samples), snapshot.version, before.get(family.name))
+        for table in job.collector.tables
+        for family in table.gauges
+        if (samples := gauges.get(family.name))
+    }
     counting = job.collector.counting
     if counting and snapshot.counting:
         names = job.collector.labels(counting)
@@ -80,12 +78,17 @@ def render(job: Job, snapshot: Snapshot, now: float, before: Mapping[str, Piece]
         if snapshot.counting.other_held is not None:
             series.append((counting.other or (), snapshot.counting.other))
         for index, family in enumerate(counting.counters):
-            lines[family.name] = [
-                sample(family.name, names, (*job.prefix, *labels), values[index]) for labels, values in series
-            ]
-    return {
-        name: piece("".join(text).encode(), snapshot.version, before.get(name)) for name, text in lines.items() if text
-    }
+            lines = [sample(family.name, names, (*job.prefix, *labels), values[index]) for labels, values in series]
+            if lines:
+                pieces[family.name] = piece("".join(lines).encode(), snapshot.version, before.get(family.name))
+    return pieces
+
+
+def gauge_lines(job: Job, table: Table, family: str, samples: GaugeSamples) -> bytes:
+    """The lines of one gauge family of a job."""
+    names = job.collector.labels(table)
+    prefix = (job.target.name,) if table.shared else job.prefix
+    return "".join(sample(family, names, (*prefix, *labels), value) for labels, value in samples).encode()
 
 
 def header(name: str, kind: str, text: str, form: Format) -> bytes:

@@ -5,7 +5,7 @@ endpoint's state the worst.
 """
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import get_args
 
@@ -20,7 +20,8 @@ from prometheus_client import (
 )
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from exporter.collecting.plan import Job
+from exporter.catalogue import Collector
+from exporter.collecting.plan import Job, Target
 from exporter.github.errors import GitHubError, Reason, State
 from exporter.github.pacing import Pool
 from exporter.serving.render import Piece, piece, sample
@@ -106,21 +107,26 @@ class SelfMetrics:
         )
         registry.register(_Reader(self._read))
 
-    def expect(self, jobs: Iterable[Job]) -> None:
-        """Let the counters of these jobs, and of the pools, begin at 0."""
+    def expect(self, collectors: Iterable[Collector], targets: Collection[Target]) -> None:
+        """Let the counters of these collectors at these targets, and of the pools, begin at 0."""
         for pool in self._pools:
             self._seconds.labels(pool)
             for status in STATUSES:
                 self._requests.labels(pool, status)
-        for job in jobs:
-            name, target = job.collector.name, str(job.target)
-            self._runs.labels(name, target)
-            self._unknown.labels(name)
-            for reason in get_args(Reason):
-                self._errors.labels(name, target, reason)
-            if job.collector.counting:
-                self._revisions.labels(name)
-                self._gaps.labels(name)
+        for collector in collectors:
+            for target in targets:
+                if collector.scope == target.kind:
+                    self._expect(collector, str(target))
+
+    def _expect(self, collector: Collector, target: str) -> None:
+        name = collector.name
+        self._runs.labels(name, target)
+        self._unknown.labels(name)
+        for reason in get_args(Reason):
+            self._errors.labels(name, target, reason)
+        if collector.counting:
+            self._revisions.labels(name)
+            self._gaps.labels(name)
 
     def ran(self, job: Job, error: GitHubError | None) -> None:
         """An attempt ended."""
@@ -180,6 +186,7 @@ class SelfMetrics:
             ("limit", "rate_limit_limit", "Requests per hour that GitHub allows the quota pool."),
             ("remaining", "rate_limit_remaining", "Requests left until the reset, as the newest answer told."),
             ("reset", "rate_limit_reset_timestamp_seconds", "When the pool's quota is whole again."),
+            ("hourly", "api_budget_requests", "Requests per hour that we allow ourselves of the pool's limit."),
         ):
             family = GaugeMetricFamily(PREFIX + name, text, labels=("pool",))
             for pool in self._pools.values():

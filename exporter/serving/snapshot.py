@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.catalogue import Labels
-from exporter.collecting.counters import Count, Counting, Key
+from exporter.collecting.counters import Count, Counting, Key, Numbers
 from exporter.github.errors import Reason, State
 
 GaugeSamples = tuple[tuple[Labels, float], ...]
@@ -27,7 +27,8 @@ class Snapshot:
     """All that is known of one job; the only state that a tick reads and makes. Instants are epoch seconds.
 
     `gauges` maps families to samples. `data_time` is the instant that the values describe, `next_run` when the job is
-    due again, `failures` the attempts in a row that failed, `left_out` rows that got no series for want of room.
+    due again, `failures` the attempts in a row that failed, `left_out` rows that got no series for want of room,
+    `requests` what a run costs, `sums` the target's totals as they were known before the newest read.
     """
 
     version: int = 0
@@ -39,6 +40,8 @@ class Snapshot:
     next_run: float = 0.0
     failures: int = 0
     left_out: int = 0
+    requests: int = 0
+    sums: Numbers | None = None
 
     def gauges_at(self, now: float, max_age: float) -> Mapping[str, GaugeSamples]:
         """The gauges, or none when the last success is too long ago. Counters never age."""
@@ -71,6 +74,8 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
         "next_run": snapshot.next_run,
         "failures": snapshot.failures,
         "left_out": snapshot.left_out,
+        "requests": snapshot.requests,
+        "sums": snapshot.sums,
     }
 
 
@@ -88,6 +93,8 @@ def load(data: Mapping[str, Any]) -> Snapshot:
         next_run=float(data["next_run"]),
         failures=int(data["failures"]),
         left_out=int(data["left_out"]),
+        requests=int(data.get("requests", 0)),
+        sums=(sums := data.get("sums")) and tuple(map(int, sums)),
     )
 
 

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from exporter.catalogue import HOUR
+from exporter.catalogue import HOUR, Labels
 from exporter.collecting.plan import Job
-from exporter.serving.render import Piece
+from exporter.serving.render import Piece, gauge_lines, piece
 from exporter.serving.snapshot import Snapshot
 
 
@@ -27,11 +27,15 @@ NEVER_SERVED = Served(-1, float("-inf"))
 
 @dataclass(slots=True)
 class Entry:
-    """One job's latest snapshot and its pieces, as the store holds them."""
+    """One job's latest snapshot and its pieces, as the store holds them.
+
+    `without_twins` are pieces of shared tables less what a newer job of the target shows; they stand in for theirs.
+    """
 
     job: Job
     snapshot: Snapshot
     pieces: Mapping[str, Piece]
+    without_twins: dict[str, Piece] = field(default_factory=dict)
     published: deque[tuple[int, float]] = field(default_factory=deque)
     served: dict[str, Served] = field(default_factory=dict)
     waiting: bool = False
@@ -44,7 +48,7 @@ class Entry:
     @property
     def samples(self) -> int:
         """How many samples are being served."""
-        return sum(piece.samples for piece in self.pieces.values())
+        return sum(self.without_twins.get(name, whole).samples for name, whole in self.pieces.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,10 @@ class Store:
         entry = self._entries.get(job.key)
         return entry.snapshot if entry else Snapshot()
 
+    def find(self, job_key: str) -> Entry | None:
+        """A job's entry, if there is one."""
+        return self._entries.get(job_key)
+
     def pieces(self, job: Job) -> Mapping[str, Piece]:
         """The pieces being served for a job."""
         entry = self._entries.get(job.key)
@@ -83,12 +91,16 @@ class Store:
         published.append((snapshot.version, now))
         self._prune(published, now)
         served = entry.served if entry else {}
-        self._entries[job.key] = Entry(job, snapshot, pieces, published, served, waiting)
+        twins = entry.without_twins if entry else {}
+        self._entries[job.key] = Entry(job, snapshot, pieces, twins, published, served, waiting)
+        self._part_twins(job)
         self.generation += 1
 
     def withdraw(self, job_key: str) -> None:
         """Show nothing of a job any more."""
-        if self._entries.pop(job_key, None):
+        entry = self._entries.pop(job_key, None)
+        if entry:
+            self._part_twins(entry.job)
             self.generation += 1
 
     def parts(self, families: Iterable[str], collectors: frozenset[str] | None) -> Iterator[tuple[str, list[Part]]]:
@@ -96,9 +108,9 @@ class Store:
         entries = [entry for entry in self if collectors is None or entry.job.collector.name in collectors]
         for family in families:
             parts = [
-                Part(entry.job.key, family, piece)
+                Part(entry.job.key, family, entry.without_twins.get(family, whole))
                 for entry in entries
-                if (piece := entry.pieces.get(family)) is not None
+                if (whole := entry.pieces.get(family)) is not None
             ]
             if parts:
                 yield family, parts
@@ -135,6 +147,21 @@ class Store:
             min(shown_long_enough, entry.served.get(family.name, NEVER_SERVED).version)
             for family in (table.counters if table else ())
         )
+
+    def _part_twins(self, job: Job) -> None:
+        """Let each row of the shared tables stand once among the jobs of a target: where it was read last."""
+        for table in job.collector.tables:
+            for family in table.gauges if table.shared else ():
+                shown: set[Labels] = set()
+                entries = [one for one in self if one.job.target == job.target and family.name in one.pieces]
+                for entry in sorted(entries, key=lambda one: (-(one.snapshot.last_success or 0), one.job.key)):
+                    samples = entry.snapshot.gauges[family.name]
+                    alone = tuple((labels, value) for labels, value in samples if labels[: table.keys] not in shown)
+                    shown.update(labels[: table.keys] for labels, _value in alone)
+                    before = entry.without_twins.pop(family.name, None)
+                    if len(alone) < len(samples):
+                        lines = gauge_lines(entry.job, table, family.name, alone)
+                        entry.without_twins[family.name] = piece(lines, entry.snapshot.version, before)
 
     def _prune(self, published: deque[tuple[int, float]], now: float) -> None:
         """Keep the newest version that was shown for the birth delay, and those after it."""

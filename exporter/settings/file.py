@@ -58,7 +58,9 @@ def _usable(values: object, report: Report) -> dict[str, Any]:
                 report.wrong(("credentials", name, "token"), NO_CLEAR_TOKEN)
     if "config" in values:
         report.wrong(("config",), f"unknown key: the file's place is told by {FLAGS['config', 'file']}")
-    sections = {key: value for key, value in values.items() if value is not None and key != "config"}
+    if "plan" in values:
+        report.wrong(("plan",), "unknown key: plan is a command")
+    sections = {key: value for key, value in values.items() if value is not None and key not in ("config", "plan")}
     if isinstance(given := sections.get("collectors"), dict):
         sections["collectors"] = {name: {} if value is None else value for name, value in given.items()}
     return sections

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic_settings import CliSettingsSource
 from pydantic_settings import SettingsError as CommandLineError
 
-from exporter.settings.names import COMMANDS, FLAGS, PREFIX, PROGRAM, Flags
+from exporter.settings.names import COMMANDS, FLAGS, PLAN_FLAGS, PREFIX, PROGRAM, Flags
 from exporter.settings.report import SECRET_KEY, Problem, Report, SettingsError, hint
 
 
@@ -34,6 +34,12 @@ def read_flags(argv: Sequence[str], report: Report) -> tuple[str, dict[str, Any]
         elif word not in followers:
             report.add("command", "there is one word too many; the command is one")
     command = _command(flags.pop("command", "run"), followers, report)
+    asked = {name: flags.pop(name) for name in PLAN_FLAGS if name in flags}
+    if asked:
+        flags["plan"] = asked
+        report.names |= {("plan", name): f"flag: --{name}" for name in asked}
+        if command != "plan":
+            report.add(f"flag: --{next(iter(asked))}", "is for the command plan only")
     report.names |= {path: f"flag: {flag}" for path, flag in FLAGS.items() if path[1] in flags.get(path[0], {})}
     return command, flags
 

@@ -18,7 +18,7 @@ from exporter.settings.flags import read_flags
 from exporter.settings.model import KINDS, CollectorSettings, Settings
 from exporter.settings.report import Report, Where
 
-ASKING = ("run", "check")  # these need targets and credentials
+ASKING = ("run", "check", "plan", "doctor")  # these need targets and credentials
 SIMULATOR_ADDRESS = "127.0.0.1:8081"
 
 

@@ -29,8 +29,8 @@ MASK = "<secret>"
 # What makes a credential: a token in one of two ways, or a GitHub App by both others.
 KINDS = ("token", "token_file", "app_client_id", "private_key_file")
 
-# Keys of the models that the file must not have: a secret, and the place of the file itself.
-NOT_IN_FILE = frozenset({"token", "config"})
+# Keys of the models that the file must not have: a secret, the place of the file itself, and what a command is asked.
+NOT_IN_FILE = frozenset({"token", "config", "plan"})
 
 
 class Section(BaseModel):
@@ -151,6 +151,13 @@ class Config(Section):
     file: FilePath | None = Field(None, description="Configuration file (YAML).")
 
 
+class Plan(Section):
+    """What the command `plan` is asked."""
+
+    subjects: Annotated[Whole, Field(ge=1)] = Field(1_000, description="Apps and users of an organization, stated.")
+    live: bool = Field(False, description="Ask GitHub how much there is.")
+
+
 class CollectorSettings(Section):
     """One collector's settings; seconds."""
 
@@ -180,6 +187,7 @@ class Settings(Section):
     web: Web = Field(Web(), description="The HTTP server.")
     log: Log = Field(Log(), description="The log.")
     config: Config = Field(Config(), description="Where the file is.")
+    plan: Plan = Field(Plan(), description="What the command `plan` is asked.")
 
     def targets(self) -> list[Target]:
         """All targets in the order of the configuration."""
@@ -189,9 +197,22 @@ class Settings(Section):
             *(Target("appliance", entry.name, entry.credential or "") for entry in self.appliances),
         ]
 
-    def pool_of(self, credential: str) -> str:
-        """The quota pool of a credential: its own, unless it shares one."""
-        return self.credentials[credential].pool or credential
+    def watched_at(self, target: Target) -> tuple[tuple[str, ...], ...]:
+        """The users, as `(id,)`, and actors, as `(type, id)`, to follow at a target."""
+        here = target.name if target.kind == "organization" else ""
+        users = ((str(user.id),) for user in self.watch.users if user.organization == here)
+        actors = ((actor.type, str(actor.id)) for actor in self.watch.actors if actor.organization == here)
+        return (*users, *actors)
+
+    def pool_of(self, target: Target) -> str:
+        """The quota pool that a target's requests count against.
+
+        A token's own, unless it shares one; of a GitHub App that of its installation there.
+        """
+        credential = self.credentials[target.credential]
+        if credential.app_client_id:
+            return f"{target.credential}/{target.name}"
+        return credential.pool or target.credential
 
     def masked(self) -> dict[str, Any]:
         """Plain values for people: durations as text, secrets as `<secret>`."""

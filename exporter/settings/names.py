@@ -8,7 +8,7 @@ from exporter.settings.model import Config, Log, Section, State, Web
 PROGRAM = "github-enterprise-exporter"
 PREFIX = "GITHUB_EXPORTER_"
 
-COMMANDS = ("run", "demo", "simulate", "check", "metrics", "healthcheck")
+COMMANDS = ("run", "demo", "simulate", "check", "plan", "doctor", "metrics", "healthcheck")
 
 
 class Flags(BaseSettings):
@@ -18,6 +18,8 @@ class Flags(BaseSettings):
     demo                the same against a built-in simulated GitHub: no token, no network
     simulate            the simulated GitHub alone, on 127.0.0.1:8081 unless told otherwise
     check               validate the configuration and print what would run
+    plan                what it will cost: requests per hour, and series; exit 2 if it does not fit
+    doctor              ask each endpoint once: what each credential may read, and what is missing
     metrics             print the metric reference
     healthcheck         exit 0 if the local daemon is healthy
 
@@ -30,6 +32,8 @@ class Flags(BaseSettings):
     web: Web = Web()
     state: State = State()
     log: Log = Log()
+    subjects: int | None = Field(None, description="plan: apps and users of an organization, stated.")
+    live: CliToggleFlag[bool] = Field(False, description="plan: ask GitHub how much there is.")
     version: CliToggleFlag[bool] = Field(False, description="Print the version and exit.")
     rest: CliUnknownArgs
 
@@ -41,6 +45,9 @@ FLAGS: dict[tuple[str, ...], str] = {
     for key in field.annotation.model_fields
 }
 """The flag of each setting that has one."""
+
+PLAN_FLAGS = ("subjects", "live")
+"""Flags of the command `plan`; they are no settings of anything that runs, so they have no variable."""
 
 VARIABLES: dict[tuple[str, ...], str] = {
     ("credentials", "default", "token"): PREFIX + "TOKEN",

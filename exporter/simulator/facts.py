@@ -24,6 +24,7 @@ class Switches:
     revisions: bool = False  # some counts are corrected later, up and down
     renames: bool = False  # some subjects change their display name every few days
     delay: tuple[float, float] = (4 * HOUR, 6 * HOUR)  # seconds from a request until it is shown: at least, at most
+    unknown: Literal["empty", 404] = "empty"  # what is said of a user or an actor that the organization does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,10 @@ class Piece(NamedTuple):
     route: Route
 
 
+Moment = tuple[int, float, int, int, object]
+"""The first four of a piece; what the fifth is depends on the source."""
+
+
 class Whole(NamedTuple):
     """Sums over a stretch of which everything is visible, with the newest request in it."""
 
@@ -86,7 +91,7 @@ class Whole(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Running sums, with the newest request among them."""
+    """Sums that grow, with the newest request among them."""
 
     requests: int = 0
     limited: int = 0
@@ -107,6 +112,14 @@ class Tally:
         at, requests, limited = piece.at, piece.requests, piece.limited
         self.add(requests, limited, at if requests > 0 else None, at if limited > 0 else None)
 
+    def add_tally(self, other: "Tally") -> None:
+        """Add another's sums."""
+        self.add(other.requests, other.limited, other.last_request, other.last_limited)
+
+    def whole(self) -> Whole:
+        """The sums as they are now."""
+        return Whole(self.requests, self.limited, self.last_request, self.last_limited)
+
 
 class Source(Protocol):
     """One actor's requests, by whole hours."""
@@ -114,6 +127,10 @@ class Source(Protocol):
     @property
     def actor(self) -> Actor:
         """Who makes them."""
+
+    @property
+    def lateness(self) -> tuple[float, float]:
+        """Seconds from a request until it is visible: at least, and until all of it must be, at most."""
 
     def __hash__(self) -> int:
         """By identity."""
@@ -130,8 +147,14 @@ class Source(Protocol):
     def pieces(self, hour: int) -> Sequence[Piece]:
         """All requests of the hour, whenever they become visible."""
 
+    def moments(self, hour: int, *, again: bool = True) -> Iterable[Moment]:
+        """The same without their routes, and faster; `again` says whether somebody will soon ask for the hour again."""
+
     def settled(self, hour: int, at: float) -> Whole | None:
         """The hour's sums, if it is certain that all of it is visible at that instant."""
+
+    def tally(self, first: int, last: int, at: float) -> Whole:
+        """The sums of what is visible of `[first, last)` at an instant."""
 
 
 @dataclass(frozen=True, slots=True)

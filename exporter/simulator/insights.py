@@ -6,6 +6,7 @@ https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random
 from typing import Any, Literal
 
@@ -53,6 +54,7 @@ def shifted(items: list[Item], rng: Random) -> list[Item]:
     return rng.choice((items, items, items[1:], items[1:] + items[:1], items[-1:] + items[:-1]))
 
 
+@lru_cache(maxsize=65_536)
 def timestamp(instant: float) -> str:
     """Epoch seconds as GitHub writes them."""
     return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -60,8 +62,9 @@ def timestamp(instant: float) -> str:
 
 def _total(world: World, org: str, query: Query, at: float) -> Tally:
     total = Tally()
+    span = world.span(query.start, query.end, at)
     for source in world.sources(org, at, user=query.user, actor=query.actor):
-        _join(total, world.tally(source, query.start, query.end, at))
+        total.add(*source.tally(*span, at))
     return total
 
 
@@ -71,9 +74,13 @@ def _intervals(world: World, org: str, query: Query, at: float) -> list[Item]:
         first, last = world.span(query.start, query.end, at)
         for start in range(first // query.increment * query.increment, last, query.increment):
             intervals[start] = Tally()
-    for source in world.sources(org, at, user=query.user, actor=query.actor):
-        for start, part in world.intervals(source, query.start, query.end, at, query.increment).items():
-            _join(intervals.setdefault(start, Tally()), part)
+    window = (query.start, query.end, at, query.increment)
+    if query.user is None and query.actor is None:
+        intervals |= world.intervals_of_all(org, *window)
+    else:
+        for source in world.sources(org, at, user=query.user, actor=query.actor):
+            for start, part in world.intervals(source, *window).items():
+                intervals.setdefault(start, Tally()).add_tally(part)
     return [
         {"timestamp": timestamp(start), **_counts(tally)}
         for start, tally in sorted(intervals.items())
@@ -83,10 +90,13 @@ def _intervals(world: World, org: str, query: Query, at: float) -> list[Item]:
 
 def _subjects(world: World, org: str, query: Query, at: float) -> list[Item]:
     subjects: dict[tuple[str, int], tuple[str, Tally]] = {}
+    span = world.span(query.start, query.end, at)
     for source in world.sources(org, at):
-        who = source.actor
-        _, tally = subjects.setdefault(who.subject, (world.name(org, source, at), Tally()))
-        _join(tally, world.tally(source, query.start, query.end, at))
+        subject = source.actor.subject
+        found = subjects.get(subject)
+        if found is None:
+            found = subjects[subject] = (world.name(org, source, at), Tally())
+        found[1].add(*source.tally(*span, at))
     return [
         {"subject_type": kind, "subject_id": number, "subject_name": name, **_counts(tally), **_times(tally)}
         for (kind, number), (name, tally) in subjects.items()
@@ -99,7 +109,7 @@ def _actors(world: World, org: str, query: Query, at: float) -> list[Item]:
     for source in world.sources(org, at, user=query.user):
         who = source.actor
         _, tally = found.setdefault((who.actor_type, who.actor_id), (who, Tally()))
-        _join(tally, world.tally(source, query.start, query.end, at))
+        tally.add(*world.tally(source, query.start, query.end, at))
     return [
         {
             "actor_type": who.actor_type,
@@ -120,7 +130,7 @@ def _routes(world: World, org: str, query: Query, at: float) -> list[Item]:
     routes: dict[Route, Tally] = {}
     for source in world.sources(org, at, actor=query.actor):
         for route, part in world.routes(source, query.start, query.end, at).items():
-            _join(routes.setdefault(route, Tally()), part)
+            routes.setdefault(route, Tally()).add_tally(part)
     return [
         {"http_method": method, "api_route": route, **_counts(tally), **_times(tally)}
         for (method, route), tally in routes.items()
@@ -138,10 +148,6 @@ def _listed(items: Iterable[Item], query: Query, name: str, identity: str) -> li
         else:
             kept.sort(key=lambda item: (item.get(key) is not None, item.get(key)), reverse=query.descending)
     return kept
-
-
-def _join(total: Tally, part: Tally) -> None:
-    total.add(part.requests, part.limited, part.last_request, part.last_limited)
 
 
 def _counts(tally: Tally) -> Item:

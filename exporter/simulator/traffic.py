@@ -1,29 +1,30 @@
 """Seeded traffic: apps and users with working days, nights, weekends, and one bot that runs into its rate limit.
 
-Nothing is stored that a hash cannot tell again. An hour's sums come from one digest, so that weeks cost little; its
-single requests are drawn only where a window's edge or GitHub's lateness needs them, and add up to the same sums.
+Nothing is stored that a hash cannot tell again. An hour's sums cost one digest (`hours.py`), so that weeks cost little;
+its single requests are drawn only where a window's edge or GitHub's lateness needs them, and add up to the same sums.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from random import Random
-from struct import unpack
+from struct import Struct
+from typing import NamedTuple
 
-from exporter.simulator.facts import HOUR, RETENTION, Actor, Organization, Piece, Switches, Whole
+from exporter.simulator.facts import HOUR, Actor, Moment, Organization, Piece, Switches, Tally, Whole
+from exporter.simulator.hours import MOST_PIECES, Hours
 from exporter.simulator.population import Member, Size, organization_id, population
 from exporter.simulator.world import World
 
-OFFICE = (0, 0, 0, 0, 0, 0.02, 0.1, 0.4, 0.8, 1, 1, 0.9, 0.6, 0.9, 1, 1, 0.9, 0.7, 0.4, 0.25, 0.15, 0.1, 0.05, 0.02)
-"""How busy each hour of a working day is."""
-
-DARK_SPAN = 72 * HOUR
-MOST_PIECES = 360  # an hour's requests come in so many pieces at most: one every ten seconds, of each actor
 VERY_LATE = (80.0 * HOUR, 100.0 * HOUR)
 VERY_LATE_SHARE = 0.02
 REVISED_SHARE = 0.05
 LONGEST_REVISION = 4  # times the longest delay
+
+MOMENT = Struct("<IdiIB")  # as in `Drawn`; tuples of Python's numbers would be eight times as large
+
+Drawn = tuple[int, float, int, int, int]
+"""A piece with the place of its route among the member's instead of the route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,20 @@ class Lateness:
         shown = max(self.delay[1], VERY_LATE[1] if self.very_late else 0.0)
         return shown + (LONGEST_REVISION * self.delay[1] if self.revisions else 0.0)
 
-    def of_piece(self, rng: Random) -> float:
-        """Draw one piece's delay."""
-        if self.very_late and rng.random() < VERY_LATE_SHARE:
-            return rng.uniform(*VERY_LATE)
-        return rng.uniform(*self.delay)
+    @property
+    def least(self) -> float:
+        """Before which nothing is visible."""
+        return min(self.delay[0], VERY_LATE[0]) if self.very_late else self.delay[0]
+
+
+class Remembered(NamedTuple):
+    """The last sums that were asked for, and the instants `[since, until)` at which they are the same."""
+
+    first: int
+    last: int
+    since: float
+    until: float
+    sums: Whole
 
 
 class Traffic:
@@ -53,20 +63,18 @@ class Traffic:
     def __init__(self, seed: int | str, org: str, member: Member, switches: Switches, start: int) -> None:
         self._member, self._switches = member, switches
         self._late = Lateness(switches.delay, switches.very_late, switches.revisions)
-        self._longest = self._late.longest
+        self.lateness = (self._late.least, self._late.longest)
+        self.actor: Actor = member.actor
         self._born = (start + member.born) // HOUR * HOUR
         who = member.actor
-        self._digest = blake2b(f"{seed}:{org}:{who.subject}:{who.actor_type}:{who.actor_id}".encode(), digest_size=24)
         self._most_pieces = min(MOST_PIECES, 3 * HOUR // switches.bucket)
-        self._wholes: dict[int, Whole] = {}
-        # As many hours as can be unsettled, and the two at a window's edges.
-        self._recent_pieces = lru_cache(maxsize=int(self._longest // HOUR) + 4)(self._draw)
-        self._rename_phase, self._rename_odds, _ = self._dice(b"rename")
-
-    @property
-    def actor(self) -> Actor:
-        """Who makes the requests."""
-        return self._member.actor
+        key = f"{seed}:{org}:{who.subject}:{who.actor_type}:{who.actor_id}"
+        self._hours = Hours(key, member, self._most_pieces)
+        # As many hours as can be half visible, and those at the edges of two windows.
+        half_visible = int((self._late.longest - self._late.least) // HOUR)
+        self._packed = lru_cache(maxsize=half_visible + 4)(self._pack)
+        self._remembered = Remembered(0, 0, 0, 0, Whole(0, 0, None, None))
+        self._rename_phase, self._rename_odds, _ = self._hours.dice(b"rename")
 
     def name(self, at: float) -> str:
         """The display name; with renames, half of the subjects get another every two to nine days."""
@@ -86,80 +94,90 @@ class Traffic:
 
     def settled(self, hour: int, at: float) -> Whole | None:
         """The hour's sums, once even the latest of its requests must be visible."""
-        if at < hour + HOUR + self._longest:
+        if at < hour + HOUR + self._late.longest:
             return None
-        return self._whole(hour)
+        return self._hours.whole(hour)
 
     def pieces(self, hour: int) -> Sequence[Piece]:
         """The hour's requests, in the order they were made."""
-        return self._recent_pieces(hour)
+        routes = self._member.routes
+        return [
+            Piece(at, visible_at, requests, limited, routes[route])
+            for at, visible_at, requests, limited, route in MOMENT.iter_unpack(self._packed(hour))
+        ]
 
-    def _dice(self, what: bytes) -> tuple[float, float, float]:
-        digest = self._digest.copy()
-        digest.update(what)
-        one, two, three = unpack("<3Q", digest.digest())
-        return one / 2**64, two / 2**64, three / 2**64
+    def moments(self, hour: int, *, again: bool = True) -> Iterable[Moment]:
+        """The same without their routes."""
+        return MOMENT.iter_unpack(self._packed(hour)) if again else self._draw(hour)
 
-    def _whole(self, hour: int) -> Whole:
-        whole = self._wholes.get(hour)
-        if whole is None:
-            whole = self._wholes[hour] = self._decide(hour)
-            if len(self._wholes) > RETENTION // HOUR + 48:
-                del self._wholes[min(self._wholes)]
-        return whole
+    def tally(self, first: int, last: int, at: float) -> Whole:
+        """The sums of a window; the same question costs nothing until something more becomes visible."""
+        known = self._remembered
+        if known.first == first and known.last == last and known.since <= at < known.until:
+            return known.sums
+        least, longest = self._late.least, self._late.longest
+        begin = max(first // HOUR * HOUR, self._born)
+        whole = max(-(-first // HOUR) * HOUR, begin)  # the hours of [whole, settled) are settled and all inside
+        settled = max(whole, min(last, int(at - longest - 1)) // HOUR * HOUR)
+        tally, until = Tally(), float("inf")
+        if settled > whole:
+            tally.add(*self._hours.sums(whole, settled))
+        for hour in (*range(begin, whole, HOUR), *range(settled, last, HOUR)):
+            if hour + least > at:
+                until = min(until, hour + least)
+                break
+            for second, visible_at, requests, limited, _ in MOMENT.iter_unpack(self._packed(hour)):
+                if not first <= second < last:
+                    continue
+                if visible_at <= at:
+                    tally.add(requests, limited, second if requests > 0 else None, second if limited > 0 else None)
+                elif visible_at < until:
+                    until = visible_at
+        sums = tally.whole()
+        self._remembered = Remembered(first, last, at, until, sums)
+        return sums
 
-    def _decide(self, hour: int) -> Whole:
-        noise, odds, last = self._dice(b"%d" % hour)
-        if self._dice(b"dark%d" % (hour // DARK_SPAN))[0] < self._member.dark:
-            return Whole(0, 0, None, None)
-        rate = self._member.rate * self._shape(hour) * (0.5 + noise)
-        limited = 0
-        if self._member.limit and self._dice(b"runaway%d" % hour)[0] < 0.25:
-            rate = self._member.limit * (1 + noise)
-            limited = int(rate + odds) - int(self._member.limit)
-        requests = int(rate + odds)
-        if not requests:
-            return Whole(0, 0, None, None)
-        parts = min(requests, self._most_pieces)
-        newest = hour + int((parts - 1 + last) * HOUR / parts)
-        return Whole(requests, max(limited, 0), newest, newest if limited > 0 else None)
+    def _pack(self, hour: int) -> bytes:
+        pack = MOMENT.pack
+        return b"".join([pack(*moment) for moment in self._draw(hour)])
 
-    def _shape(self, hour: int) -> float:
-        local = hour // HOUR + self._member.zone
-        weekend = (local // 24 + 3) % 7 >= 5  # the epoch was a Thursday
-        busy = self._member.night + (1 - self._member.night) * OFFICE[local % 24]
-        return busy * (self._member.weekend if weekend else 1)
-
-    def _draw(self, hour: int) -> tuple[Piece, ...]:
-        whole = self._whole(hour)
+    def _draw(self, hour: int) -> list[Drawn]:
+        whole = self._hours.whole(hour)
         if not whole.requests or whole.last_request is None:
-            return ()
-        rng = Random(self._dice(b"pieces%d" % hour)[0])
+            return []
+        rng = Random(self._hours.dice(b"pieces%d" % hour)[0])
+        throw = rng.random
         parts = min(whole.requests, self._most_pieces)
         share, rest = divmod(whole.requests, parts)
         let_through = whole.requests - whole.limited
-        pieces: list[Piece] = []
+        least, most = self._late.delay
+        very_late, revisions, routes = self._late.very_late, self._late.revisions, len(self._member.routes)
+        moments: list[Drawn] = []
         for index in range(parts):
-            at = hour + int((index + rng.random()) * HOUR / parts) if index < parts - 1 else whole.last_request
+            at = hour + int((index + throw()) * HOUR / parts) if index < parts - 1 else whole.last_request
             requests = share + (index < rest)
-            # The limit refuses what comes after it is used up, so the refused are the hour's last.
-            limited = max(0, min(requests, requests - let_through))
-            let_through = max(0, let_through - requests)
-            routes = self._member.routes
-            route = routes[int(rng.random() ** 2 * len(routes))]
-            piece = Piece(at, at + self._late.of_piece(rng), requests, limited, route)
-            pieces.extend(self._revised(piece, rng) if self._late.revisions else (piece,))
-        return tuple(pieces)
+            limited = 0
+            if whole.limited:  # the limit refuses what comes after it is used up, so the refused are the hour's last
+                limited = max(0, min(requests, requests - let_through))
+                let_through = max(0, let_through - requests)
+            route = int(throw() ** 2 * routes)
+            if very_late and throw() < VERY_LATE_SHARE:
+                visible_at = at + (VERY_LATE[0] + (VERY_LATE[1] - VERY_LATE[0]) * throw())
+            else:
+                visible_at = at + (least + (most - least) * throw())
+            moment = (at, visible_at, requests, limited, route)
+            moments.extend(self._revised(moment, rng) if revisions else (moment,))
+        return moments
 
-    def _revised(self, piece: Piece, rng: Random) -> Iterable[Piece]:
+    def _revised(self, moment: Drawn, rng: Random) -> Iterable[Drawn]:
         """Some pieces are first shown wrong; what is shown in the end is always the piece itself."""
         if rng.random() >= REVISED_SHARE:
-            return (piece,)
-        least = max(1, piece.limited) - piece.requests
-        wrong = rng.randint(max(least, -piece.requests // 2), 1 + piece.requests // 2)
-        corrected_at = piece.visible_at + rng.uniform(0, LONGEST_REVISION) * self._late.delay[1]
-        first = piece._replace(requests=piece.requests + wrong)
-        return first, piece._replace(visible_at=corrected_at, requests=-wrong, limited=0)
+            return (moment,)
+        at, visible_at, requests, limited, route = moment
+        least = max(1, limited) - requests
+        wrong = rng.randint(max(least, -requests // 2), 1 + requests // 2)
+        corrected_at = visible_at + rng.uniform(0, LONGEST_REVISION) * self._late.delay[1]
+        return (at, visible_at, requests + wrong, limited, route), (at, corrected_at, -wrong, 0, route)
 
 
 def seeded_world(

@@ -5,6 +5,7 @@ exporter against it. Nothing here reads a clock: instants are arguments, in epoc
 for seeded traffic (`traffic.py`) and for scripted events, and one world may hold both.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeVar
@@ -14,6 +15,7 @@ from exporter.simulator.facts import (
     RETENTION,
     Actor,
     Event,
+    Moment,
     Organization,
     Piece,
     Route,
@@ -26,7 +28,8 @@ from exporter.simulator.facts import (
 
 Key = TypeVar("Key", int, Route)
 
-REMEMBERED_HOURS = 25_000  # a day and more of three organizations of a hundred actors; some 40 MB when full
+REMEMBERED_HOURS = 25_000  # a month of thirty actors by intervals or routes; some 40 MB when full
+REMEMBERED_ORG_HOURS = 4_000  # a month of five organizations by intervals
 
 
 class Script:
@@ -39,6 +42,11 @@ class Script:
     def add(self, piece: Piece) -> None:
         """Add a piece."""
         self._hours.setdefault(piece.at // HOUR * HOUR, []).append(piece)
+
+    @property
+    def lateness(self) -> tuple[float, float]:
+        """Any: a test may add to any hour."""
+        return float("-inf"), float("inf")
 
     def name(self, _at: float) -> str:
         """The first name, for ever; `World.rename` tells later ones."""
@@ -56,9 +64,23 @@ class Script:
         """Events of the hour."""
         return self._hours.get(hour, ())
 
+    def moments(self, hour: int, *, again: bool = True) -> Iterable[Moment]:
+        """The same."""
+        del again
+        return self.pieces(hour)
+
     def settled(self, _hour: int, _at: float) -> Whole | None:
-        """Never certain: a test may add to any hour."""
+        """Never certain."""
         return None
+
+    def tally(self, first: int, last: int, at: float) -> Whole:
+        """The sums of a window, piece by piece."""
+        tally = Tally()
+        for hour in self.hours(first, last):
+            for piece in self.pieces(hour):
+                if first <= piece.at < last and piece.visible_at <= at:
+                    tally.add_piece(piece)
+        return tally.whole()
 
 
 class World:
@@ -70,12 +92,19 @@ class World:
         self.switches = switches or Switches()
         self.seed = seed
         self._organizations = {org.name: org for org in organizations}
-        self._sources: dict[str, list[Source]] = {org.name: list(org.sources) for org in self._organizations.values()}
+        self.version = 0
+        self._sources: dict[str, list[Source]] = {}
+        self._of_user: dict[tuple[str, int], list[Source]] = defaultdict(list)
+        self._of_actor: dict[tuple[str, tuple[str, int]], list[Source]] = defaultdict(list)
+        for org in self._organizations.values():
+            for source in org.sources:
+                self._enrol(org.name, source)
         self._scripts: dict[tuple[str, SubjectKey, tuple[str, int]], Script] = {}
         self._names: dict[tuple[str, SubjectKey], list[tuple[float, str]]] = {}
         self._removed: dict[tuple[str, SubjectKey], float] = {}
         self._hour_intervals = lru_cache(maxsize=REMEMBERED_HOURS)(_settled_intervals)
         self._hour_routes = lru_cache(maxsize=REMEMBERED_HOURS)(_settled_routes)
+        self._org_hour = lru_cache(maxsize=REMEMBERED_ORG_HOURS)(self._hour_of_all)
 
     @classmethod
     def of(cls, events: Iterable[Event] = (), switches: Switches | None = None, seed: int | str = 0) -> "World":
@@ -99,15 +128,19 @@ class World:
             visible_at = event.at if event.visible_at is None else event.visible_at
             piece = Piece(event.at, visible_at, event.requests, event.rate_limited, event.route)
             self._script(event).add(piece)
+        self.version += 1
 
     def rename(self, org: str, subject: SubjectKey, name: str, at: float) -> None:
         """Show another display name from an instant on."""
         self._names.setdefault((org, subject), []).append((at, name))
         self._names[org, subject].sort()
+        self.version += 1
 
     def remove(self, org: str, subject: SubjectKey, at: float) -> None:
         """Show nothing of a subject from an instant on."""
         self._removed[org, subject] = at
+        self._org_hour.cache_clear()
+        self.version += 1
 
     def name(self, org: str, source: Source, at: float) -> str:
         """The display name of a source's subject at an instant."""
@@ -118,13 +151,14 @@ class World:
         self, org: str, at: float, *, user: int | None = None, actor: tuple[str, int] | None = None
     ) -> Iterator[Source]:
         """Sources that GitHub knows at an instant: all, one user's, or one actor's."""
-        for source in self._sources.get(org, ()):
-            who = source.actor
-            if user is not None and who.subject != ("user", user):
-                continue
-            if actor is not None and (who.actor_type, who.actor_id) != actor:
-                continue
-            if at < self._removed.get((org, who.subject), float("inf")) and source.known(at):
+        sources: Iterable[Source] = self._sources.get(org, ())
+        if user is not None:
+            sources = self._of_user.get((org, user), ())
+        elif actor is not None:
+            sources = self._of_actor.get((org, actor), ())
+        removed = {subject: since for (of, subject), since in self._removed.items() if of == org}
+        for source in tuple(sources):
+            if source.known(at) and not (removed and removed.get(source.actor.subject, float("inf")) <= at):
                 yield source
 
     def span(self, start: float, end: float, at: float) -> tuple[int, int]:
@@ -139,18 +173,9 @@ class World:
         oldest = int(-(-(at - RETENTION) // bucket) * bucket)
         return max(first, oldest), last
 
-    def tally(self, source: Source, start: float, end: float, at: float) -> Tally:
+    def tally(self, source: Source, start: float, end: float, at: float) -> Whole:
         """What GitHub shows at an instant of a source's requests in a window."""
-        tally = Tally()
-        first, last = self.span(start, end, at)
-        for hour in source.hours(first, last):
-            if first <= hour and hour + HOUR <= last and (whole := source.settled(hour, at)):
-                tally.add(*whole)
-                continue
-            for piece in source.pieces(hour):
-                if first <= piece.at < last and piece.visible_at <= at:
-                    tally.add_piece(piece)
-        return tally
+        return source.tally(*self.span(start, end, at), at)
 
     def intervals(self, source: Source, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
         """The same by intervals of `increment` seconds, keyed by their start."""
@@ -162,6 +187,29 @@ class World:
             part=lambda piece: piece.at // increment * increment,
             settled=lambda hour: settled(source, hour, increment),
         )
+
+    def intervals_of_all(self, org: str, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
+        """The same of a whole organization, whose settled hours are summed up once for all its sources."""
+        first, last = self.span(start, end, at)
+        parts: dict[int, Tally] = {}
+        steady, others = self._by_steadiness(org)
+        least = min((source.lateness[0] for source in steady), default=0.0)
+        longest = max((source.lateness[1] for source in steady), default=0.0)
+        for hour in range(first // HOUR * HOUR, last, HOUR):
+            if not steady or hour + least > at:
+                break
+            inside = first <= hour and hour + HOUR <= last
+            if inside and at >= hour + HOUR + longest:
+                for key, whole in self._org_hour(org, hour, increment):
+                    parts.setdefault(key, Tally()).add(*whole)
+                continue
+            for source in steady:
+                _add_visible(parts, source.moments(hour), (first, last), at, increment)
+        for source in others:
+            if source.known(at) and at < self._removed.get((org, source.actor.subject), float("inf")):
+                for key, tally in self.intervals(source, start, end, at, increment).items():
+                    parts.setdefault(key, Tally()).add_tally(tally)
+        return parts
 
     def routes(self, source: Source, start: float, end: float, at: float) -> dict[Route, Tally]:
         """The same by route."""
@@ -193,8 +241,38 @@ class World:
             self._scripts[event.org, subject, actor] = found
             if event.org not in self._organizations:
                 self._organizations[event.org] = Organization(event.org, 1000 + len(self._organizations))
-            self._sources.setdefault(event.org, []).append(found)
+            self._enrol(event.org, found)
         return found
+
+    def _enrol(self, org: str, source: Source) -> None:
+        who = source.actor
+        self._sources.setdefault(org, []).append(source)
+        self._of_actor[org, (who.actor_type, who.actor_id)].append(source)
+        if who.subject_type == "user":
+            self._of_user[org, who.subject_id].append(source)
+
+    def _by_steadiness(self, org: str) -> tuple[list[Source], list[Source]]:
+        """The sources whose settled hours never change nor vanish, and the others."""
+        steady: list[Source] = []
+        others: list[Source] = []
+        for source in tuple(self._sources.get(org, ())):
+            lasting = source.lateness[1] < float("inf") and (org, source.actor.subject) not in self._removed
+            (steady if lasting else others).append(source)
+        return steady, others
+
+    def _hour_of_all(self, org: str, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
+        """A settled hour of all steady sources, by intervals."""
+        parts: dict[int, Tally] = {}
+        for source in self._by_steadiness(org)[0]:
+            if hour not in source.hours(hour, hour + HOUR):
+                continue
+            if increment >= HOUR:
+                for key, whole in _settled_hour(source, hour, increment):
+                    parts.setdefault(key, Tally()).add(*whole)
+            else:
+                moments = source.moments(hour, again=False)
+                _add_visible(parts, moments, (hour, hour + HOUR), float("inf"), increment)
+        return _frozen(parts)
 
 
 def _split(
@@ -235,7 +313,22 @@ def _settled_parts(source: Source, hour: int, part: Callable[[Piece], Key]) -> t
     parts: dict[Key, Tally] = {}
     for piece in source.pieces(hour):
         parts.setdefault(part(piece), Tally()).add_piece(piece)
-    return tuple(
-        (key, Whole(tally.requests, tally.limited, tally.last_request, tally.last_limited))
-        for key, tally in parts.items()
-    )
+    return _frozen(parts)
+
+
+def _frozen(parts: dict[Key, Tally]) -> tuple[tuple[Key, Whole], ...]:
+    return tuple((key, tally.whole()) for key, tally in parts.items())
+
+
+def _add_visible(
+    parts: dict[int, Tally], moments: Iterable[Moment], span: tuple[int, int], at: float, increment: int
+) -> None:
+    first, last = span
+    for second, visible_at, requests, limited, _ in moments:
+        if visible_at > at or not first <= second < last:
+            continue
+        start = second // increment * increment
+        tally = parts.get(start)
+        if tally is None:
+            tally = parts[start] = Tally()
+        tally.add(requests, limited, second if requests > 0 else None, second if limited > 0 else None)

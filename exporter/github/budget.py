@@ -1,0 +1,102 @@
+"""How much of a pool's hourly limit we use: a share of it, spread over the hour. Pure but for what it remembers.
+
+Two windows slide: no hour sees more than the budget, and no five minutes more than a third of it, so that neither a
+start nor a wake-up after a pause is a burst. Before a job runs its cost must fit, beside what more important jobs
+still need in the hour; so totals never wait for details.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+HOUR = 3600.0
+SHORT = 300.0
+SHORT_SHARE = 1 / 3
+LEAST_RESERVE_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`share` of the hourly limit may be sent, and nothing while less than `reserve` requests remain to others."""
+
+    share: float
+    reserve: int
+
+    def hourly(self, limit: float) -> int:
+        """Requests per hour; one at least, or nothing would ever be learnt."""
+        return max(1, int(limit * self.share))
+
+    def untouched(self, limit: float) -> float:
+        """While fewer remain, nothing is sent."""
+        return min(self.reserve, limit * LEAST_RESERVE_SHARE)
+
+
+@dataclass(slots=True)
+class Spending:
+    """Requests of the last hour, by job. Instants are seconds of a clock that never jumps."""
+
+    _sent: deque[tuple[float, str, int]] = field(default_factory=deque)
+    _by_job: Counter[str] = field(default_factory=Counter)
+    _total: int = 0
+
+    def add(self, job: str, now: float) -> None:
+        """One request was sent."""
+        # Requests of one second are kept as one, at the second's end: they are forgotten too late, never too early.
+        at = float(int(now) + 1)
+        same = bool(self._sent) and self._sent[-1][:2] == (at, job)
+        self._sent.append((at, job, 1 + (self._sent.pop()[2] if same else 0)))
+        self._by_job[job] += 1
+        self._total += 1
+
+    def of(self, job: str, now: float) -> int:
+        """What a job sent within the hour."""
+        self._forget(now)
+        return self._by_job[job]
+
+    def within(self, seconds: float, now: float) -> int:
+        """What was sent in the newest seconds, an hour at most."""
+        self._forget(now)
+        if seconds >= HOUR:
+            return self._total
+        found = 0
+        for at, _job, count in reversed(self._sent):
+            if at <= now - seconds:
+                break
+            found += count
+        return found
+
+    def wait(self, cost: int, kept: int, hourly: int, now: float) -> float | None:
+        """Seconds until so many requests fit while `kept` are left for others; None if they never will.
+
+        What is larger than a short time's share only has to begin in relative quiet.
+        """
+        if cost > hourly:
+            return None
+        short = int(hourly * SHORT_SHARE)
+        return max(
+            self._free(HOUR, hourly - cost - kept, now),
+            self._free(SHORT, max(short - cost, short // 4), now),
+        )
+
+    def full(self, hourly: int, now: float) -> float:
+        """Seconds until one more request fits into the hour."""
+        return self._free(HOUR, hourly - 1, now)
+
+    def _free(self, seconds: float, most: int, now: float) -> float:
+        """Seconds until no more than `most` of what was sent lies in the window, or nothing at all."""
+        excess = self.within(seconds, now) - max(0, most)
+        free_at = now
+        for at, _job, count in self._sent:
+            if excess <= 0:
+                break
+            if at > now - seconds:
+                excess -= count
+                free_at = at + seconds
+        return free_at - now
+
+    def _forget(self, now: float) -> None:
+        while self._sent and self._sent[0][0] <= now - HOUR:
+            _at, job, count = self._sent.popleft()
+            self._total -= count
+            self._by_job[job] -= count
+            if not self._by_job[job]:
+                del self._by_job[job]

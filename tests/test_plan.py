@@ -1,0 +1,127 @@
+"""Whom the drill-down follows: the watched, and the busiest with hysteresis."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from exporter.catalogue import Subject
+from exporter.collecting.counters import Count, Counting, Key
+from exporter.collecting.plan import CollectorSettings, Follow, Job, Target, plan, seen
+from exporter.collectors import COLLECTORS, subject_stats, user_stats
+
+ACME = Target("organization", "acme", "token")
+
+
+def settings(**options: Mapping[str, Any]) -> dict[str, CollectorSettings]:
+    return {
+        one.name: CollectorSettings(True, one.interval, one.max_age, one.options(**options.get(one.name, {})))
+        for one in COLLECTORS
+    }
+
+
+def subjects(jobs: Sequence[Job], name: str) -> list[Subject]:
+    return [job.subject for job in jobs if job.collector.name == name and job.subject]
+
+
+def users(**requests: int) -> dict[Subject, int]:
+    return {(name.removeprefix("u"),): count for name, count in requests.items()}
+
+
+def following(found: Mapping[Subject, int], now: Sequence[Subject] = (), places: int = 2, **more: Any) -> list[Subject]:
+    """The users followed of those seen, when these are followed now."""
+    keys = [f"user_stats organization/acme {user}" for (user,) in now]
+    chosen = settings(user_stats={"top_users": places})
+    return subjects(plan(COLLECTORS, chosen, ACME, Follow(seen=found, now=keys, **more)), "user_stats")
+
+
+def test_without_anybody_to_follow_there_are_the_totals_and_subjects() -> None:
+    jobs = plan(COLLECTORS, settings(), ACME)
+    assert [(job.collector.name, job.subject) for job in jobs] == [
+        ("summary_stats", ()),
+        ("time_stats", ()),
+        ("subject_stats", ()),
+    ]
+
+
+def test_a_watched_user_and_a_watched_actor_have_all_that_github_tells_of_them() -> None:
+    watched = [("7",), ("classic_pat", "71")]
+    jobs = plan(COLLECTORS, settings(), ACME, Follow(watched))
+    assert {(job.collector.name, job.subject) for job in jobs if job.subject} == {
+        ("summary_stats", ("7",)),
+        ("time_stats", ("7",)),
+        ("user_stats", ("7",)),
+        ("summary_stats", ("classic_pat", "71")),
+        ("time_stats", ("classic_pat", "71")),
+        ("route_stats", ("classic_pat", "71")),
+    }
+
+
+def test_the_busiest_are_followed_in_the_order_of_their_requests_besides_the_watched() -> None:
+    jobs = plan(
+        COLLECTORS,
+        settings(user_stats={"top_users": 2}, route_stats={"top_actors": 1}),
+        ACME,
+        Follow([("9",)], {**users(u1=10, u2=30, u3=20), ("installation", "5"): 3, ("oauth_app", "6"): 4}),
+    )
+    assert subjects(jobs, "user_stats") == [("9",), ("2",), ("3",)]
+    assert subjects(jobs, "route_stats") == [("oauth_app", "6")]
+    assert subjects(jobs, "summary_stats") == [("9",)]
+    assert subjects(jobs, "time_stats") == [("9",)]
+
+
+def test_a_watched_subject_among_the_busiest_has_one_job() -> None:
+    assert following(users(u1=10, u2=5), watched=[("1",)]) == [("1",), ("2",)]
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "expected"),
+    [
+        (users(u1=10, u2=9, u3=8), (), ["1", "2"]),
+        (users(u1=10, u2=9, u3=10), ["1", "2"], ["1", "2"]),  # near the edge: it keeps its place
+        (users(u1=10, u2=9, u3=13), ["1", "2"], ["1", "2"]),  # 13 is not more than 1.5 times 9
+        (users(u1=10, u2=9, u3=14), ["1", "2"], ["3", "1"]),
+        (users(u1=10, u2=2, u3=9, u4=8), ["1", "2"], ["1", "3"]),  # 8 is not clearly more than 9
+        (users(u1=1, u2=1, u3=9, u4=8), ["1", "2"], ["3", "4"]),
+        (users(u1=10), ["1", "2"], ["1"]),  # who made no request leaves
+        (users(u1=10, u2=9, u3=8), ["1", "2", "3"], ["1", "2"]),  # there are fewer places than before
+    ],
+)
+def test_who_has_a_place_keeps_it_until_somebody_clearly_outgrows_it(
+    found: dict[Subject, int], now: list[str], expected: list[str]
+) -> None:
+    assert following(found, [(user,) for user in now]) == [(user,) for user in expected]
+
+
+def test_nobody_is_followed_where_there_is_no_place() -> None:
+    assert following(users(u1=10), places=0) == []
+
+
+def test_whom_github_does_not_know_leaves_the_place_to_the_next() -> None:
+    gone = ["user_stats organization/acme 1"]
+    assert following(users(u1=10, u2=9, u3=8), gone=gone) == [("2",), ("3",)]
+    assert following(users(), watched=[("1",)], gone=gone) == []
+
+
+def test_a_filter_makes_another_source() -> None:
+    plain, narrowed = (
+        plan(COLLECTORS, settings(subject_stats={"subject_name_substring": word}), ACME)[2].key for word in ("", "bot")
+    )
+    assert plain == "subject_stats organization/acme"
+    assert narrowed == "subject_stats organization/acme subject_name_substring=bot"
+
+
+def counting(*identities: tuple[str, str], requests: int = 5) -> Counting:
+    keys = {
+        identity: Key(identity, (Count(100, 100 + requests, 105, 0, 0),), 0.0, True, (None,)) for identity in identities
+    }
+    return Counting(0, 100, 100, True, keys, (0,))
+
+
+def test_subjects_lead_to_users_and_apps_and_users_lead_to_their_tokens() -> None:
+    rows = counting(("installation", "5"), ("user", "7"), ("User", "8"), ("enterprise_team", "9"))
+    assert seen(subject_stats.COLLECTOR, rows) == {("installation", "5"): 5, ("7",): 5, ("8",): 5}
+    assert seen(user_stats.COLLECTOR, counting(("classic_pat", "71"), ("../x", "1"))) == {("classic_pat", "71"): 5}
+    assert seen(subject_stats.COLLECTOR, counting(("user", "7"), requests=0)) == {}
+    assert seen(subject_stats.COLLECTOR, None) == {}
+    assert seen(COLLECTORS[0], rows) == {}
