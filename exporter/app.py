@@ -72,7 +72,7 @@ class Exporter:
     ) -> None:
         self._settings, self._collectors = settings, collectors
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
-        self._state = State(settings.state.path)
+        self._state = State(settings.state.path, settings.privacy.user_names)
         self._store = Store(settings.counters.birth_delay)
         self._pools: dict[str, Pool] = {}
         self._accesses: dict[str, Access] = {}

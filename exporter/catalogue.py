@@ -137,12 +137,17 @@ class Table:
         for label in self.labels:
             if label in _RESERVED_LABELS or not _LABEL.match(label):
                 raise TypeError(f"{self.families[0].name}: the label {label!r} is reserved or no label name")
+        self._check_identity()
+
+    def _check_identity(self) -> None:
         if len(set(self.labels)) != len(self.labels) or not set(self.display) <= set(self.labels):
             raise TypeError(f"{self.families[0].name}: labels repeat, or display names no label")
         if self.labels and self.counters and (self.other is None or len(self.other) != len(self.labels)):
             raise TypeError(f"{self.families[0].name}: a table that counts needs `other`, one value per label")
-        if self.shared and (self.counters or self.labels[: self.keys] != self.identity):
-            raise TypeError(f"{self.families[0].name}: what is shared does not count, and its identity stands in front")
+        if self.labels[: self.keys] != self.identity:
+            raise TypeError(f"{self.families[0].name}: labels that can change stand behind those that identify")
+        if self.shared and self.counters:
+            raise TypeError(f"{self.families[0].name}: what counts belongs to one job")
 
     @property
     def counters(self) -> tuple[Family, ...]:

@@ -2,12 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from exporter.app import SystemClock, credentials, wanted_of
 from exporter.catalogue import Collector, Sizes
 from exporter.collecting.forecast import Cost, Line, Load, advice, expected, line, loads, stated
-from exporter.collecting.plan import Follow, Job, plan
+from exporter.collecting.plan import Follow, Job, Target, plan
 from exporter.github.budget import Budget
 from exporter.github.errors import GitHubError
 from exporter.settings import Settings, duration_text
@@ -87,25 +87,34 @@ def doctor(settings: Settings, collectors: Sequence[Collector]) -> int:
         result = one.result.state if isinstance(one.result, GitHubError) else "works"
         rows.append((one.job.target.credential, str(one.job.target), _endpoint(one), result))
     print(columns(rows))
-    failed: dict[tuple[str, str], list[Finding]] = {}
+    failed: dict[tuple[Target, str], list[Finding]] = {}
     for one in found.findings:
         if isinstance(one.result, GitHubError):
-            failed.setdefault((str(one.job.target), one.job.collector.needs + one.result.hint), []).append(one)
+            failed.setdefault((one.job.target, one.job.collector.needs + one.result.hint), []).append(one)
     for (target, _), alike in failed.items():
         print(f"\n{target}: {', '.join(_endpoint(one) for one in alike)}")
         print(f"  GitHub  {alike[0].result}")
         print(f"  needs   {alike[0].job.collector.needs}")
         print(f"  fix     {getattr(alike[0].result, 'hint', '')}")
         print(f"  see     {alike[0].job.collector.page}")
+    for target, collector in _not_tried(settings, collectors, found):
+        print(f"\n{target}: {collector.endpoint} was not tried, for nobody is watched or was seen")
     works = sum(isinstance(one.result, Cost) for one in found.findings)
+    print(f"\n{works} of {len(found.findings)} endpoints work.")
+    return 0 if works == len(found.findings) else 1
+
+
+def _not_tried(
+    settings: Settings, collectors: Sequence[Collector], found: Survey
+) -> Iterator[tuple[Target, Collector]]:
+    """Drill-down endpoints for which there was nobody to ask about, where asking was possible at all."""
     asked = {(one.job.target, one.job.collector.endpoint) for one in found.findings}
-    for target in {one.job.target for one in found.findings if isinstance(one.result, Cost)}:
+    works = dict.fromkeys(one.job.target for one in found.findings if isinstance(one.result, Cost))
+    for target in works:
         for collector in collectors:
             enabled = settings.collectors[collector.name].enabled and collector.scope == target.kind
             if enabled and collector.subject and (target, collector.endpoint) not in asked:
-                print(f"\n{target}: {collector.endpoint} was not tried, for nobody is watched or was seen")
-    print(f"\n{works} of {len(found.findings)} endpoints work.")
-    return 0 if works == len(found.findings) else 1
+                yield target, collector
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

@@ -15,17 +15,17 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from exporter.serving.snapshot import Snapshot, dump, load
+from exporter.serving.snapshot import Snapshot, dump, load, unnamed
 
 log = structlog.get_logger(__name__)
 
-VERSION = 1
+VERSION = 2
 KEPT_ASIDE = 3
 FORGET_JOBS_AFTER = 32 * 86400  # GitHub forgets after 31 days; what is older can only begin anew
 
@@ -33,7 +33,9 @@ _SCHEMA = """
 CREATE TABLE job (key TEXT PRIMARY KEY, saved REAL NOT NULL, running INTEGER NOT NULL, snapshot TEXT NOT NULL);
 CREATE TABLE wait (name TEXT PRIMARY KEY, until REAL NOT NULL, mark TEXT NOT NULL);
 CREATE TABLE salt (value BLOB NOT NULL);
+CREATE TABLE naming (choice TEXT NOT NULL);
 """
+_SINCE_1 = "CREATE TABLE naming (choice TEXT NOT NULL);"
 
 
 class StateLockedError(Exception):
@@ -60,8 +62,9 @@ class Restored:
 class State:
     """The file. Its methods block: call them from a worker thread. Writes tell by False that they failed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, naming: str = "login") -> None:
+        """`naming` is how people are named now; names that were kept under another choice are dropped."""
+        self.folder, self._naming = folder, naming
         self.failed_writes = 0
         self.salt = secrets.token_bytes(16)
         self._path = folder / "state.db"
@@ -173,7 +176,20 @@ class State:
             self._connection.execute("INSERT INTO salt VALUES (?)", (self.salt,))
         else:
             self.salt = bytes(salt[0])
-        return _restored(self._connection)
+        restored = _restored(self._connection)
+        if self._naming_changed(self._connection):
+            snapshots = {key: unnamed(snapshot) for key, snapshot in restored.snapshots.items()}
+            for key, snapshot in snapshots.items():
+                text = json.dumps(dump(snapshot), separators=(",", ":"))
+                self._connection.execute("UPDATE job SET snapshot = ? WHERE key = ?", (text, key))
+            restored = replace(restored, snapshots=snapshots)
+        return restored
+
+    def _naming_changed(self, connection: sqlite3.Connection) -> bool:
+        before = connection.execute("SELECT choice FROM naming").fetchone()
+        connection.execute("DELETE FROM naming")
+        connection.execute("INSERT INTO naming VALUES (?)", (self._naming,))
+        return before is not None and before[0] != self._naming
 
     def _read_only(self) -> Restored:
         """What can be had from a folder that cannot be written."""
@@ -182,7 +198,11 @@ class State:
                 connection = sqlite3.connect(f"{self._path.as_uri()}?{mode}", uri=True)
                 try:
                     if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
-                        return _restored(connection)
+                        found = _restored(connection)
+                        before = connection.execute("SELECT choice FROM naming").fetchone()
+                        if before is not None and before[0] == self._naming:
+                            return found
+                        return replace(found, snapshots={key: unnamed(one) for key, one in found.snapshots.items()})
                 finally:
                     connection.close()
         return Restored()
@@ -233,6 +253,9 @@ class State:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 1:
+        connection.executescript(f"BEGIN; {_SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;")
+        version = VERSION
     if version not in (0, VERSION):
         raise ValueError(f"its version is {version}, this exporter knows {VERSION}")
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

@@ -53,7 +53,8 @@ def collector(*tables: Table, options: type = NoOptions, top: str = "") -> Colle
         (lambda: table(display=("requests",)), "display names no label"),
         (lambda: collector(table()), "needs the option max_series"),
         (lambda: collector(table(labels=(), other=None), table(labels=(), other=None)), "at most one table counts"),
-        (lambda: table(shared=True), "what is shared does not count"),
+        (lambda: table(shared=True), "belongs to one job"),
+        (lambda: table(labels=("thing_id", "requests"), display=("thing_id",), other=("", "")), "stand behind"),
         (lambda: collector(table(families=()), top="top_things"), "no option 'top_things'"),
     ],
 )

@@ -28,6 +28,8 @@ SNAPSHOT = Snapshot(
     next_run=NOW + 60,
     failures=3,
     left_out=4,
+    requests=5,
+    sums=(6, 7),
 )
 
 
@@ -55,6 +57,35 @@ def test_what_was_saved_is_found_after_a_restart(tmp_path: Path) -> None:
     state = State(tmp_path)
     assert state.open(NOW).snapshots == {"job": SNAPSHOT}
     state.close()
+
+
+def test_the_snapshots_of_some_jobs_can_be_had_at_any_time(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    assert state.snapshots(["job"]) == {}
+    state.open(NOW)
+    state.save("job", SNAPSHOT, NOW, ended=True)
+    state.begin("begun", NOW)
+    assert state.snapshots(["job", "begun", "unknown"]) == {"job": SNAPSHOT}
+    state.close()
+
+
+def test_names_that_were_kept_under_another_choice_are_dropped_and_the_counts_stay(tmp_path: Path) -> None:
+    saved(tmp_path)
+    for _ in range(2):  # what is written back has no names either
+        state = State(tmp_path, "off")
+        snapshot = state.open(NOW).snapshots["job"]
+        state.close()
+        assert snapshot.gauges == {}
+        assert snapshot.counting == replace(COUNTING, keys={("user", "1"): replace(KEY, labels=("user", "1", ""))})
+    assert b"ada" not in (tmp_path / "state.db").read_bytes()
+
+
+def test_a_state_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    saved(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as old:
+        old.executescript("DROP TABLE naming; PRAGMA user_version = 1;")
+    assert found(tmp_path).snapshots == {"job": SNAPSHOT}
+    assert not list(tmp_path.glob("state.db.aside-*"))
 
 
 def test_a_run_that_was_cut_off_is_known(tmp_path: Path) -> None:

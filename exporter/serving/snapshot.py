@@ -1,7 +1,7 @@
 """The immutable answer of one job, and its form as JSON data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter.catalogue import Labels
@@ -60,6 +60,18 @@ class Snapshot:
             shown = len(self.counting.keys) - self.counting.hidden + (self.counting.other_held is not None)
             counters = shown * len(self.counting.other)
         return counters + sum(len(samples) for samples in self.gauges.values())
+
+
+def unnamed(snapshot: Snapshot) -> Snapshot:
+    """The snapshot without any name that can change: identities and counts only, gauges come with the next read."""
+    counting = snapshot.counting
+    if counting:
+        keys = {
+            identity: replace(key, labels=(*identity, *("" for _ in key.labels[len(identity) :])))
+            for identity, key in counting.keys.items()
+        }
+        counting = replace(counting, keys=keys)
+    return replace(snapshot, counting=counting, gauges={})
 
 
 def dump(snapshot: Snapshot) -> dict[str, Any]:

@@ -20,6 +20,7 @@ DARK_SPAN = 72  # hours
 MOST_PIECES = 360  # an hour's requests come in so many pieces at most: one every ten seconds, of each actor
 WEEK = 168
 KEPT = RETENTION // HOUR + 48
+BLOCK = 12  # hours that are decided at a time, where hours are asked for one after another
 ONE = 2.0**-64
 NOTHING = Whole(0, 0, None, None)
 
@@ -83,6 +84,7 @@ class Hours:
         end = kept.first + len(kept.requests)
         if kept.first <= first and last <= end:
             return kept
+        last = -(-last // BLOCK) * BLOCK
         if not kept.requests or first > end + KEPT or last < kept.first - KEPT:
             kept = self._decided(first, last)
         else:

@@ -166,7 +166,10 @@ class Traffic:
             else:
                 visible_at = at + (least + (most - least) * throw())
             moment = (at, visible_at, requests, limited, route)
-            moments.extend(self._revised(moment, rng) if revisions else (moment,))
+            if revisions:
+                moments.extend(self._revised(moment, rng))
+            else:
+                moments.append(moment)
         return moments
 
     def _revised(self, moment: Drawn, rng: Random) -> Iterable[Drawn]:

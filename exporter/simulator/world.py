@@ -189,7 +189,7 @@ class World:
         )
 
     def intervals_of_all(self, org: str, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
-        """The same of a whole organization, whose settled hours are summed up once for all its sources."""
+        """The same of a whole organization, counts only; settled hours are summed up once for all its sources."""
         first, last = self.span(start, end, at)
         parts: dict[int, Tally] = {}
         steady, others = self._by_steadiness(org)
@@ -204,7 +204,8 @@ class World:
                     parts.setdefault(key, Tally()).add(*whole)
                 continue
             for source in steady:
-                _add_visible(parts, source.moments(hour), (first, last), at, increment)
+                if source.known(hour):
+                    _add_visible(parts, source.moments(hour), (first, last), at, increment)
         for source in others:
             if source.known(at) and at < self._removed.get((org, source.actor.subject), float("inf")):
                 for key, tally in self.intervals(source, start, end, at, increment).items():
@@ -264,7 +265,7 @@ class World:
         """A settled hour of all steady sources, by intervals."""
         parts: dict[int, Tally] = {}
         for source in self._by_steadiness(org)[0]:
-            if hour not in source.hours(hour, hour + HOUR):
+            if not source.known(hour):
                 continue
             if increment >= HOUR:
                 for key, whole in _settled_hour(source, hour, increment):
@@ -331,4 +332,5 @@ def _add_visible(
         tally = parts.get(start)
         if tally is None:
             tally = parts[start] = Tally()
-        tally.add(requests, limited, second if requests > 0 else None, second if limited > 0 else None)
+        tally.requests += requests
+        tally.limited += limited
