@@ -1,9 +1,13 @@
 """What a scrape took along decides which series may move, and which may go."""
 
+from dataclasses import replace
+
 import pytest
 
+from exporter.collecting.plan import Target
+from exporter.collectors import user_stats
 from exporter.collectors.summary_stats import COLLECTOR
-from exporter.serving.render import piece
+from exporter.serving.render import piece, render
 from exporter.serving.snapshot import Snapshot
 from exporter.serving.store import Store
 from tests.test_golden import job_of
@@ -92,3 +96,55 @@ def test_a_withdrawn_job_shows_nothing() -> None:
     published(store, 1, now=0.0)
     store.withdraw(JOB.key)
     assert list(store.parts((REQUESTS,), None)) == []
+
+
+def names(*found: tuple[str, str]) -> dict[str, tuple[tuple[tuple[str, ...], float], ...]]:
+    rows = tuple(((kind, "5", name, "", ""), 1.0) for kind, name in found)
+    return {"github_api_insights_actor_info": rows}
+
+
+def shown(store: Store, *collectors: str) -> list[str]:
+    chosen = frozenset(collectors) or None
+    lines = [
+        line
+        for _family, parts in store.parts(["github_api_insights_actor_info"], chosen)
+        for part in parts
+        for line in part.piece.lines.decode().splitlines()
+    ]
+    return sorted(line.partition('actor_type="')[2].partition('",integration')[0] for line in lines)
+
+
+def show(store: Store, user: str, at: float, *found: tuple[str, str]) -> None:
+    job = replace(job_of(user_stats.COLLECTOR), subject=(user,))
+    snapshot = Snapshot(version=int(at), gauges=names(*found), last_success=at)
+    store.publish(job, snapshot, render(job, snapshot, at, {}), at, waiting=False)
+
+
+def test_what_several_jobs_of_a_target_tell_stands_once_as_it_was_read_last() -> None:
+    store = Store(DELAY)
+    show(store, "1", 1.0, ("oauth_app", "old name"), ("classic_pat", "mine"))
+    show(store, "2", 2.0, ("oauth_app", "new name"))
+    assert shown(store) == [
+        'classic_pat",actor_id="5",actor_name="mine',
+        'oauth_app",actor_id="5",actor_name="new name',
+    ]
+    assert sum(entry.samples for entry in store) == 2
+    show(store, "1", 3.0, ("oauth_app", "newest name"))
+    assert shown(store) == ['oauth_app",actor_id="5",actor_name="newest name']
+
+
+def test_who_goes_leaves_the_row_to_the_other() -> None:
+    store = Store(DELAY)
+    show(store, "1", 1.0, ("oauth_app", "old name"))
+    show(store, "2", 2.0, ("oauth_app", "new name"))
+    store.withdraw(replace(job_of(user_stats.COLLECTOR), subject=("2",)).key)
+    assert shown(store) == ['oauth_app",actor_id="5",actor_name="old name']
+
+
+def test_targets_do_not_share_their_rows() -> None:
+    store = Store(DELAY)
+    show(store, "1", 1.0, ("oauth_app", "name"))
+    job = replace(job_of(user_stats.COLLECTOR), target=Target("organization", "globex", "token"))
+    snapshot = Snapshot(version=1, gauges=names(("oauth_app", "name")), last_success=1.0)
+    store.publish(job, snapshot, render(job, snapshot, 1.0, {}), 1.0, waiting=False)
+    assert len(shown(store)) == 2

@@ -1,0 +1,109 @@
+"""A drill-down source asks nothing while the target's totals prove that there is nothing new."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from exporter.collecting.asking import Brought, Question, Totals, ask, totals_of
+from exporter.collecting.counters import Count, Counting, Key, Rules
+from exporter.collecting.tick import Attempt, conclude
+from exporter.collecting.windows import DAY, HOUR, Windows
+from exporter.collectors import route_stats
+from exporter.github.client import GitHub
+from exporter.github.credentials import TokenCredential
+from exporter.github.pacing import Pool
+from exporter.serving.snapshot import Snapshot
+from tests.test_golden import NOW, job_of
+
+JOB = job_of(route_stats.COLLECTOR)
+ANCHOR = int(NOW) - 30 * HOUR
+READ_AT = int(NOW) - 1800
+COUNTING = Counting(ANCHOR, READ_AT, READ_AT, True, {}, (0, 0))
+TOTALS = Totals(ANCHOR, READ_AT + 60, (100, 2))
+QUESTION = Question(JOB, COUNTING, Windows(), noted=(100, 2), totals=TOTALS)
+
+
+@pytest.mark.parametrize(
+    ("question", "nothing_new"),
+    [
+        pytest.param(QUESTION, True, id="the totals did not move since our read"),
+        pytest.param(
+            replace(QUESTION, totals=replace(TOTALS, anchor=ANCHOR - HOUR)), True, id="their window is longer"
+        ),
+        pytest.param(replace(QUESTION, totals=replace(TOTALS, sums=(101, 2))), False, id="a request became visible"),
+        pytest.param(replace(QUESTION, totals=replace(TOTALS, sums=(99, 2))), False, id="a request was taken back"),
+        pytest.param(replace(QUESTION, totals=replace(TOTALS, sums=(100, 3))), False, id="a refusal became visible"),
+        pytest.param(
+            replace(QUESTION, totals=replace(TOTALS, anchor=ANCHOR + HOUR)), False, id="they see less of ours"
+        ),
+        pytest.param(replace(QUESTION, totals=replace(TOTALS, read_at=READ_AT)), False, id="they were not read since"),
+        pytest.param(replace(QUESTION, totals=None), False, id="there are no totals"),
+        pytest.param(replace(QUESTION, noted=None), False, id="nothing was noted at our read"),
+        pytest.param(replace(QUESTION, counting=None), False, id="we never read"),
+    ],
+)
+def test_only_totals_that_stood_still_and_see_all_of_our_window_prove_it(question: Question, nothing_new: bool) -> None:
+    assert question.nothing_new() is nothing_new
+
+
+def asked(question: Question) -> tuple[Brought, list[str]]:
+    """What an attempt brings, and what GitHub was asked for."""
+    paths: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.params["min_timestamp"])
+        return httpx.Response(200, json=[])
+
+    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("word"), None)
+
+    async def attempt() -> Brought:
+        transport = httpx.MockTransport(respond)
+        github = GitHub(credential, Pool("token"), clock=lambda: NOW, monotonic=lambda: 0.0, transport=transport)
+        return await ask(question, github)
+
+    return asyncio.run(attempt()), paths
+
+
+def test_then_nothing_is_asked_and_our_read_counts_as_of_theirs() -> None:
+    brought, paths = asked(QUESTION)
+    assert paths == []
+    assert (brought.still, brought.end, brought.sums) == (True, TOTALS.read_at, (100, 2))
+    before = Snapshot(version=4, counting=COUNTING, requests=3, sums=(100, 2), gauges={"github_x": ((("a",), 1.0),)})
+    after = conclude(JOB, before, Attempt(brought, NOW, 0.1, 0.0), Rules(500, 1e9)).snapshot
+    assert after.counting == replace(COUNTING, read_at=TOTALS.read_at)
+    assert (after.last_success, after.data_time) == (NOW, float(TOTALS.read_at))
+    assert (after.gauges, after.sums, after.requests) == (before.gauges, (100, 2), 3)
+    assert after.outcome is not None
+    assert after.outcome.reason is None
+
+
+def test_a_read_notes_the_totals_that_were_known_before_it() -> None:
+    brought, paths = asked(replace(QUESTION, totals=replace(TOTALS, sums=(150, 2))))
+    assert len(paths) == 1
+    after = conclude(JOB, Snapshot(counting=COUNTING), Attempt(brought, NOW, 0.1, 0.0), Rules(500, 1e9)).snapshot
+    assert after.sums == (150, 2)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "reads"),
+    [
+        pytest.param(int(NOW) - 97 * HOUR, 5, id="a fold is due"),
+        pytest.param(int(NOW) - 31 * DAY, 0, id="a hole is due; the next window begins with the next whole hour"),
+    ],
+)
+def test_folds_and_holes_still_happen(anchor: int, reads: int) -> None:
+    counting = replace(COUNTING, anchor=anchor)
+    brought, paths = asked(replace(QUESTION, counting=counting, totals=replace(TOTALS, anchor=anchor)))
+    assert not brought.still
+    assert (len(paths), brought.cut) == (reads, None if reads else int(NOW))
+
+
+def test_totals_are_base_and_open_of_the_one_row() -> None:
+    key: Any = Key((), (Count(40, 140, 140, 100, 100), Count(0, 2, 2, 2, 2)), NOW, True, (None, None))
+    assert totals_of(replace(COUNTING, keys={(): key})) == Totals(ANCHOR, READ_AT, (140, 2))
+    assert totals_of(COUNTING) is None
+    assert totals_of(None) is None
