@@ -64,6 +64,13 @@ def test_five_minutes_see_a_third_of_the_hour_at_most() -> None:
     assert spending.wait(4, 0, 100, SHORT + 1) == 0.0
 
 
+def test_intervals_that_ask_for_more_than_a_third_are_no_burst() -> None:
+    spending = spent((0, "a", 60))
+    assert spending.wait(4, 0, 100, 10) == pytest.approx(SHORT + 1 - 10)
+    assert spending.wait(4, 0, 100, 10, usual=64) == 0.0
+    assert spending.wait(41, 0, 100, 10, usual=1000) == pytest.approx(HOUR + 1 - 10)  # the hour's budget stays
+
+
 def test_a_run_larger_than_the_short_share_begins_in_relative_quiet() -> None:
     assert Spending().wait(90, 0, 100, 0) == 0.0
     assert spent((0, "a", 8)).wait(90, 0, 100, 10) == 0.0
@@ -112,16 +119,16 @@ def test_totals_come_before_subjects_and_those_before_drill_down_in_the_order_of
 
 
 def test_a_claim_is_what_a_run_cost_and_what_an_hour_of_them_will() -> None:
-    assert claim(job(0), 1)[2:] == (1, 2)
-    assert claim(job(2), 23)[2:] == (23, 46)
-    assert claim(job(2), 0)[2:] == (12, 24)  # nothing is known: as for a thousand subjects
+    assert claim(job(0), 1)[2:] == (1, 2, 1800.0)
+    assert claim(job(2), 23)[2:] == (23, 46, 1800.0)
+    assert claim(job(2), 0)[2:] == (12, 24, 1800.0)  # nothing is known: as for a thousand subjects
     assert claim(job(0, interval=6 * HOUR), 1).hourly == 1
     assert claim(job(0, interval=1.0), 1).hourly == 12  # nothing is kept for what wants to run all the time
 
 
 def test_details_wait_while_totals_still_need_their_part_of_the_hour() -> None:
     pool = Pool("pool", Budget(0.1, 0), limit=1000)
-    totals, details = Claim((0, 0, "t"), "t", 10, 40), Claim((5, 0, "d"), "d", 10, 10)
+    totals, details = Claim((0, 0, "t"), "t", 10, 40, 900.0), Claim((5, 0, "d"), "d", 10, 10, 3600.0)
     for _ in range(55):
         pool.spending.add("x", 0)
     assert wait_for_budget(totals, [totals, details], pool, 1000) == 0
@@ -132,13 +139,13 @@ def test_details_wait_while_totals_still_need_their_part_of_the_hour() -> None:
     for _ in range(30):
         pool.spending.add("t", 901)
     assert pool.hourly == 100
-    assert wait_for_budget(Claim((5, 0, "d"), "d", 5, 5), [totals, details], pool, 1300) == 0
+    assert wait_for_budget(Claim((5, 0, "d"), "d", 5, 5, 3600.0), [totals, details], pool, 1300) == 0
 
 
 def test_without_a_limit_nothing_waits() -> None:
     pool = Pool("appliance", Budget(0.3, 500))
     assert pool.hourly is None
-    assert wait_for_budget(Claim((0, 0, ""), "a", 10**6, 1), [], pool, 0) == 0
+    assert wait_for_budget(Claim((0, 0, ""), "a", 10**6, 1, 3600.0), [], pool, 0) == 0
     assert pool.spent(0) == 0
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from exporter.catalogue import HOUR, Sizes
 from exporter.collecting.plan import Job
+from exporter.github.budget import SHORT
 from exporter.github.client import GitHub
 from exporter.github.credentials import Credential
 from exporter.github.errors import GitHubError
@@ -52,6 +53,7 @@ class Claim(NamedTuple):
     job: str
     cost: int
     hourly: int
+    interval: float
 
 
 def claim(job: Job, cost: int) -> Claim:
@@ -61,7 +63,7 @@ def claim(job: Job, cost: int) -> Claim:
     """
     cost = cost or job.collector.calls.of(Sizes())
     hourly = int(-(-HOUR * cost // max(job.settings.interval, SHORTEST_PLANNED)))
-    return Claim((job.order, -job.busy, job.key), job.key, cost, hourly)
+    return Claim((job.order, -job.busy, job.key), job.key, cost, hourly, job.settings.interval)
 
 
 def wait_for_budget(wanted: Claim, all_of_pool: Iterable[Claim], pool: Pool, now: float) -> float | None:
@@ -71,7 +73,9 @@ def wait_for_budget(wanted: Claim, all_of_pool: Iterable[Claim], pool: Pool, now
     """
     if pool.hourly is None:
         return 0.0
-    kept = sum(
-        max(0, other.hourly - pool.spending.of(other.job, now)) for other in all_of_pool if other.rank < wanted.rank
-    )
-    return pool.spending.wait(wanted.cost, kept, pool.hourly, now)
+    kept, usual = 0, 0.0
+    for one in all_of_pool:
+        usual += one.cost * SHORT / one.interval
+        if one.rank < wanted.rank:
+            kept += max(0, one.hourly - pool.spending.of(one.job, now))
+    return pool.spending.wait(wanted.cost, kept, pool.hourly, now, int(usual))

@@ -1,7 +1,7 @@
 """How much of a pool's hourly limit we use: a share of it, spread over the hour. Pure but for what it remembers.
 
-Two windows slide: no hour sees more than the budget, and no five minutes more than a third of it, so that neither a
-start nor a wake-up after a pause is a burst. Before a job runs its cost must fit, beside what more important jobs
+Two windows slide: no hour sees more than the budget, and no five minutes more than a third of it (or what the jobs'
+own intervals ask for, if that is more), so that neither a start nor a wake-up after a pause is a burst. Before a job runs its cost must fit, beside what more important jobs
 still need in the hour; so totals never wait for details.
 """
 
@@ -64,14 +64,15 @@ class Spending:
             found += count
         return found
 
-    def wait(self, cost: int, kept: int, hourly: int, now: float) -> float | None:
+    def wait(self, cost: int, kept: int, hourly: int, now: float, usual: int = 0) -> float | None:
         """Seconds until so many requests fit while `kept` are left for others; None if they never will.
 
-        What is larger than a short time's share only has to begin in relative quiet.
+        `usual` is what all jobs send in a short time anyway. What is larger than a short time's share only has to begin
+        in relative quiet.
         """
         if cost > hourly:
             return None
-        short = int(hourly * SHORT_SHARE)
+        short = max(int(hourly * SHORT_SHARE), usual)
         return max(
             self._free(HOUR, hourly - cost - kept, now),
             self._free(SHORT, max(short - cost, short // 4), now),
