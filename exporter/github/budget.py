@@ -1,8 +1,8 @@
 """How much of a pool's hourly limit we use: a share of it, spread over the hour. Pure but for what it remembers.
 
 Two windows slide: no hour sees more than the budget, and no five minutes more than a third of it (or what the jobs'
-own intervals ask for, if that is more), so that neither a start nor a wake-up after a pause is a burst. Before a job runs its cost must fit, beside what more important jobs
-still need in the hour; so totals never wait for details.
+own intervals ask for, if that is more), so that neither a start nor a wake-up after a pause is a burst. Before a job
+runs its cost must fit, beside what more important jobs still need in the hour; so totals never wait for details.
 """
 
 from collections import Counter, deque
