@@ -1,0 +1,124 @@
+"""An hour of a large enterprise, forty times as fast: the budget holds to the last request, and the plan was right.
+
+libfaketime quickens the exporter's clock and its sleeps; the simulated GitHub's clock runs at the same rate.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from exporter.simulator.api import SimulatedGitHub
+from exporter.simulator.insights import Query, rows
+from exporter.simulator.population import Size
+from exporter.simulator.records import RequestRecord
+from exporter.simulator.traffic import seeded_world
+from tests.harness import Exporter, SimClock, simulated, until
+
+HOUR = 3600
+START = 1_795_000_000
+RATE = 40.0
+ORGANIZATIONS = ("acme", "globex", "initech", "umbrella", "hooli")
+
+
+def fast_clock() -> dict[str, str]:
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"+0 x{RATE:g}"}
+
+
+def busiest_hour(log: Sequence[RequestRecord]) -> int:
+    """Most counted requests within any sliding hour."""
+    sent = sorted(record.at for record in log if record.counted)
+    return max(sum(at - HOUR < other <= at for other in sent) for at in sent)
+
+
+def overlapping(log: Sequence[RequestRecord]) -> list[tuple[RequestRecord, RequestRecord]]:
+    """Requests of one pool of which the later began before the earlier ended."""
+    newest: dict[str, RequestRecord] = {}
+    found = []
+    for record in log:
+        before = newest.get(record.pool)
+        if before is not None and (before.ended is None or before.ended > record.started):
+            found.append((before, record))
+        newest[record.pool] = record
+    return found
+
+
+def planned(config: Path) -> float:
+    """What `plan --live` says: requests per hour."""
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "plan", "--live", f"--config.file={config}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    found = re.search(r"^pool github: ([0-9,]+) of ([0-9,]+) requests per hour", done.stdout, re.MULTILINE)
+    assert found, done.stdout
+    return float(found[1].replace(",", ""))
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("limit", "scarce"), [pytest.param(5000, False, id="it fits"), pytest.param(1200, True, id="it does not fit")]
+)
+def test_an_hour_of_ten_thousand_users_stays_inside_the_budget(limit: int, scarce: bool, tmp_path: Path) -> None:
+    clock = SimClock(START + 31 * 24 * HOUR)
+    world = seeded_world(5, ORGANIZATIONS, start=START, size=Size(apps=100, users=2000))
+    for name in ORGANIZATIONS:  # what GitHub has long computed
+        for kind in ("summary", "subject", "time"):
+            rows(world, name, Query(kind, clock() - 26 * HOUR, clock()), clock())
+    github = SimulatedGitHub(world, clock, limit=limit, keep=20_000)
+    (tmp_path / "token").write_text("token")
+    config = {
+        "credentials": {"github": {"token_file": str(tmp_path / "token")}},
+        "organizations": list(ORGANIZATIONS),
+    }
+    with simulated(github) as (url,):
+        config["credentials"]["github"]["api_url"] = url  # type: ignore[index] # a plain dictionary
+        with Exporter(tmp_path, config, **fast_clock()) as exporter:
+            predicted = None if scarce else planned(exporter.config)
+            github.log.clear()
+            clock.run(RATE)
+            exporter.start()
+            began = clock()
+            oldest = _age_of_totals_over(1.02 * HOUR, exporter, clock)
+            log = [record for record in github.log if record.at < began + 1.02 * HOUR]
+    budget = int(0.3 * limit)
+    in_the_hour = sum(record.counted and record.at < began + 0.98 * HOUR for record in log)
+    first_minutes = sum(record.counted and record.at < began + 300 for record in log)
+    print(f"\nlimit {limit}: {in_the_hour} requests in the hour, budget {budget}, predicted {predicted}; ", end="")
+    print(f"{first_minutes} in the first five minutes; totals at most {oldest:.0f} s old")
+    assert busiest_hour(log) <= budget
+    assert overlapping(log) == []
+    assert oldest <= 2 * HOUR / 2 + 60
+    assert first_minutes <= budget / 3 + 1
+    if predicted is not None:
+        assert in_the_hour == pytest.approx(predicted, rel=0.1)
+
+
+def _age_of_totals_over(seconds: float, exporter: Exporter, clock: SimClock) -> float:
+    """Look for so long (of the quick clock) and give the greatest age of an organization's total."""
+    pattern = re.compile(
+        r'^github_exporter_collector_last_success_timestamp_seconds\{collector="summary_stats",target="(.*?)"\} (\S+)$',
+        re.MULTILINE,
+    )
+    end, oldest = clock() + seconds, 0.0
+
+    def look() -> bool:
+        nonlocal oldest
+        body = exporter.metrics()
+        skew = exporter.value("github_exporter_clock_skew_seconds") or 0.0
+        found = dict(pattern.findall(body))
+        if len(found) == len(ORGANIZATIONS):
+            oldest = max(oldest, *(clock() - skew - float(at) for at in found.values()))
+        return clock() >= end
+
+    until(look, "the hour is over", seconds / RATE + 60, every=0.5)
+    assert oldest > 0
+    return oldest
