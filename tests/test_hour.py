@@ -1,4 +1,4 @@
-"""An hour of a large enterprise, forty times as fast: the budget holds to the last request, and the plan was right.
+"""An hour of a large enterprise, quickened: the budget holds to the last request, and the plan was right.
 
 libfaketime quickens the exporter's clock and its sleeps; the simulated GitHub's clock runs at the same rate.
 """
@@ -6,8 +6,9 @@ libfaketime quickens the exporter's clock and its sleeps; the simulated GitHub's
 import re
 import subprocess
 import sys
-import time
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,26 @@ from tests.harness import Exporter, SimClock, simulated, until
 
 HOUR = 3600
 START = 1_795_000_000
-RATE = 40.0
 ORGANIZATIONS = ("acme", "globex", "initech", "umbrella", "hooli")
 
 
-def fast_clock() -> dict[str, str]:
+@dataclass(frozen=True)
+class Scene:
+    """How large each organization is, GitHub's limit, whether it is too low, and how much time is quickened."""
+
+    size: Size
+    limit: int
+    scarce: bool
+    rate: float
+
+
+LARGE = Scene(Size(apps=100, users=2000), limit=5000, scarce=False, rate=40.0)
+SCARCE = Scene(Size(apps=20, users=100), limit=800, scarce=True, rate=60.0)
+
+
+def fast_clock(rate: float) -> dict[str, str]:
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    return {"LD_PRELOAD": str(library), "FAKETIME": f"+0 x{RATE:g}"}
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"+0 x{rate:g}"}
 
 
 def busiest_hour(log: Sequence[RequestRecord]) -> int:
@@ -65,44 +79,49 @@ def planned(config: Path) -> float:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("limit", "scarce"), [pytest.param(5000, False, id="it fits"), pytest.param(1200, True, id="it does not fit")]
+    "scene", [pytest.param(LARGE, id="10,000 users, it fits"), pytest.param(SCARCE, id="it does not fit")]
 )
-def test_an_hour_of_ten_thousand_users_stays_inside_the_budget(limit: int, scarce: bool, tmp_path: Path) -> None:
+def test_an_hour_stays_inside_the_budget(scene: Scene, tmp_path: Path) -> None:
     clock = SimClock(START + 31 * 24 * HOUR)
-    world = seeded_world(5, ORGANIZATIONS, start=START, size=Size(apps=100, users=2000))
+    world = seeded_world(5, ORGANIZATIONS, start=START, size=scene.size)
     for name in ORGANIZATIONS:  # what GitHub has long computed
         for kind in ("summary", "subject", "time"):
             rows(world, name, Query(kind, clock() - 26 * HOUR, clock()), clock())
-    github = SimulatedGitHub(world, clock, limit=limit, keep=20_000)
+    github = SimulatedGitHub(world, clock, limit=scene.limit, keep=20_000)
     (tmp_path / "token").write_text("token")
-    config = {
-        "credentials": {"github": {"token_file": str(tmp_path / "token")}},
-        "organizations": list(ORGANIZATIONS),
-    }
     with simulated(github) as (url,):
-        config["credentials"]["github"]["api_url"] = url  # type: ignore[index] # a plain dictionary
-        with Exporter(tmp_path, config, **fast_clock()) as exporter:
-            predicted = None if scarce else planned(exporter.config)
+        config = {
+            "credentials": {"github": {"api_url": url, "token_file": str(tmp_path / "token")}},
+            "organizations": list(ORGANIZATIONS),
+        }
+        with Exporter(tmp_path, config, **fast_clock(scene.rate)) as exporter:
+            predicted = None if scene.scarce else planned(exporter.config)
             github.log.clear()
-            clock.run(RATE)
+            clock.run(scene.rate)
             exporter.start()
             began = clock()
-            oldest = _age_of_totals_over(1.02 * HOUR, exporter, clock)
-            log = [record for record in github.log if record.at < began + 1.02 * HOUR]
-    budget = int(0.3 * limit)
-    in_the_hour = sum(record.counted and record.at < began + 0.98 * HOUR for record in log)
-    first_minutes = sum(record.counted and record.at < began + 300 for record in log)
-    print(f"\nlimit {limit}: {in_the_hour} requests in the hour, budget {budget}, predicted {predicted}; ", end="")
+            oldest = _age_of_totals_over(1.02 * HOUR, exporter, clock, scene.rate)
+            log = [record for record in github.log if record.counted and record.at < began + 1.02 * HOUR]
+    budget = int(0.3 * scene.limit)
+    in_the_hour = [record for record in log if record.at < began + HOUR]
+    first_minutes = sum(record.at < began + 300 for record in log)
+    print(
+        f"\nlimit {scene.limit}: {len(in_the_hour)} requests in the hour, budget {budget}, predicted {predicted}; ",
+        end="",
+    )
     print(f"{first_minutes} in the first five minutes; totals at most {oldest:.0f} s old")
+    print(Counter(record.path.split("/")[5] for record in in_the_hour))
     assert busiest_hour(log) <= budget
     assert overlapping(log) == []
-    assert oldest <= 2 * HOUR / 2 + 60
+    assert oldest <= HOUR + 60
     assert first_minutes <= budget / 3 + 1
-    if predicted is not None:
-        assert in_the_hour == pytest.approx(predicted, rel=0.1)
+    if predicted is None:
+        assert len(in_the_hour) > 0.9 * budget, "what there is of it is used"
+    else:
+        assert len(in_the_hour) == pytest.approx(predicted, rel=0.1)
 
 
-def _age_of_totals_over(seconds: float, exporter: Exporter, clock: SimClock) -> float:
+def _age_of_totals_over(seconds: float, exporter: Exporter, clock: SimClock, rate: float) -> float:
     """Look for so long (of the quick clock) and give the greatest age of an organization's total."""
     pattern = re.compile(
         r'^github_exporter_collector_last_success_timestamp_seconds\{collector="summary_stats",target="(.*?)"\} (\S+)$',
@@ -119,6 +138,6 @@ def _age_of_totals_over(seconds: float, exporter: Exporter, clock: SimClock) -> 
             oldest = max(oldest, *(clock() - skew - float(at) for at in found.values()))
         return clock() >= end
 
-    until(look, "the hour is over", seconds / RATE + 60, every=0.5)
+    until(look, "the hour is over", seconds / rate + 60, every=0.5)
     assert oldest > 0
     return oldest
