@@ -81,7 +81,7 @@ class _Surveyor:
         wanted = wanted_of(self.settings, self.collectors, {})
         seen: dict[Subject, int] = {}
         done: dict[str, Job] = {}
-        rejected: CredentialRejected | None = None
+        rejected = await self._greeted(client, pool)
         while new := [
             job
             for job in plan(
@@ -97,6 +97,17 @@ class _Surveyor:
                 result = rejected or await self._asked(job, client, seen)
             rejected = result if isinstance(result, CredentialRejected) else rejected
             self.tell(Finding(job, pool.name, result))
+
+    async def _greeted(self, client: GitHub, pool: Pool) -> CredentialRejected | None:
+        """Learn GitHub's clock and limit by a question that costs nothing, so that no other is asked twice."""
+        async with pool.turn(0):
+            try:
+                await client.get("/rate_limit")
+            except CredentialRejected as error:
+                return error
+            except GitHubError:  # without limits there is no such page, and other faults will show by themselves
+                return None
+        return None
 
     async def _asked(self, job: Job, client: GitHub, seen: dict[Subject, int]) -> Cost | GitHubError:
         sampler = Sampler(client)
