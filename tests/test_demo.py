@@ -74,7 +74,7 @@ def test_check_prints_what_would_run_and_no_secret() -> None:
     done = command("check", GITHUB_EXPORTER_TOKEN="ghp_CANARY0123456789", GITHUB_EXPORTER_ORGANIZATIONS="acme,globex")
     assert done.returncode == 0
     for name in ("acme", "globex"):
-        for collector in COLLECTORS:
+        for collector in (one for one in COLLECTORS if not one.subject):
             assert re.search(rf"{collector.name} +organization/{name} +30m +default ", done.stdout)
     assert "CANARY" not in done.stdout + done.stderr
 

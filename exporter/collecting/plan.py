@@ -1,7 +1,8 @@
 """Which jobs there are, and when each is due again. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any
 
 from exporter.catalogue import HOUR, Collector, Labels, Scope, Subject
@@ -49,12 +50,8 @@ class Job:
 
     @property
     def key(self) -> str:
-        """The source's name in state and log; a filter makes it another source."""
-        return " ".join((self.collector.name, str(self.target), *self.subject, *self._filters()))
-
-    def _filters(self) -> list[str]:
-        given = {option: getattr(self.settings.options, option) for option in self.collector.filters}
-        return [f"{option}={text}" for option, text in given.items() if text]
+        """The source's name in state and log."""
+        return _named(self.collector, self.target, self.settings)(self.subject)
 
     @property
     def prefix(self) -> Labels:
@@ -93,42 +90,48 @@ def plan(
         chosen = settings[collector.name]
         if not chosen.enabled or target.kind != collector.scope:
             continue
-        if not collector.subject:
-            jobs.append(Job(collector, target, chosen, order))
-            continue
-        jobs += _drill_down(
-            [
-                Job(collector, target, chosen, order, subject, follow.seen.get(subject, 0))
-                for subject in dict.fromkeys((*follow.watched, *follow.seen))
-                if len(subject) == len(collector.subject)
-            ],
-            follow,
-        )
+        subjects = _subjects(collector, target, chosen, follow) if collector.subject else [()]
+        jobs += [Job(collector, target, chosen, order, subject, follow.seen.get(subject, 0)) for subject in subjects]
     return jobs
 
 
-def _drill_down(jobs: Sequence[Job], follow: Follow) -> list[Job]:
-    """The jobs of the watched subjects and of the busiest."""
-    known = [job for job in jobs if job.key not in follow.gone]
-    watched = [job for job in known if job.subject in follow.watched]
-    if not known or not known[0].collector.top:
+def _named(collector: Collector, target: Target, settings: CollectorSettings) -> Callable[[Subject], str]:
+    """How the sources of a collector at a target are named by subject; a filter makes it another source."""
+    given = {option: getattr(settings.options, option) for option in collector.filters}
+    front, back = f"{collector.name} {target}", "".join(f" {option}={text}" for option, text in given.items() if text)
+    return lambda subject: " ".join((front, *subject)) + back
+
+
+def _subjects(collector: Collector, target: Target, settings: CollectorSettings, follow: Follow) -> list[Subject]:
+    """The subjects of a drill-down: the watched and the busiest."""
+    named, width = _named(collector, target, settings), len(collector.subject)
+    watched = [one for one in follow.watched if len(one) == width and named(one) not in follow.gone]
+    if not collector.top:
         return watched
-    places = int(getattr(known[0].settings.options, known[0].collector.top))
-    top = busiest([job for job in known if job.subject in follow.seen], follow.now, places)
-    return list({job.key: job for job in (*watched, *top)}.values())
+    found = {
+        subject: requests
+        for subject, requests in follow.seen.items()
+        if len(subject) == width and (not follow.gone or named(subject) not in follow.gone)
+    }
+    now = {subject for subject in found if named(subject) in follow.now}
+    top = busiest(found, now, int(getattr(settings.options, collector.top)))
+    return list(dict.fromkeys((*watched, *top)))
 
 
-def busiest(jobs: Iterable[Job], now: Collection[str], places: int) -> list[Job]:
-    """The busiest, where one who has a place keeps it until somebody clearly outgrows it."""
-    ranked = sorted(jobs, key=lambda job: (-job.busy, job.key))
-    kept = [job for job in ranked if job.key in now][:places]
-    newcomers = [job for job in ranked if job.key not in now]
+def busiest(found: Mapping[Subject, int], now: Collection[Subject], places: int) -> list[Subject]:
+    """The busiest, where one who has a place (`now`) keeps it until somebody clearly outgrows it."""
+
+    def rank(subject: Subject) -> tuple[int, Subject]:
+        return -found[subject], subject
+
+    kept = sorted(now, key=rank)[:places]
+    newcomers = nsmallest(places, (subject for subject in found if subject not in now), key=rank)
     kept += newcomers[: places - len(kept)]
-    for newcomer in newcomers[:places]:
-        least = min(kept, key=lambda job: (job.busy, job.key), default=None)
-        if newcomer not in kept and least is not None and newcomer.busy > CLEARLY * least.busy:
+    for newcomer in newcomers:
+        least = max(kept, key=rank, default=None)
+        if newcomer not in kept and least is not None and found[newcomer] > CLEARLY * found[least]:
             kept[kept.index(least)] = newcomer
-    return sorted(kept, key=lambda job: (-job.busy, job.key))
+    return sorted(kept, key=rank)
 
 
 def seen(collector: Collector, counting: Counting | None) -> dict[Subject, int]:

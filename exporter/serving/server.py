@@ -13,7 +13,7 @@ import socket
 import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, cast
@@ -208,6 +208,7 @@ class _Connection(H11Protocol):
         self.deadline: asyncio.TimerHandle | None = None
         self.unsent = False  # the transport has bytes that the kernel has not taken
         self.broken = False  # bytes were lost: reset by the client, or cut by us
+        self.heard = asyncio.Event()  # the client sent something, and with it an acknowledgement
         self.served, self.app = self.app, self._answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -221,6 +222,7 @@ class _Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self.doing == "idling":
             self._begin("asking", self.limits.header_seconds)
+        self.heard.set()
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -259,11 +261,12 @@ class _Connection(H11Protocol):
     async def _send(self, send: Any, message: Message) -> None:
         """Send of an unfinished body waits until the kernel has taken it, and raises if it did not, as ASGI asks.
 
-        uvicorn neither waits nor tells. The end of a body waits until the client's machine has acknowledged the rest.
-        A client that has everything may close before we look: that is no failure.
+        uvicorn neither waits nor tells. The empty end of a body waits until the client's machine has acknowledged the
+        rest. A client that has everything may close before we look: that is no failure.
         """
         if not message.get("more_body"):
-            await self._acknowledged()
+            if not message.get("body"):
+                await self._acknowledged()
             await send(message)
             return
         if self.transport.is_closing():
@@ -278,7 +281,10 @@ class _Connection(H11Protocol):
     async def _acknowledged(self) -> None:
         pause = 0.001
         while not self.transport.is_closing() and _unacknowledged(self.transport):
-            await asyncio.sleep(pause)
+            self.heard.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self.heard.wait()
             pause = min(2 * pause, 0.05)
         if self.transport.is_closing():
             await asyncio.sleep(0)

@@ -1,77 +1,67 @@
-"""A simulated GitHub as a bare ASGI application: API Insights of organizations, and `/rate_limit`.
+"""A simulated GitHub as a bare ASGI application.
+
+It answers the nine paths of API Insights of organizations (by name and by id), `/rate_limit`, and what a GitHub App
+needs to get a token: `/app`, `/app/installations`, `/app/installations/ID/access_tokens`, `/orgs/ORG/installation` and
+`/enterprises/ENTERPRISE/installation`. It checks classic and fine-grained tokens, JSON web tokens and installation
+tokens, counts requests by user, installation or App, and goes wrong on demand (`faults.py`).
 
 It sets the `date` header itself, from the clock that it was given, so a server must not add another one
 (hypercorn: `include_date_header = False`, as `serve.py` has it).
 
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights
+https://docs.github.com/enterprise-cloud@latest/rest/apps/apps
 """
 
 import asyncio
 import json
 import re
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import replace
 from email.utils import formatdate
+from functools import lru_cache
 from itertools import count
 from random import Random
 from typing import Any
 
-from exporter.simulator.facts import HOUR, Organization
+from exporter.simulator.access import Access, Caller, Limit, Quotas, TokenFacts, admit, limit_of
+from exporter.simulator.app_answers import answer as answer_to_app
+from exporter.simulator.app_answers import is_for_apps
+from exporter.simulator.apps import Apps, SimulatedApp
+from exporter.simulator.facts import Organization
 from exporter.simulator.faults import Faults, deliver, disturbed
-from exporter.simulator.insights import rows, shifted
+from exporter.simulator.insights import Item, Query, rows, shifted
 from exporter.simulator.messages import (
     VERSIONS,
     Answer,
     Receive,
+    Refused,
     Request,
     Send,
+    body_of,
     compressed,
     fingerprint,
     link_header,
+    page_of,
     request_of,
 )
-from exporter.simulator.parameters import Unprocessable, page_of, question, scope_of
+from exporter.simulator.parameters import Scope, Unprocessable, question, scope_of
+from exporter.simulator.records import RequestRecord
 from exporter.simulator.world import World
 
 DOCS = "https://docs.github.com/rest"
 INSIGHTS = re.compile(r"/(orgs|organizations)/([^/]+)/insights/api/(.+)")
-
-
-@dataclass(slots=True)
-class RequestRecord:
-    """One request as it was seen. `started` and `ended` are places in one common order of starts and ends.
-
-    Two requests overlapped if the later one started before the earlier one ended; `ended` is None while it runs.
-    """
-
-    at: float
-    method: str
-    path: str
-    query: Mapping[str, str]
-    token: str  # a fingerprint, see `fingerprint`
-    started: int
-    ended: int | None = None
-    status: int | None = None
-
-
-class Refused(Exception):
-    """An answer other than 200: its status, GitHub's message, a page of its documentation, further headers."""
-
-    def __init__(
-        self, status: int, message: str, page: str = "/orgs/api-insights", headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status, self.message, self.page, self.headers = status, message, page, headers or {}
+REMEMBERED_ANSWERS = 4  # whole lists, of which the pages of a walk are parts
 
 
 class SimulatedGitHub:
     """The application.
 
-    `clock` gives epoch seconds. `tokens` maps a token to the organizations it may read; None lets any token read all.
-    `limit` is the hourly quota of each token; it may be changed at any time, as may `faults`. `log` keeps the newest
-    requests. `root` is a path in front of all others, such as `/api/v3`.
+    `clock` gives epoch seconds. `tokens` maps a token to the organizations it may read, or to more about it; None lets
+    any token read all. `apps` are GitHub Apps. `limit` is the hourly quota of each pool (see `Limit`); a pool without
+    one is answered as by an appliance without rate limits. `limit`, `faults` and what the mappings hold may be changed
+    at any time. `log` keeps the newest requests. `root` is a path in front of all others, such as `/api/v3`.
     """
 
     def __init__(
@@ -79,21 +69,27 @@ class SimulatedGitHub:
         world: World,
         clock: Callable[[], float],
         *,
-        tokens: Mapping[str, AbstractSet[str]] | None = None,
+        tokens: Mapping[str, AbstractSet[str] | TokenFacts] | None = None,
+        apps: Sequence[SimulatedApp] = (),
         faults: Faults | None = None,
-        limit: int = 15_000,
+        limit: Limit = 15_000,
         root: str = "",
         keep: int = 10_000,
     ) -> None:
         self.world, self.limit = world, limit
         self.faults = faults or Faults()
         self.log: deque[RequestRecord] = deque(maxlen=keep)
+        self.apps = Apps(apps, world.seed)
         self._clock, self._root = clock, root
-        self._tokens = tokens
+        self._access = Access(tokens, self.apps)
+        self._quotas = Quotas()
         self._order = count()
-        self._hour = 0
-        self._used: Counter[str] = Counter()
         self._lists = 0
+        self._answers = lru_cache(maxsize=REMEMBERED_ANSWERS)(self._whole_answer)
+
+    def revoke_installation_tokens(self, org: str) -> int:
+        """Make all tokens of an organization's installations invalid; gives how many there were."""
+        return self.apps.revoke(org)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -105,6 +101,7 @@ class SimulatedGitHub:
             query=request.query,
             token=fingerprint(request.token),
             started=next(self._order),
+            pool=self._pool(request),
         )
         self.log.append(record)
 
@@ -114,31 +111,38 @@ class SimulatedGitHub:
             await send(message)
 
         try:
+            if request.method == "POST":
+                request = replace(request, body=await body_of(receive))
             fault = self.faults.take(request)
             if fault and fault.delay:
                 await asyncio.sleep(fault.delay)
-            answer = self._answer(request, self._clock(), record.started)
+            answer = self._answer(request, self._clock(), record)
             if fault:
                 answer = disturbed(fault, request, answer)
             await deliver(compressed(answer, request), fault, receive, sending)
         finally:
             record.ended = next(self._order)
 
-    def _answer(self, request: Request, now: float, number: int) -> Answer:
+    def _answer(self, request: Request, now: float, record: RequestRecord) -> Answer:
         headers = {
             "date": formatdate(now, usegmt=True),
             "content-type": "application/json; charset=utf-8",
-            "x-github-request-id": f"5140:{number:06X}:{int(now):08X}",
+            "x-github-request-id": f"5140:{record.started:06X}:{int(now):08X}",
             "x-github-api-version-selected": request.version,
             "x-github-media-type": "github.v3; format=json",
         }
         try:
-            self._admit(request)
-            quota = self._spend(request, now)
-            headers |= {f"x-ratelimit-{name}": str(value) for name, value in quota.items()}
+            _well_formed(request)
+            caller = self._caller(request, now)
+            headers |= caller.headers
+            quota = self._spend(caller, request, now, record)
+            headers |= _rate_limit_headers(quota)
             if request.path == f"{self._root}/rate_limit":
                 return Answer(200, headers, _json(_rate_limit(quota, request.version)))
-            content, link = self._insights(request, now)
+            if caller.app and is_for_apps(request.path.removeprefix(self._root)):
+                status, content, more = answer_to_app(self.apps, caller.app, request, self._root, now)
+                return Answer(status, headers | more, _json(content))
+            content, link = self._insights(request, caller, now)
             return Answer(200, headers | link, _json(content))
         except Refused as refusal:
             headers |= refusal.headers
@@ -149,54 +153,49 @@ class SimulatedGitHub:
             }
             return Answer(refusal.status, headers, _json(problem))
 
-    def _admit(self, request: Request) -> None:
-        if "user-agent" not in request.headers:
-            raise Refused(403, "Request forbidden by administrative rules. Please set a User-Agent header.")
-        if request.version not in VERSIONS:
-            raise Refused(400, f"{request.version} is not a supported API version.", "/about-the-rest-api/api-versions")
-        if not request.token:
-            raise Refused(401, "Requires authentication")
-        if self._tokens is not None and request.token not in self._tokens:
-            raise Refused(401, "Bad credentials", "")
+    def _caller(self, request: Request, now: float) -> Caller:
+        inside = request.path.startswith(self._root)
+        for_apps = inside and is_for_apps(request.path.removeprefix(self._root))
+        return self._access.caller(request.token, now, for_apps=for_apps)
 
-    def _spend(self, request: Request, now: float) -> dict[str, int | str]:
-        """Count a request against its token's hour; `/rate_limit` is free."""
-        hour = int(now) // HOUR
-        if hour != self._hour:
-            self._hour = hour
-            self._used.clear()
+    def _pool(self, request: Request) -> str:
+        try:
+            return self._caller(request, self._clock()).pool
+        except Refused:
+            return ""
+
+    def _spend(self, caller: Caller, request: Request, now: float, record: RequestRecord) -> dict[str, int | str]:
+        """Count a request against its pool's hour; `/rate_limit` is free. Empty for a pool without a limit."""
+        limit = limit_of(self.limit, caller.pool)
         free = request.path == f"{self._root}/rate_limit"
-        refused = not free and self._used[request.token] >= self.limit
-        self._used[request.token] += not free and not refused
-        used = min(self._used[request.token], self.limit)
-        quota: dict[str, int | str] = {
-            "limit": self.limit,
-            "remaining": self.limit - used,
-            "used": used,
-            "reset": (hour + 1) * HOUR,
-            "resource": "core",
-        }
+        if limit is None:
+            if free:
+                raise Refused(404, "Rate limiting is not enabled.", "/rate-limit")
+            return {}
+        quota, refused = self._quotas.spend(caller.pool, limit, now, free=free)
         if refused:
-            headers = {f"x-ratelimit-{name}": str(value) for name, value in quota.items()}
             page = "/using-the-rest-api/rate-limits-for-the-rest-api"
-            raise Refused(403, f"API rate limit exceeded for {fingerprint(request.token)}.", page, headers)
+            whom = caller.pool.replace(":", " ID ")
+            raise Refused(403, f"API rate limit exceeded for {whom}.", page, _rate_limit_headers(quota))
+        record.counted = not free
         return quota
 
-    def _insights(self, request: Request, now: float) -> tuple[Any, dict[str, str]]:
+    def _insights(self, request: Request, caller: Caller, now: float) -> tuple[Any, dict[str, str]]:
         """One page of an answer, and its `Link` header."""
-        found = INSIGHTS.fullmatch(request.path.removeprefix(self._root))
+        path = request.path.removeprefix(self._root)
+        found = INSIGHTS.fullmatch(path)
         if found is None or request.method != "GET" or not request.path.startswith(self._root):
             raise Refused(404, "Not Found", "")
         org, asked = self._organization(found[1], found[2]), scope_of(found[3])
         if org is None or asked is None:
             raise Refused(404, "Not Found", "")
-        if self._tokens is not None and org.name not in {name.lower() for name in self._tokens[request.token]}:
-            raise Refused(403, "Resource not accessible by personal access token")
+        admit(caller, path, org.name)
         try:
             query = question(asked, request.pairs, now)
         except Unprocessable as error:
             raise Refused(422, str(error)) from None
-        answer = rows(self.world, org.name, query, now)
+        self._known(org.name, asked, now)
+        answer = self._answers(org.name, query, now, self.world, (self.world.version, self.world.switches))
         if not isinstance(answer, list) or not asked.paged:
             return answer, {}
         if self.world.switches.shifting_pages:
@@ -206,10 +205,34 @@ class SimulatedGitHub:
         url = f"{request.origin}{self._root}/organizations/{org.id}/insights/api/{found[3]}"
         return answer[page.rows], link_header(url, request.pairs, page, len(answer))
 
+    @staticmethod
+    def _whole_answer(org: str, query: Query, now: float, world: World, _state: object) -> Item | list[Item]:
+        """All pages, the same for as long as the clock stands and nobody changes the world."""
+        return rows(world, org, query, now)
+
+    def _known(self, org: str, asked: Scope, now: float) -> None:
+        """Whoever the organization has not seen yet, or sees no more, is not found, if the world is switched so."""
+        narrowed = asked.user is not None or asked.actor is not None
+        if self.world.switches.unknown == 404 and narrowed:
+            found = next(self.world.sources(org, now, user=asked.user, actor=asked.actor), None)
+            if found is None:
+                raise Refused(404, "Not Found")
+
     def _organization(self, by: str, word: str) -> Organization | None:
         if by == "orgs":
             return self.world.organization(word)
         return next((org for org in self.world.organizations if str(org.id) == word), None)
+
+
+def _well_formed(request: Request) -> None:
+    if "user-agent" not in request.headers:
+        raise Refused(403, "Request forbidden by administrative rules. Please set a User-Agent header.")
+    if request.version not in VERSIONS:
+        raise Refused(400, f"{request.version} is not a supported API version.", "/about-the-rest-api/api-versions")
+
+
+def _rate_limit_headers(quota: Mapping[str, int | str]) -> dict[str, str]:
+    return {f"x-ratelimit-{name}": str(value) for name, value in quota.items()}
 
 
 def _rate_limit(quota: Mapping[str, int | str], version: str) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Hours:
             noise, odds, last_one = unpack(digest.digest())
             rate = rates[(number + zone) % WEEK] * (0.5 + noise * ONE)
             refused = 0
-            if limit and self.dice(b"runaway%d" % (number * HOUR))[0] < 0.25:
+            if limit and self.dice(b"runaway%d" % (number * HOUR))[0] < self._member.runaway:
                 rate = limit * (1 + noise * ONE)
                 refused = int(rate + odds * ONE) - int(limit)
             made = int(rate + odds * ONE)

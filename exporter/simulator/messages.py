@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 
 VERSIONS = ("2022-11-28", "2026-03-10")
 WORTH_COMPRESSING = 500
+LARGEST_PAGE = 100
+USUAL_PAGE = 30
 
 Pairs = Sequence[tuple[str, str]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -25,6 +27,7 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     origin: str
     token: str = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def query(self) -> dict[str, str]:
@@ -49,6 +52,16 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Refused(Exception):
+    """An answer other than 200: its status, GitHub's message, a page of its documentation, further headers."""
+
+    def __init__(
+        self, status: int, message: str, page: str = "/orgs/api-insights", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.page, self.headers = status, message, page, headers or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +91,26 @@ def request_of(scope: dict[str, Any]) -> Request:
     )
 
 
+async def body_of(receive: Receive) -> bytes:
+    """Read a request's whole body."""
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return body
+
+
 def fingerprint(token: str) -> str:
     """What a log may say of a token."""
     return hashlib.sha256(token.encode()).hexdigest()[:12]
+
+
+def page_of(pairs: Pairs) -> Page:
+    """Read `page` and `per_page`; what cannot be read is the default, what is too large is the largest."""
+    given = dict(pairs)
+    size = _positive(given.get("per_page"), USUAL_PAGE)
+    return Page(_positive(given.get("page"), 1), min(size, LARGEST_PAGE))
 
 
 def link_header(url: str, pairs: Pairs, page: Page, total: int) -> dict[str, str]:
@@ -103,3 +133,7 @@ def compressed(answer: Answer, request: Request) -> Answer:
         return answer
     headers = {**answer.headers, "content-encoding": "gzip", "vary": "Accept-Encoding"}
     return Answer(answer.status, headers, gzip.compress(answer.body, compresslevel=1, mtime=0))
+
+
+def _positive(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 10 and int(text) > 0 else default

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from exporter.simulator.insights import Kind, Query
-from exporter.simulator.messages import Page, Pairs
+from exporter.simulator.messages import Pairs
 
 ACTOR_TYPES = ("installation", "classic_pat", "fine_grained_pat", "oauth_app", "github_app_user_to_server")
 INCREMENTS = {"1m": 60, "5m": 300, "10m": 600, "30m": 1800, "1h": 3600, "1d": 86400}
@@ -28,8 +28,6 @@ SUBSTRINGS: dict[Kind, str] = {
     "route": "api_route_substring",
 }
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-LARGEST_PAGE = 100
-USUAL_PAGE = 30
 
 
 class Unprocessable(Exception):
@@ -98,13 +96,6 @@ def question(scope: Scope, pairs: Pairs, now: float) -> Query:
     )
 
 
-def page_of(pairs: Pairs) -> Page:
-    """Read `page` and `per_page`; what cannot be read is the default, what is too large is the largest."""
-    given = dict(pairs)
-    size = _positive(given.get("per_page"), USUAL_PAGE)
-    return Page(_positive(given.get("page"), 1), min(size, LARGEST_PAGE))
-
-
 def _instant(name: str, text: str) -> int:
     complaint = f"Invalid request.\n\n{name} must be a timestamp in the format YYYY-MM-DDTHH:MM:SSZ."
     if not TIMESTAMP.fullmatch(text):
@@ -130,7 +121,3 @@ def _sort(kind: Kind, pairs: Pairs) -> tuple[str, ...]:
         if key not in SORTS[kind]:
             raise Unprocessable(f"Invalid request.\n\n{key} is not a member of {sorted(SORTS[kind])}.")
     return keys or ("total_request_count",)
-
-
-def _positive(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdecimal() and len(text) < 10 and int(text) > 0 else default

@@ -11,14 +11,18 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large an organization is; thousands of users will do. `scale` multiplies every rate and the runaway's limit.
+    """How large an organization is; thousands of users will do.
 
+    `scale` multiplies every rate and the runaway's limit; `runaway` is the share of hours in which that bot runs away,
+    `throttled` that in which a machine's account meets a limit of its own.
     Names repeat with a number behind them. A user has one to four tokens, of all kinds.
     """
 
     apps: int = 14
     users: int = 46
     scale: float = 1.0
+    runaway: float = 0.25
+    throttled: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Member:
     dark: float  # share of three-day spans without any request
     born: int  # seconds after the world's start
     limit: float | None  # requests per hour that a runaway bot gets through
+    runaway: float  # share of hours in which it runs away
     routes: tuple[Route, ...]
 
 
@@ -56,6 +61,8 @@ APPS: tuple[tuple[str, float, float, float], ...] = (
 
 RUNAWAY = "Inventory Sync"
 RUNAWAY_LIMIT = 15_000.0
+FIRST_ROBOT = 5
+ROBOT_LIMIT = 600.0
 
 LOGINS = """
 ada alan barbara betty carol claude dana dennis donald dorothy edsger evelyn frances fran gordon
@@ -103,34 +110,35 @@ def population(seed: int | str, org: str, size: Size) -> Iterator[Member]:
     rng = Random(f"{seed}:{org}:population")
     base = rng.randrange(1_000, 9_000) * 1_000
     for index in range(size.apps):
-        yield _app(rng, base + index, index, size.scale)
+        yield _app(rng, base + index, index, size)
     for index in range(size.users):
-        yield from _user(rng, base + 500 + index, index, size.scale)
+        yield from _user(rng, base + 500 + index, index, size)
 
 
-def _app(rng: Random, number: int, index: int, scale: float) -> Member:
+def _app(rng: Random, number: int, index: int, size: Size) -> Member:
     name, rate, night, weekend = APPS[index % len(APPS)]
     runaway = index < len(APPS) and name == RUNAWAY  # one, however many apps there are
     if index >= len(APPS):
         name = f"{name} {index // len(APPS) + 1}"
     return Member(
         actor=Actor("installation", number, name, "installation", number, name, integration_id=number // 7),
-        rate=rate * scale,
+        rate=rate * size.scale,
         night=night,
         weekend=weekend,
         zone=0,
         dark=0.0 if rate >= 500 else 0.1,
         born=_birth(rng, rate),
-        limit=RUNAWAY_LIMIT * scale if runaway else None,
+        limit=RUNAWAY_LIMIT * size.scale if runaway else None,
+        runaway=size.runaway,
         routes=RUNAWAY_ROUTES if runaway else APP_ROUTES,
     )
 
 
-def _user(rng: Random, number: int, index: int, scale: float) -> Iterator[Member]:
+def _user(rng: Random, number: int, index: int, size: Size) -> Iterator[Member]:
     login = LOGINS[index % len(LOGINS)]
     if index >= len(LOGINS):
         login = f"{login}{index // len(LOGINS) + 1}"
-    robot = index % 23 == 5  # an account that a machine uses
+    robot = index % 23 == FIRST_ROBOT  # an account that a machine uses
     if robot:
         login = f"{login}-robot"
     rate = 900.0 if robot else rng.choice((2.0, 6.0, 15.0, 40.0, 90.0))
@@ -150,13 +158,14 @@ def _user(rng: Random, number: int, index: int, scale: float) -> Iterator[Member
                 integration_id=actor_id // 7 if actor_type == "github_app_user_to_server" else None,
                 oauth_application_id=actor_id // 9 if actor_type == "oauth_app" else None,
             ),
-            rate=rate * scale / (kind + 1),
+            rate=rate * size.scale / (kind + 1),
             night=0.5 if robot else 0.005,
             weekend=0.6 if robot else 0.05,
             zone=zone,
             dark=0.0 if robot else 0.15,
             born=born,
-            limit=None,
+            limit=ROBOT_LIMIT * size.scale if index == FIRST_ROBOT else None,
+            runaway=size.throttled,
             routes=USER_ROUTES,
         )
 

@@ -4,7 +4,7 @@ Nothing is stored that a hash cannot tell again. An hour's sums cost one digest 
 its single requests are drawn only where a window's edge or GitHub's lateness needs them, and add up to the same sums.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
@@ -189,10 +189,14 @@ def seeded_world(
     switches: Switches | None = None,
     *,
     start: float = 0,
-    size: Size | None = None,
+    size: Size | Mapping[str, Size] | None = None,
 ) -> World:
-    """Make a world of seeded traffic whose history begins at `start`: the same arguments, the same world."""
-    chosen, size = switches or Switches(), size or Size()
+    """Make a world of seeded traffic whose history begins at `start`: the same arguments, the same world.
+
+    `size` is that of every organization, or of each by its name.
+    """
+    chosen = switches or Switches()
+    sizes = size if isinstance(size, Mapping) else dict.fromkeys(organizations, size or Size())
     return World(
         [
             Organization(
@@ -200,7 +204,7 @@ def seeded_world(
                 organization_id(seed, name.lower()),
                 tuple(
                     Traffic(seed, name.lower(), member, chosen, int(start))
-                    for member in population(seed, name.lower(), size)
+                    for member in population(seed, name.lower(), sizes[name])
                 ),
             )
             for name in organizations

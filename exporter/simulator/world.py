@@ -6,16 +6,14 @@ for seeded traffic (`traffic.py`) and for scripted events, and one world may hol
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TypeVar
 
 from exporter.simulator.facts import (
     HOUR,
     RETENTION,
     Actor,
     Event,
-    Moment,
     Organization,
     Piece,
     Route,
@@ -25,62 +23,18 @@ from exporter.simulator.facts import (
     Tally,
     Whole,
 )
-
-Key = TypeVar("Key", int, Route)
+from exporter.simulator.parts import (
+    add_visible,
+    frozen,
+    settled_hour,
+    settled_intervals,
+    settled_routes,
+    split,
+)
+from exporter.simulator.script import Script
 
 REMEMBERED_HOURS = 25_000  # a month of thirty actors by intervals or routes; some 40 MB when full
 REMEMBERED_ORG_HOURS = 4_000  # a month of five organizations by intervals
-
-
-class Script:
-    """A source whose requests are told one by one."""
-
-    def __init__(self, actor: Actor) -> None:
-        self.actor = actor
-        self._hours: dict[int, list[Piece]] = {}
-
-    def add(self, piece: Piece) -> None:
-        """Add a piece."""
-        self._hours.setdefault(piece.at // HOUR * HOUR, []).append(piece)
-
-    @property
-    def lateness(self) -> tuple[float, float]:
-        """Any: a test may add to any hour."""
-        return float("-inf"), float("inf")
-
-    def name(self, _at: float) -> str:
-        """The first name, for ever; `World.rename` tells later ones."""
-        return self.actor.subject_name
-
-    def known(self, at: float) -> bool:
-        """Whether anything has become visible."""
-        return any(piece.visible_at <= at for pieces in self._hours.values() for piece in pieces)
-
-    def hours(self, first: int, last: int) -> Iterable[int]:
-        """Hours that have events."""
-        return sorted(hour for hour in self._hours if first - HOUR < hour < last)
-
-    def pieces(self, hour: int) -> Sequence[Piece]:
-        """Events of the hour."""
-        return self._hours.get(hour, ())
-
-    def moments(self, hour: int, *, again: bool = True) -> Iterable[Moment]:
-        """The same."""
-        del again
-        return self.pieces(hour)
-
-    def settled(self, _hour: int, _at: float) -> Whole | None:
-        """Never certain."""
-        return None
-
-    def tally(self, first: int, last: int, at: float) -> Whole:
-        """The sums of a window, piece by piece."""
-        tally = Tally()
-        for hour in self.hours(first, last):
-            for piece in self.pieces(hour):
-                if first <= piece.at < last and piece.visible_at <= at:
-                    tally.add_piece(piece)
-        return tally.whole()
 
 
 class World:
@@ -102,8 +56,8 @@ class World:
         self._scripts: dict[tuple[str, SubjectKey, tuple[str, int]], Script] = {}
         self._names: dict[tuple[str, SubjectKey], list[tuple[float, str]]] = {}
         self._removed: dict[tuple[str, SubjectKey], float] = {}
-        self._hour_intervals = lru_cache(maxsize=REMEMBERED_HOURS)(_settled_intervals)
-        self._hour_routes = lru_cache(maxsize=REMEMBERED_HOURS)(_settled_routes)
+        self._hour_intervals = lru_cache(maxsize=REMEMBERED_HOURS)(settled_intervals)
+        self._hour_routes = lru_cache(maxsize=REMEMBERED_HOURS)(settled_routes)
         self._org_hour = lru_cache(maxsize=REMEMBERED_ORG_HOURS)(self._hour_of_all)
 
     @classmethod
@@ -179,8 +133,8 @@ class World:
 
     def intervals(self, source: Source, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
         """The same by intervals of `increment` seconds, keyed by their start."""
-        settled = _settled_hour if increment >= HOUR else self._hour_intervals
-        return _split(
+        settled = settled_hour if increment >= HOUR else self._hour_intervals
+        return split(
             source,
             self.span(start, end, at),
             at,
@@ -205,7 +159,7 @@ class World:
                 continue
             for source in steady:
                 if source.known(hour):
-                    _add_visible(parts, source.moments(hour), (first, last), at, increment)
+                    add_visible(parts, source.moments(hour), (first, last), at, increment)
         for source in others:
             if source.known(at) and at < self._removed.get((org, source.actor.subject), float("inf")):
                 for key, tally in self.intervals(source, start, end, at, increment).items():
@@ -214,7 +168,7 @@ class World:
 
     def routes(self, source: Source, start: float, end: float, at: float) -> dict[Route, Tally]:
         """The same by route."""
-        return _split(
+        return split(
             source,
             self.span(start, end, at),
             at,
@@ -262,75 +216,15 @@ class World:
         return steady, others
 
     def _hour_of_all(self, org: str, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
-        """A settled hour of all steady sources, by intervals."""
+        """A settled hour of all steady sources, by intervals; counts only."""
+        steady = [source for source in self._by_steadiness(org)[0] if source.known(hour)]
+        if increment >= HOUR:
+            wholes = [whole for source in steady if (whole := source.settled(hour, float("inf")))]
+            requests, limited = sum(whole.requests for whole in wholes), sum(whole.limited for whole in wholes)
+            start = hour // increment * increment
+            return ((start, Whole(requests, limited, None, None)),) if requests else ()
         parts: dict[int, Tally] = {}
-        for source in self._by_steadiness(org)[0]:
-            if not source.known(hour):
-                continue
-            if increment >= HOUR:
-                for key, whole in _settled_hour(source, hour, increment):
-                    parts.setdefault(key, Tally()).add(*whole)
-            else:
-                moments = source.moments(hour, again=False)
-                _add_visible(parts, moments, (hour, hour + HOUR), float("inf"), increment)
-        return _frozen(parts)
-
-
-def _split(
-    source: Source,
-    span: tuple[int, int],
-    at: float,
-    *,
-    part: Callable[[Piece], Key],
-    settled: Callable[[int], Iterable[tuple[Key, Whole]]],
-) -> dict[Key, Tally]:
-    parts: dict[Key, Tally] = {}
-    first, last = span
-    for hour in source.hours(first, last):
-        if first <= hour and hour + HOUR <= last and source.settled(hour, at):
-            for key, whole in settled(hour):
-                parts.setdefault(key, Tally()).add(*whole)
-            continue
-        for piece in source.pieces(hour):
-            if first <= piece.at < last and piece.visible_at <= at:
-                parts.setdefault(part(piece), Tally()).add_piece(piece)
-    return parts
-
-
-def _settled_hour(source: Source, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
-    whole = source.settled(hour, float("inf"))
-    return ((hour // increment * increment, whole),) if whole and whole.requests else ()
-
-
-def _settled_intervals(source: Source, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
-    return _settled_parts(source, hour, lambda piece: piece.at // increment * increment)
-
-
-def _settled_routes(source: Source, hour: int) -> tuple[tuple[Route, Whole], ...]:
-    return _settled_parts(source, hour, lambda piece: piece.route)
-
-
-def _settled_parts(source: Source, hour: int, part: Callable[[Piece], Key]) -> tuple[tuple[Key, Whole], ...]:
-    parts: dict[Key, Tally] = {}
-    for piece in source.pieces(hour):
-        parts.setdefault(part(piece), Tally()).add_piece(piece)
-    return _frozen(parts)
-
-
-def _frozen(parts: dict[Key, Tally]) -> tuple[tuple[Key, Whole], ...]:
-    return tuple((key, tally.whole()) for key, tally in parts.items())
-
-
-def _add_visible(
-    parts: dict[int, Tally], moments: Iterable[Moment], span: tuple[int, int], at: float, increment: int
-) -> None:
-    first, last = span
-    for second, visible_at, requests, limited, _ in moments:
-        if visible_at > at or not first <= second < last:
-            continue
-        start = second // increment * increment
-        tally = parts.get(start)
-        if tally is None:
-            tally = parts[start] = Tally()
-        tally.requests += requests
-        tally.limited += limited
+        for source in steady:
+            moments = source.moments(hour, again=False)
+            add_visible(parts, moments, (hour, hour + HOUR), float("inf"), increment)
+        return frozen(parts)

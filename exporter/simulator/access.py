@@ -1,0 +1,174 @@
+"""Who asks the simulated GitHub, what they may read, and how many requests an hour they have left.
+
+https://docs.github.com/enterprise-cloud@latest/rest/authentication/authenticating-to-the-rest-api
+https://docs.github.com/enterprise-cloud@latest/rest/using-the-rest-api/rate-limits-for-the-rest-api
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from exporter.simulator.apps import UNDECODABLE, Apps, SimulatedApp, allows
+from exporter.simulator.facts import HOUR
+from exporter.simulator.messages import Refused, fingerprint
+
+USUAL_LIMIT = 15_000
+
+Limit = int | None | Mapping[str, int | None] | Callable[[str], int | None]
+"""Requests per hour of each pool, of the pools by name (others: 15,000), or by a function; None counts nothing."""
+
+
+class Need(NamedTuple):
+    """What a path takes, below the API's root."""
+
+    path: re.Pattern[str]
+    permission: str  # of Apps and fine-grained tokens
+    level: str = "read"
+
+
+NEEDS = (Need(re.compile(r"/(orgs|organizations)/[^/]+/insights/api/.+"), "organization_api_insights"),)
+"""Paths that are not named here need none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """A user's token. Tokens of one `user` share a quota; one without a user has its own."""
+
+    organizations: AbstractSet[str] | None = None  # None: all
+    user: str = ""
+    kind: Literal["classic", "fine_grained"] = "classic"
+    scopes: tuple[str, ...] = ()  # of classic tokens; only shown
+    permissions: Mapping[str, str] = field(default_factory=lambda: {"organization_api_insights": "read"})
+    without_sso: AbstractSet[str] = frozenset()  # organizations for which a classic token is not authorised
+    expires_at: float | None = None  # epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever was recognised. `organizations` are lower case, None is all; an App that asks for itself is `app`."""
+
+    pool: str
+    kind: Literal["classic", "fine_grained", "installation", "app"]
+    organizations: AbstractSet[str] | None
+    permissions: Mapping[str, str]
+    without_sso: AbstractSet[str] = frozenset()
+    headers: Mapping[str, str] = field(default_factory=dict)  # of every answer
+    app: SimulatedApp | None = None
+
+
+class Access:
+    """Recognises callers. `tokens` is read at every request; None lets any token read all."""
+
+    def __init__(self, tokens: Mapping[str, AbstractSet[str] | TokenFacts] | None, apps: Apps) -> None:
+        self.tokens, self._apps = tokens, apps
+
+    def caller(self, token: str, now: float, *, for_apps: bool) -> Caller:
+        """Whose a token is; `for_apps` is whether the path takes a JSON web token. Raises `Refused` (401, 403)."""
+        if not token:
+            raise Refused(401, "Requires authentication")
+        if for_apps or (self._apps.apps and token.count(".") == 2):
+            app = self._apps.authenticated(token, now)
+            return Caller(f"app:{app.client_id}", "app", frozenset(), {}, app=app)
+        if self._apps.apps and token.startswith("ghs_"):
+            return self._installation(token, now)
+        facts = TokenFacts(kind="fine_grained") if self.tokens is None else self.tokens.get(token)
+        if facts is None:
+            raise Refused(401, "Bad credentials", "")
+        if not isinstance(facts, TokenFacts):
+            facts = TokenFacts(facts, kind="fine_grained")
+        if facts.expires_at is not None and now >= facts.expires_at:
+            raise Refused(401, "Bad credentials", "")
+        return Caller(
+            pool=f"user:{facts.user or fingerprint(token)}",
+            kind=facts.kind,
+            organizations=None if facts.organizations is None else _lower(facts.organizations),
+            permissions=facts.permissions,
+            without_sso=_lower(facts.without_sso),
+            headers=_headers(facts),
+        )
+
+    def _installation(self, token: str, now: float) -> Caller:
+        holder = self._apps.holder(token, now)
+        if holder is None:
+            raise Refused(401, "Bad credentials", "")
+        issued, place = holder
+        if place.installation.suspended:
+            raise Refused(403, "This installation has been suspended", "")
+        organizations = frozenset({place.account}) if place.kind == "orgs" else frozenset[str]()
+        return Caller(f"installation:{place.installation.id}", "installation", organizations, issued.permissions)
+
+
+def admit(caller: Caller, path: str, org: str) -> None:
+    """Raise `Refused` unless a caller may read a path of an organization."""
+    if caller.kind == "app":
+        raise Refused(401, UNDECODABLE, "")
+    member = caller.organizations is None or org in caller.organizations
+    if caller.kind == "classic":
+        if not member:
+            raise Refused(404, "Not Found", "")
+        if org in caller.without_sso:
+            message = (
+                "Resource protected by organization SAML enforcement. "
+                "You must grant your Personal Access token access to this organization."
+            )
+            url = f"https://github.com/orgs/{org}/sso?authorization_request={fingerprint(caller.pool)}"
+            raise Refused(403, message, headers={"x-github-sso": f"required; url={url}"})
+        return
+    need = next((need for need in NEEDS if need.path.fullmatch(path)), None)
+    if need and not (member and allows(caller.permissions, need.permission, need.level)):
+        whose = "integration" if caller.kind == "installation" else "personal access token"
+        headers = {"x-accepted-github-permissions": f"{need.permission}={need.level}"}
+        raise Refused(403, f"Resource not accessible by {whose}", headers=headers)
+
+
+class Spent(NamedTuple):
+    """A pool's hour after a request: `x-ratelimit-…` without the prefix, and whether the request was one too many."""
+
+    quota: dict[str, int | str]
+    refused: bool
+
+
+class Quotas:
+    """Requests by pool in the clock hour that runs."""
+
+    def __init__(self) -> None:
+        self._hour = 0
+        self._used: Counter[str] = Counter()
+
+    def spend(self, pool: str, limit: int, now: float, *, free: bool) -> Spent:
+        """Count a request; a refused one is not counted."""
+        hour = int(now) // HOUR
+        if hour != self._hour:
+            self._hour = hour
+            self._used.clear()
+        refused = not free and self._used[pool] >= limit
+        self._used[pool] += not free and not refused
+        used = min(self._used[pool], limit)
+        reset = (hour + 1) * HOUR
+        quota: dict[str, int | str] = {"limit": limit, "remaining": limit - used, "used": used, "reset": reset}
+        return Spent({**quota, "resource": "core"}, refused)
+
+
+def limit_of(limit: Limit, pool: str) -> int | None:
+    """A pool's requests per hour."""
+    if isinstance(limit, Mapping):
+        return limit.get(pool, USUAL_LIMIT)
+    return limit(pool) if callable(limit) else limit
+
+
+def _lower(names: AbstractSet[str]) -> AbstractSet[str]:
+    return {name.lower() for name in names}
+
+
+def _headers(facts: TokenFacts) -> dict[str, str]:
+    headers = {"x-oauth-scopes": ", ".join(facts.scopes), "x-accepted-oauth-scopes": ""}
+    if facts.kind != "classic":
+        headers = {}
+    if facts.expires_at is not None:
+        expiry = datetime.fromtimestamp(facts.expires_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        headers["github-authentication-token-expiration"] = expiry
+    return headers

@@ -1,0 +1,50 @@
+"""What the simulated GitHub remembers of requests, and what a test asks of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from exporter.simulator.facts import HOUR
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """One request as it was seen. `started` and `ended` are places in one common order of starts and ends.
+
+    Two requests overlapped if the later one started before the earlier one ended; `ended` is None while it runs.
+    `pool` is whom GitHub counts it against: `user:NAME` (a token without a user: `user:FINGERPRINT`),
+    `installation:ID`, `app:CLIENT_ID` for what an App asks for itself, empty if nobody was recognised.
+    """
+
+    at: float
+    method: str
+    path: str
+    query: Mapping[str, str]
+    token: str  # a fingerprint, see `fingerprint`
+    started: int
+    ended: int | None = None
+    status: int | None = None
+    pool: str = ""
+    counted: bool = False  # whether it was counted against the pool's quota
+
+
+def counted_by_hour(records: Iterable[RequestRecord]) -> Counter[tuple[str, int]]:
+    """Requests that counted, by pool and start of the clock hour (epoch seconds)."""
+    return Counter((record.pool, int(record.at) // HOUR * HOUR) for record in records if record.counted)
+
+
+def overlapping(records: Iterable[RequestRecord]) -> list[tuple[RequestRecord, RequestRecord]]:
+    """Requests of one pool that ran at the same time, each with the one of those before it that ended last."""
+    pairs: list[tuple[RequestRecord, RequestRecord]] = []
+    longest: dict[str, RequestRecord] = {}
+    for record in sorted(records, key=lambda record: record.started):
+        before = longest.get(record.pool)
+        if before is not None and _end(before) > record.started:
+            pairs.append((before, record))
+        if before is None or _end(record) > _end(before):
+            longest[record.pool] = record
+    return pairs
+
+
+def _end(record: RequestRecord) -> float:
+    return float("inf") if record.ended is None else record.ended
