@@ -12,7 +12,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from exporter.simulator.facts import HOUR, Actor, Moment, Organization, Piece, Switches, Tally, Whole
-from exporter.simulator.hours import MOST_PIECES, Hours
+from exporter.simulator.hours import MOST_PIECES, RUNAWAY_PIECES, Hours
 from exporter.simulator.population import Member, Size, organization_id, population
 from exporter.simulator.world import World
 
@@ -67,7 +67,8 @@ class Traffic:
         self.actor: Actor = member.actor
         self._born = (start + member.born) // HOUR * HOUR
         who = member.actor
-        self._most_pieces = min(MOST_PIECES, 3 * HOUR // switches.bucket)
+        most = RUNAWAY_PIECES if member.limit else MOST_PIECES
+        self._most_pieces = min(most, 3 * HOUR // switches.bucket)
         key = f"{seed}:{org}:{who.subject}:{who.actor_type}:{who.actor_id}"
         self._hours = Hours(key, member, self._most_pieces)
         # As many hours as can be half visible, and those at the edges of two windows.
