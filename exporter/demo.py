@@ -29,8 +29,8 @@ from exporter.simulator.world import World
 
 SEED = 7
 SIZES = {
-    "acme": Size(apps=120, users=1500, runaway=1.0, throttled=1.0),
-    "globex": Size(apps=60, users=500),
+    "acme": Size(apps=100, users=800, runaway=1.0, throttled=1.0),
+    "globex": Size(apps=50, users=200),
     "initech": Size(apps=14, users=46),
 }
 INSTALLED = ("acme", "globex")

@@ -34,7 +34,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         found = until(lambda: re.search(r"http://localhost:(\d+)/metrics", output.read_text()), "the demo listens")
         with Prometheus(folder / "prometheus", f"127.0.0.1:{found[1]}") as prometheus:
             until(lambda: _moves(f"http://127.0.0.1:{found[1]}/metrics"), "counters move at every level", 60, every=1)
-            seen = time.monotonic() + 5
+            seen = time.monotonic() + 15
             until(lambda: time.monotonic() > seen, "a few more scrapes")
             yield prometheus
     finally:

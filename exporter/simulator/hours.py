@@ -18,7 +18,7 @@ OFFICE = (0, 0, 0, 0, 0, 0.02, 0.1, 0.4, 0.8, 1, 1, 0.9, 0.6, 0.9, 1, 1, 0.9, 0.
 
 DARK_SPAN = 72  # hours
 MOST_PIECES = 360  # an hour's requests come in so many pieces at most: one every ten seconds, of each actor
-RUNAWAY_PIECES = 3600  # one a second of whoever runs away, so that a minute already shows what it asks for
+RUNAWAY_PIECES = 1200  # one every three seconds of whoever runs away, so that a minute already shows what it asks for
 WEEK = 168
 KEPT = RETENTION // HOUR + 48
 BLOCK = 12  # hours that are decided at a time, where hours are asked for one after another
