@@ -15,7 +15,7 @@ from tests.harness import Prometheus, get, until
 ROOT = Path(__file__).parent.parent
 QUERIES = [
     pytest.param(query.strip(), id=f"{page.name}-{number}")
-    for page in sorted((ROOT / "docs").glob("*.md"))
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
     for number, query in enumerate(re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL), start=1)
 ]
 ROUTE = "github_api_insights_route_requests_total"
