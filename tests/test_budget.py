@@ -42,6 +42,15 @@ def test_requests_are_forgotten_after_an_hour_and_not_before() -> None:
     assert spending.within(SHORT, 11 + HOUR) == 0
 
 
+def test_what_was_sent_is_told_by_minutes_so_that_a_restart_can_know_it() -> None:
+    spending = spent((0, "a", 3), (30, "b", 2), (100, "a", 1), (3650, "a", 4))
+    assert spending.by_minute(3660) == [(3559, 1), (9, 4)]
+    again = Spending()
+    for ago, requests in spending.by_minute(3660):
+        again.add("", 3660 - ago, requests)
+    assert again.within(HOUR, 3660) == 5
+
+
 @pytest.mark.parametrize(
     ("cost", "kept", "expected"),
     [

@@ -7,6 +7,7 @@ rejected, and mends the plan after the wall clock jumped back (APScheduler would
 """
 
 import asyncio
+import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from exporter.collecting.access import DAY, Access, Claim, claim, wait_for_budge
 from exporter.collecting.counters import returned
 from exporter.collecting.plan import CollectorSettings, Follow, Job, Target, plan, seen
 from exporter.collecting.tick import Clock, Ticks
+from exporter.github.apps import NotInstalled
 from exporter.github.errors import CredentialRejected, GitHubError, NotFound, OverBudget, RateLimited, Unavailable
 from exporter.github.pacing import Pool
 from exporter.serving.snapshot import Snapshot
@@ -54,7 +56,7 @@ class Schedule:
         self._wanted = Wanted()
         self._jobs: dict[str, Job] = {}
         self._tried: set[str] = set()
-        self._gone: dict[str, float] = {}
+        self._gone: dict[str, tuple[Target, float]] = {}
         self._said: set[str] = set()
         self._planning = asyncio.Lock()
         self._scheduler = AsyncIOScheduler(
@@ -78,6 +80,19 @@ class Schedule:
         self._scheduler.start()
         self._heart = asyncio.create_task(self._beat())
 
+    def _restore_spending(self, restored: Restored) -> None:
+        """What was sent within the hour before a restart is of this hour's budget; so is a run that was cut off."""
+        wall, now = self._clock.wall(), self._clock.monotonic()
+        for pool in {id(access.pool): access.pool for access in self.accesses}.values():
+            kept = restored.waits.get(f"spent {pool.name}")
+            for ago, requests in json.loads(kept.mark) if kept else ():
+                age = ago + wall - (kept.until - HOUR if kept else wall)
+                if 0 <= age < HOUR:
+                    pool.spending.add("", now - age, requests)
+        for key in restored.cut_off & self._jobs.keys():
+            job = self._jobs[key]
+            self._access(job).pool.spending.add(key, now, self._ticks.store[job].requests)
+
     def plan(self, wanted: Wanted, restored: Restored) -> None:
         """Run what is wanted from now on, before the start or at any time after it.
 
@@ -94,6 +109,8 @@ class Schedule:
             while new := self._change(target, active):
                 for job in new:
                     self._show(job, restored.snapshots.get(job.key), cut_off=job.key in restored.cut_off)
+        if self._heart is None:
+            self._restore_spending(restored)
 
     def _change(self, target: Target, now: Collection[str]) -> list[Job]:
         """Plan a target anew: drop what is gone, take over other settings; the new jobs are returned."""
@@ -103,7 +120,7 @@ class Schedule:
             for subject, requests in seen(entry.job.collector, entry.snapshot.counting).items():
                 found[subject] = found.get(subject, 0) + requests
         wanted, wall = self._wanted, self._clock.wall()
-        gone = {key for key, until in self._gone.items() if until > wall}
+        gone = {key for key, (_target, until) in self._gone.items() if until > wall}
         follow = Follow(wanted.watched.get(target, ()), found, now, gone)
         jobs = {job.key: job for job in plan(wanted.collectors, wanted.settings, target, follow)}
         for key in [key for key, job in self._jobs.items() if job.target == target and key not in jobs]:
@@ -198,6 +215,7 @@ class Schedule:
 
     async def _attempt(self, job: Job, access: Access, now: float) -> float:
         fingerprint = access.fingerprint(self._state.salt)
+        failed_before = self._ticks.store[job].failures > 0
         if access.rejected is not None:
             access.paused_until = now + HOUR  # while one job tries the rejected credential, the others wait
         try:
@@ -205,12 +223,18 @@ class Schedule:
         except Exception:
             log.exception("a job failed unexpectedly: please report this", job=job.key)
             return now + job.settings.interval
+        if access.pool.hourly is not None:
+            spent = json.dumps(access.pool.spending.by_minute(self._clock.monotonic()))
+            await self._wait(f"spent {access.pool.name}", Wait(self._clock.wall() + HOUR, spent))
         if isinstance(error, OverBudget):
             return error.until - access.github.skew
         self._tried.add(job.key)
         await self._remember(access, error, fingerprint)
-        if isinstance(error, NotFound) and job.subject:
+        if isinstance(error, NotFound) and not isinstance(error, NotInstalled) and job.subject:
             self._lose(job, now)
+        elif error is None and failed_before and not job.subject:
+            # What was not found while the whole target failed may be there after all.
+            self._gone = {key: gone for key, gone in self._gone.items() if gone[0] != job.target}
         return self._ticks.store[job].next_run
 
     def _lose(self, job: Job, now: float) -> None:
@@ -218,7 +242,7 @@ class Schedule:
         whole = [entry for entry in self._ticks.store if entry.job.target == job.target and not entry.job.subject]
         if not any(entry.snapshot.outcome and entry.snapshot.outcome.reason is None for entry in whole):
             return
-        self._gone[job.key] = now + DAY
+        self._gone[job.key] = (job.target, now + DAY)
         who = f"{job.target} {'/'.join(job.subject)}"
         if who not in self._said:
             self._said.add(who)

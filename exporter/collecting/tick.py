@@ -288,7 +288,7 @@ class Ticks:
 
     def _places(self, job: Job) -> int:
         """How many rows may have series: as many as the collector may show and as there is room for over all jobs."""
-        taken = sum(entry.snapshot.series() for entry in self.store if entry.job.key != job.key)
+        taken = sum(entry.series for entry in self.store if entry.job.key != job.key)
         widest = max(len(table.families) for table in job.collector.tables)
         room = max(1, (self.max_series - taken) // widest)
         return min(room, getattr(job.settings.options, "max_series", room))

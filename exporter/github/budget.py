@@ -38,19 +38,28 @@ class Spending:
     _by_job: Counter[str] = field(default_factory=Counter)
     _total: int = 0
 
-    def add(self, job: str, now: float) -> None:
-        """One request was sent."""
+    def add(self, job: str, now: float, requests: int = 1) -> None:
+        """Requests were sent; never earlier than those before."""
         # Requests of one second are kept as one, at the second's end: they are forgotten too late, never too early.
         at = float(int(now) + 1)
         same = bool(self._sent) and self._sent[-1][:2] == (at, job)
-        self._sent.append((at, job, 1 + (self._sent.pop()[2] if same else 0)))
-        self._by_job[job] += 1
-        self._total += 1
+        self._sent.append((at, job, requests + (self._sent.pop()[2] if same else 0)))
+        self._by_job[job] += requests
+        self._total += requests
 
     def of(self, job: str, now: float) -> int:
         """What a job sent within the hour."""
         self._forget(now)
         return self._by_job[job]
+
+    def by_minute(self, now: float) -> list[tuple[float, int]]:
+        """What was sent within the hour, as (seconds ago, requests) of at most sixty stretches, the oldest first."""
+        self._forget(now)
+        minutes: dict[int, tuple[float, int]] = {}
+        for at, _job, count in self._sent:
+            minute = int((now - at) // 60)
+            minutes[minute] = (now - at, count + minutes.get(minute, (0.0, 0))[1])
+        return list(minutes.values())
 
     def within(self, seconds: float, now: float) -> int:
         """What was sent in the newest seconds, an hour at most."""

@@ -39,6 +39,7 @@ class Entry:
     published: deque[tuple[int, float]] = field(default_factory=deque)
     served: dict[str, Served] = field(default_factory=dict)
     waiting: bool = False
+    series: int = 0
 
     @property
     def shows_gauges(self) -> bool:
@@ -92,7 +93,7 @@ class Store:
         self._prune(published, now)
         served = entry.served if entry else {}
         twins = entry.without_twins if entry else {}
-        self._entries[job.key] = Entry(job, snapshot, pieces, twins, published, served, waiting)
+        self._entries[job.key] = Entry(job, snapshot, pieces, twins, published, served, waiting, snapshot.series())
         self._part_twins(job)
         self.generation += 1
 
