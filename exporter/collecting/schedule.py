@@ -7,7 +7,6 @@ rejected, and mends the plan after the wall clock jumped back (APScheduler would
 """
 
 import asyncio
-import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,11 +22,12 @@ from exporter.collecting.access import DAY, Access, Claim, claim, wait_for_budge
 from exporter.collecting.counters import returned
 from exporter.collecting.plan import CollectorSettings, Follow, Job, Target, plan, seen
 from exporter.collecting.tick import Clock, Ticks
+from exporter.collecting.waits import Waits
 from exporter.github.apps import NotInstalled
-from exporter.github.errors import CredentialRejected, GitHubError, NotFound, OverBudget, RateLimited, Unavailable
+from exporter.github.errors import NotFound, OverBudget
 from exporter.github.pacing import Pool
 from exporter.serving.snapshot import Snapshot
-from exporter.state import Restored, State, Wait
+from exporter.state import Restored, State
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +59,7 @@ class Schedule:
         self._gone: dict[str, tuple[Target, float]] = {}
         self._said: set[str] = set()
         self._planning = asyncio.Lock()
+        self._waits = Waits(state, clock)
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
@@ -80,19 +81,6 @@ class Schedule:
         self._scheduler.start()
         self._heart = asyncio.create_task(self._beat())
 
-    def _restore_spending(self, restored: Restored) -> None:
-        """What was sent within the hour before a restart is of this hour's budget; so is a run that was cut off."""
-        wall, now = self._clock.wall(), self._clock.monotonic()
-        for pool in {id(access.pool): access.pool for access in self.accesses}.values():
-            kept = restored.waits.get(f"spent {pool.name}")
-            for ago, requests in json.loads(kept.mark) if kept else ():
-                age = ago + wall - (kept.until - HOUR if kept else wall)
-                if 0 <= age < HOUR:
-                    pool.spending.add("", now - age, requests)
-        for key in restored.cut_off & self._jobs.keys():
-            job = self._jobs[key]
-            self._access(job).pool.spending.add(key, now, self._ticks.store[job].requests)
-
     def plan(self, wanted: Wanted, restored: Restored) -> None:
         """Run what is wanted from now on, before the start or at any time after it.
 
@@ -101,7 +89,7 @@ class Schedule:
         """
         self._wanted = wanted
         self._gone.clear()
-        self._restore_waits(restored, self._clock.wall())
+        self._waits.restore(self.accesses, restored)
         for key in [key for key, job in self._jobs.items() if job.target not in wanted.accesses]:
             self._drop(key)
         active = {key for key, snapshot in restored.snapshots.items() if snapshot.outcome} | restored.cut_off
@@ -110,7 +98,10 @@ class Schedule:
                 for job in new:
                     self._show(job, restored.snapshots.get(job.key), cut_off=job.key in restored.cut_off)
         if self._heart is None:
-            self._restore_spending(restored)
+            self._waits.restore_spending(self.accesses, restored)
+            for job in [self._jobs[key] for key in restored.cut_off & self._jobs.keys()]:
+                cost = self._claim(job).cost  # nobody knows how far it came
+                self._access(job).pool.spending.add(job.key, self._clock.monotonic(), cost)
 
     def _change(self, target: Target, now: Collection[str]) -> list[Job]:
         """Plan a target anew: drop what is gone, take over other settings; the new jobs are returned."""
@@ -223,13 +214,11 @@ class Schedule:
         except Exception:
             log.exception("a job failed unexpectedly: please report this", job=job.key)
             return now + job.settings.interval
-        if access.pool.hourly is not None:
-            spent = json.dumps(access.pool.spending.by_minute(self._clock.monotonic()))
-            await self._wait(f"spent {access.pool.name}", Wait(self._clock.wall() + HOUR, spent))
+        if await self._waits.after(access, error, fingerprint):
+            self._wake(access)
         if isinstance(error, OverBudget):
             return error.until - access.github.skew
         self._tried.add(job.key)
-        await self._remember(access, error, fingerprint)
         if isinstance(error, NotFound) and not isinstance(error, NotInstalled) and job.subject:
             self._lose(job, now)
         elif error is None and failed_before and not job.subject:
@@ -270,30 +259,6 @@ class Schedule:
 
     def _claim(self, job: Job) -> Claim:
         return claim(job, self._ticks.store[job].requests)
-
-    async def _remember(self, access: Access, error: GitHubError | None, fingerprint: str) -> None:
-        """Keep what an answer means for the other jobs of the credential or the pool, also over a restart."""
-        if isinstance(error, CredentialRejected):
-            access.paused_until, access.rejected = self._clock.wall() + HOUR, fingerprint
-            await self._wait(f"credential {access.credential.name}", Wait(access.paused_until, fingerprint))
-        elif access.rejected is not None and not isinstance(error, Unavailable):
-            access.paused_until, access.rejected = 0.0, None
-            await self._wait(f"credential {access.credential.name}", Wait(0.0))
-            self._wake(access)
-        if isinstance(error, RateLimited):
-            await self._wait(f"pool {access.pool.name}", Wait(error.until - access.github.skew))
-
-    async def _wait(self, name: str, wait: Wait) -> None:
-        await asyncio.to_thread(self._state.wait, name, wait)
-
-    def _restore_waits(self, restored: Restored, now: float) -> None:
-        for access in self.accesses:
-            pool = restored.waits.get(f"pool {access.pool.name}")
-            if pool and pool.until <= now + HOUR:
-                access.pool.blocked_until = pool.until
-            paused = restored.waits.get(f"credential {access.credential.name}")
-            if paused and paused.mark and paused.mark == access.fingerprint(self._state.salt):
-                access.paused_until, access.rejected = min(paused.until, now + HOUR), paused.mark
 
     async def _beat(self) -> None:
         wall, monotonic = self._clock.wall(), self._clock.monotonic()
