@@ -82,7 +82,7 @@ def plan_command(settings: Settings, collectors: Sequence[Collector]) -> int:
 def doctor(settings: Settings, collectors: Sequence[Collector]) -> int:
     """Print what each credential may read, and what is missing; 0 if all works, 1 if not."""
     found = asyncio.run(survey(settings, collectors, SystemClock(), whole=False))
-    rows = [("CREDENTIAL", "TARGET", "COLLECTOR", "RESULT")]
+    rows = [("CREDENTIAL", "TARGET", "ENDPOINT", "RESULT")]
     for one in found.findings:
         result = one.result.state if isinstance(one.result, GitHubError) else "works"
         rows.append((one.job.target.credential, str(one.job.target), _endpoint(one), result))

@@ -45,7 +45,6 @@ async def survey(
     clock: Clock,
     *,
     whole: bool = True,
-    windows: Windows | None = None,
 ) -> Survey:
     """Ask for each job; with `whole` false for one of each collector at each target."""
     made = Survey()
@@ -56,7 +55,7 @@ async def survey(
             pool = made.pools.setdefault(settings.pool_of(target), Pool(settings.pool_of(target)))
             if credential.name not in clients:
                 clients[credential.name] = client_of(credential, pool, settings, clock, lambda *_: None)
-            surveyor = _Surveyor(settings, collectors, windows or Windows(), whole, made.findings.append)
+            surveyor = _Surveyor(settings, collectors, whole, made.findings.append)
             works.append(surveyor.target(target, clients[credential.name], pool))
         await asyncio.gather(*works)
     except GitHubError as error:  # a client that cannot be made: its certificate authority, say
@@ -72,7 +71,6 @@ async def survey(
 class _Surveyor:
     settings: Settings
     collectors: Sequence[Collector]
-    windows: Windows
     whole: bool
     tell: Callable[[Finding], None]
 
@@ -112,7 +110,7 @@ class _Surveyor:
     async def _asked(self, job: Job, client: GitHub, seen: dict[Subject, int]) -> Cost | GitHubError:
         sampler = Sampler(client)
         try:
-            brought = await ask(Question(job, None, self.windows), sampler)
+            brought = await ask(Question(job, None, Windows()), sampler)
         except GitHubError as error:
             return error
         table, rows = job.collector.counting or job.collector.tables[0], 0
