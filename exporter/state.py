@@ -126,6 +126,10 @@ class State:
         """Keep a wait."""
         return self._write("INSERT OR REPLACE INTO wait VALUES (?, ?, ?)", (name, wait.until, wait.mark))
 
+    def forget(self, now: float) -> None:
+        """Drop the jobs that nobody saved for longer than GitHub remembers."""
+        self._write("DELETE FROM job WHERE saved < ?", (now - FORGET_JOBS_AFTER,))
+
     def close(self) -> None:
         """Close the file and give the folder free."""
         with self._mutex:

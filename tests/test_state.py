@@ -69,6 +69,17 @@ def test_the_snapshots_of_some_jobs_can_be_had_at_any_time(tmp_path: Path) -> No
     state.close()
 
 
+def test_what_nobody_saved_for_longer_than_github_remembers_is_forgotten(tmp_path: Path) -> None:
+    saved(tmp_path)
+    state = State(tmp_path)
+    state.open(NOW)
+    state.forget(NOW + 32 * 86400)
+    assert state.snapshots(["job"]) == {"job": SNAPSHOT}
+    state.forget(NOW + 32 * 86400 + 1)
+    assert state.snapshots(["job"]) == {}
+    state.close()
+
+
 def test_names_that_were_kept_under_another_choice_are_dropped_and_the_counts_stay(tmp_path: Path) -> None:
     saved(tmp_path)
     for _ in range(2):  # what is written back has no names either

@@ -58,6 +58,7 @@ class Schedule:
         self._tried: set[str] = set()
         self._gone: dict[str, tuple[Target, float]] = {}
         self._said: set[str] = set()
+        self._forget_at = 0.0
         self._planning = asyncio.Lock()
         self._waits = Waits(state, clock)
         self._scheduler = AsyncIOScheduler(
@@ -111,8 +112,8 @@ class Schedule:
             for subject, requests in seen(entry.job.collector, entry.snapshot.counting).items():
                 found[subject] = found.get(subject, 0) + requests
         wanted, wall = self._wanted, self._clock.wall()
-        gone = {key for key, (_target, until) in self._gone.items() if until > wall}
-        follow = Follow(wanted.watched.get(target, ()), found, now, gone)
+        self._gone = {key: gone for key, gone in self._gone.items() if gone[1] > wall}
+        follow = Follow(wanted.watched.get(target, ()), found, now, self._gone.keys())
         jobs = {job.key: job for job in plan(wanted.collectors, wanted.settings, target, follow)}
         for key in [key for key, job in self._jobs.items() if job.target == target and key not in jobs]:
             self._drop(key)
@@ -142,7 +143,7 @@ class Schedule:
             # Without an outcome it is known as one that was hidden, and reads its whole window at once when it is back.
             hidden = replace(snapshot, outcome=None, next_run=0.0)
             self._state.save(key, hidden, self._clock.wall(), ended=True)
-        self._ticks.store.withdraw(key)
+        self._ticks.forget(key)
 
     async def _follow(self, target: Target) -> None:
         """Let a target's drill-down follow what was seen."""
@@ -185,7 +186,7 @@ class Schedule:
         finally:
             del self._running[job.key]
         if job.key not in self._jobs:
-            self._ticks.store.withdraw(job.key)
+            self._ticks.forget(job.key)
             return
         self._run_at(self._jobs[job.key], due)
         if job.collector.leads or job.key in self._gone:
@@ -303,6 +304,9 @@ class Schedule:
                 self._run_at(job, self._clock.wall())
 
     async def _tend(self, now: float) -> None:
+        if now >= self._forget_at:
+            self._forget_at = now + DAY
+            await asyncio.to_thread(self._state.forget, now)
         for entry in self._ticks.store:
             if entry.waiting:
                 await self._ticks.release(entry.job)

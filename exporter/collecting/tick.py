@@ -234,6 +234,11 @@ class Ticks:
         pieces = render(job, snapshot, self.clock.wall(), {})
         self.store.publish(job, snapshot, pieces, self.clock.monotonic(), waiting=waiting)
 
+    def forget(self, job_key: str) -> None:
+        """Show nothing of a job any more."""
+        self.store.withdraw(job_key)
+        self._locks.pop(job_key, None)
+
     async def postpone(self, job: Job, due: float, costs: int = 0) -> None:
         """Show that the next run is due then, and keep what it is known to cost at least."""
 
