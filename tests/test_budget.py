@@ -66,6 +66,11 @@ def test_a_run_waits_until_it_fits_into_the_hour(cost: int, kept: int, expected:
     assert spent((0, "a", 60)).wait(cost, kept, 100, 1000) == expected
 
 
+@pytest.mark.parametrize(("sent", "wait"), [(99, 0.0), (100, HOUR - 999), (101, HOUR - 999)])
+def test_a_request_waits_while_the_hour_is_full(sent: int, wait: float) -> None:
+    assert spent((0, "a", sent)).full(100, 1000) == wait
+
+
 def test_five_minutes_see_a_third_of_the_hour_at_most() -> None:
     spending = spent((0, "a", 30))
     assert spending.wait(3, 0, 100, 10) == 0.0
