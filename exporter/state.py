@@ -187,6 +187,8 @@ class State:
                 text = json.dumps(dump(snapshot), separators=(",", ":"))
                 self._connection.execute("UPDATE job SET snapshot = ? WHERE key = ?", (text, key))
             restored = replace(restored, snapshots=snapshots)
+            self._connection.execute("VACUUM")  # or the names would stay in pages that are free
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return restored
 
     def _naming_changed(self, connection: sqlite3.Connection) -> bool:

@@ -1,6 +1,7 @@
 """Drill-down end to end: whom it follows, that no number is lost when it changes, and what becomes of the unknown."""
 
 import re
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,6 +122,57 @@ def test_who_leaves_the_top_and_returns_goes_on_with_all_that_was_missed(stage: 
     )
     limited = stage.samples("github_api_insights_user_actor_rate_limited_requests_total")
     assert limited[("1", "classic_pat", "1001")] == 3
+
+
+def test_who_is_dropped_while_its_run_waits_or_runs_loses_nothing(stage: Stage) -> None:
+    """GitHub takes its time, so a source often leaves the top in the midst of its own run."""
+    stage.user(1, 100)
+    stage.user(2, 90)
+    stage.exporter.start()
+    until(lambda: stage.users() == {"1"}, "the first is followed")
+    stage.user(1, 10)
+    tokens = "github_api_insights_user_actor_requests_total"
+    until(lambda: stage.samples(tokens).get(("1", "classic_pat", "1001")) == 10, "it counts")
+    stage.github.faults.add(Fault(delay=0.2))
+    one, two, counted = 110, 90, 10
+    for _ in range(2):
+        stage.user(2, 2 * one)
+        two += 2 * one
+        until(lambda: stage.users() == {"2"}, "the second overtook it", 60)
+        stage.user(1, 2 * two)
+        one, counted = one + 2 * two, counted + 2 * two
+        until(lambda: stage.users() == {"1"}, "the first is back", 60)
+        until(
+            lambda counted=counted: stage.samples(tokens).get(("1", "classic_pat", "1001")) == counted,
+            "all of its requests count",
+            60,
+        )
+
+
+def test_reloads_that_change_the_sources_never_show_a_series_twice(stage: Stage) -> None:
+    stage.user(1, 100)
+    stage.user(2, 90)
+    stage.bot(70, 500, 50)
+    stage.github.faults.add(Fault(delay=0.1))
+    stage.exporter.start()
+    until(lambda: stage.users() == {"1"}, "the first is followed", 60)
+    config = yaml.safe_load(stage.exporter.config.read_text())
+    until_then = time.monotonic() + 12
+    turn = 0
+    while time.monotonic() < until_then:
+        turn += 1
+        config["collectors"]["user_stats"] |= {
+            "actor_name_substring": "u" if turn % 2 else "",
+            "top_users": 1 + turn % 3,
+        }
+        config["collectors"]["route_stats"]["api_route_substring"] = "repo" if turn % 2 else ""
+        stage.exporter.config.write_text(yaml.safe_dump(config))
+        assert stage.exporter.process
+        stage.exporter.process.send_signal(signal.SIGHUP)
+        for _ in range(5):
+            series = [line.rpartition(" ")[0] for line in stage.exporter.metrics().splitlines() if line[:1] != "#"]
+            assert len(set(series)) == len(series)
+    assert "unexpectedly" not in stage.exporter.log.read_text()
 
 
 def test_the_watched_are_followed_and_names_are_told(stage: Stage) -> None:

@@ -121,7 +121,9 @@ def counting(*identities: tuple[str, str], requests: int = 5) -> Counting:
 def test_subjects_lead_to_users_and_apps_and_users_lead_to_their_tokens() -> None:
     rows = counting(("installation", "5"), ("user", "7"), ("User", "8"), ("enterprise_team", "9"))
     assert seen(subject_stats.COLLECTOR, rows) == {("installation", "5"): 5, ("7",): 5, ("8",): 5}
-    assert seen(user_stats.COLLECTOR, counting(("classic_pat", "71"), ("../x", "1"))) == {("classic_pat", "71"): 5}
+    odd = (("../x", "1"), ("users", "1"), ("classic_pat", "-3"), ("classic_pat", "0"), ("classic_pat", "9" * 40))
+    assert seen(user_stats.COLLECTOR, counting(("classic_pat", "71"), *odd)) == {("classic_pat", "71"): 5}
+    assert seen(subject_stats.COLLECTOR, counting(("user", "-7"), ("user", "0"), ("installation", "0~ab"))) == {}
     assert seen(subject_stats.COLLECTOR, counting(("user", "7"), requests=0)) == {}
     assert seen(subject_stats.COLLECTOR, None) == {}
     assert seen(COLLECTORS[0], rows) == {}

@@ -32,6 +32,7 @@ def test_a_login_is_shown_as_it_is_and_off_is_nothing() -> None:
         (Subject(subject_type="installation", subject_id=7, subject_name="ada", **COUNTS), "subject_name", False),
         (Actor(actor_type="classic_pat", actor_id=7, actor_name="ada"), "actor_name", True),
         (Actor(actor_type="fine_grained_pat", actor_id=7, actor_name="ada"), "actor_name", True),
+        (Actor(actor_type="personal_token_v9", actor_id=7, actor_name="ada"), "actor_name", True),
         (Actor(actor_type="oauth_app", actor_id=7, actor_name="ada"), "actor_name", False),
         (Actor(actor_type="installation", actor_id=7, actor_name="ada"), "actor_name", False),
     ],

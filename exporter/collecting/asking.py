@@ -146,10 +146,11 @@ async def _read(
 
 
 def labels_of(table: Table, row: Row) -> tuple[str, ...]:
-    """A row's own label values."""
-    return tuple(label_text(getattr(row, label)) for label in table.labels)
+    """A row's own label values; never those of `other`."""
+    labels = tuple(label_text(getattr(row, label)) for label in table.labels)
+    return (*labels[:-1], labels[-1] + "~") if labels and labels == table.other else labels
 
 
 def identity_of(table: Table, row: Row) -> Identity:
     """What of them identifies the row."""
-    return tuple(label_text(getattr(row, label)) for label in table.identity)
+    return labels_of(table, row)[: table.keys]

@@ -139,7 +139,7 @@ class Schedule:
         with suppress(JobLookupError):
             self._scheduler.remove_job(key)
         snapshot = self._ticks.store[job]
-        if snapshot.counting:
+        if snapshot.outcome or snapshot.counting:
             # Without an outcome it is known as one that was hidden, and reads its whole window at once when it is back.
             hidden = replace(snapshot, outcome=None, next_run=0.0)
             self._state.save(key, hidden, self._clock.wall(), ended=True)
@@ -197,6 +197,8 @@ class Schedule:
         # First runs go in order, totals first; then first come, first served, so that nothing starves.
         async with access.pool.turn(LAST if job.key in self._tried else job.order, job.key):
             now = self._clock.wall()
+            if job.key not in self._jobs:  # dropped while it waited
+                return now
             due = access.not_before(now)
             if due <= now:
                 due = now + self._wait_for_budget(job, access.pool)
@@ -217,6 +219,8 @@ class Schedule:
             return now + job.settings.interval
         if await self._waits.after(access, error, fingerprint):
             self._wake(access)
+        if job.key not in self._jobs:  # dropped while it ran
+            return now
         if isinstance(error, OverBudget):
             return error.until - access.github.skew
         self._tried.add(job.key)

@@ -208,6 +208,8 @@ class Ticks:
 
         before = self.store[job]
         concluded = await self._publish(job, work)
+        if concluded is None:
+            return None
         self.tallies.noticed(job, concluded.revisions, concluded.gap, concluded.unknown)
         self.tallies.ran(job, concluded.error)
         _log_change(job, before.outcome, concluded.error)
@@ -237,7 +239,9 @@ class Ticks:
     def forget(self, job_key: str) -> None:
         """Show nothing of a job any more."""
         self.store.withdraw(job_key)
-        self._locks.pop(job_key, None)
+        lock = self._locks.get(job_key)
+        if lock and not lock.locked():
+            del self._locks[job_key]
 
     async def postpone(self, job: Job, due: float, costs: int = 0) -> None:
         """Show that the next run is due then, and keep what it is known to cost at least."""
@@ -276,10 +280,16 @@ class Ticks:
             totals_of(totals.snapshot.counting) if totals else None,
         )
 
-    async def _publish(self, job: Job, work: Callable[[Snapshot], tuple[Snapshot, Result]]) -> Result:
-        """Change a job's snapshot in a worker thread and show it; one change of a job at a time."""
+    async def _publish(self, job: Job, work: Callable[[Snapshot], tuple[Snapshot, Result]]) -> Result | None:
+        """Change a job's snapshot in a worker thread and show it; one change of a job at a time.
+
+        None: the job was dropped meanwhile. What was kept of it stays, and it is not shown again by this.
+        """
         async with self._locks.setdefault(job.key, asyncio.Lock()):
-            before, pieces = self.store[job], self.store.pieces(job)
+            entry = self.store.find(job.key)
+            if entry is None:
+                return None
+            before, pieces = entry.snapshot, entry.pieces
 
             def make() -> tuple[Snapshot, Mapping[str, Piece], bool, Result]:
                 after, result = work(before)
@@ -287,6 +297,8 @@ class Ticks:
                 return after, render(job, after, self.clock.wall(), pieces), waiting, result
 
             after, made, waiting, result = await asyncio.to_thread(make)
+            if self.store.find(job.key) is not entry:
+                return None
             if after is not before:
                 self.store.publish(job, after, made, self.clock.monotonic(), waiting=waiting)
             return result

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 
 from exporter.catalogue import HOUR
 from exporter.collecting.access import Access
@@ -33,17 +34,22 @@ class Waits:
         wall, now = self._clock.wall(), self._clock.monotonic()
         for pool in {id(access.pool): access.pool for access in accesses}.values():
             kept = restored.waits.get(f"spent {pool.name}")
-            since = wall - (kept.until - HOUR) if kept else 0.0
-            for ago, requests in json.loads(kept.mark) if kept else ():
-                if 0 <= ago + since < HOUR:
-                    pool.spending.add("", now - ago - since, requests)
+            if kept is None:
+                continue
+            since = wall - (kept.until - HOUR)
+            with suppress(ValueError, TypeError, KeyError):  # of another version
+                spent = json.loads(kept.mark)
+                pool.limit = pool.limit or spent["limit"]
+                for ago, requests in spent["sent"]:
+                    if 0 <= ago + since < HOUR:
+                        pool.spending.add("", now - ago - since, requests)
 
     async def after(self, access: Access, error: GitHubError | None, fingerprint: str) -> bool:
         """Keep what a run tells; true if a rejected credential works again. `fingerprint` is the one it ran with."""
         pool, works_again = access.pool, False
         if pool.hourly is not None:
-            spent = json.dumps(pool.spending.by_minute(self._clock.monotonic()))
-            await self._keep(f"spent {pool.name}", Wait(self._clock.wall() + HOUR, spent))
+            spent = {"limit": pool.limit, "sent": pool.spending.by_minute(self._clock.monotonic())}
+            await self._keep(f"spent {pool.name}", Wait(self._clock.wall() + HOUR, json.dumps(spent)))
         if isinstance(error, CredentialRejected):
             access.paused_until, access.rejected = self._clock.wall() + HOUR, fingerprint
             await self._keep(f"credential {access.credential.name}", Wait(access.paused_until, fingerprint))

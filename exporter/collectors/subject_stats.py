@@ -29,7 +29,7 @@ from exporter.catalogue import (
 )
 from exporter.collecting.reading import walk, window
 from exporter.collectors.summary_stats import LATENESS, NEEDS, RECONCILIATION, Difference, total
-from exporter.collectors.user_stats import ACTORS, Actor
+from exporter.collectors.user_stats import ACTORS, Actor, askable
 from exporter.settings import Whole
 
 
@@ -96,6 +96,8 @@ SUBJECTS = Table(
 def leads(identity: Labels) -> catalogue.Subject | None:
     """An app is an actor itself; whose tokens a user has, `user_stats` tells."""
     kind, number = identity
+    if not askable(number):
+        return None
     return {"installation": ("installation", number), "user": (number,)}.get(kind.lower())
 
 

@@ -31,7 +31,14 @@ from exporter.collecting.reading import walk, window
 from exporter.collectors.summary_stats import LATENESS, NEEDS
 from exporter.settings import Whole
 
-_TYPE = re.compile(r"[a-z_]{1,50}")
+APPS = ("installation", "oauth_app", "github_app_user_to_server")
+_TYPE = re.compile(r"(?!users$)[a-z_]{1,50}")
+_ID = re.compile(r"[1-9][0-9]{0,18}")
+
+
+def askable(number: str) -> bool:
+    """Whether it is an id that a path may hold."""
+    return _ID.fullmatch(number) is not None
 
 
 class Options(BaseModel):
@@ -60,8 +67,8 @@ class Actor(Row):
     oauth_application_id: int | None = None
 
     def people(self) -> tuple[str, ...]:
-        """A token is named by the person who made it, an app by its makers."""
-        return ("actor_name",) if self.actor_type in ("classic_pat", "fine_grained_pat") else ()
+        """A token is named by the person who made it, an app by its makers; what is new may be a token."""
+        return () if self.actor_type in APPS else ("actor_name",)
 
 
 class UserActor(Actor):
@@ -117,7 +124,7 @@ ACTORS = Table(
 def leads(identity: Labels) -> Subject | None:
     """Each is an actor that `route_stats` can ask about."""
     kind, number = identity
-    return (kind, number) if _TYPE.fullmatch(kind) else None
+    return (kind, number) if _TYPE.fullmatch(kind) and askable(number) else None
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:

@@ -139,7 +139,9 @@ class Store:
 
     def releasable(self, job: Job, now: float) -> tuple[int, ...]:
         """Per counter family of the job, the newest version whose newborn series may move (`now`: monotonic)."""
-        entry = self._entries[job.key]
+        entry = self._entries.get(job.key)
+        if entry is None:
+            return ()
         self._prune(entry.published, now)
         version, at = entry.published[0]
         shown_long_enough = version if at + self._birth_delay <= now else -1
