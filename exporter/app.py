@@ -199,6 +199,7 @@ def client_of(
         observe=observe,
         limits=Limits(pages=max(Limits().pages, -(-busiest // 100))),
         proxy=settings.proxy,
+        quoted=settings.privacy.user_names == "login",
     )
 
 

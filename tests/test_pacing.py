@@ -345,3 +345,12 @@ def test_waiters_that_left_are_not_remembered() -> None:
             return len(pool._waiting)
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_githubs_message_may_name_a_person_so_it_can_be_left_out() -> None:
+    body = b'{"message": "User ada must have admin rights"}'
+    headers = {"x-accepted-github-permissions": "organization_api_insights=read"}
+    told = [str(verdict(403, headers, body, 0.0, 0, quoted=quoted).error) for quoted in (True, False)]  # type: ignore[union-attr] # a GiveUp
+    assert "ada" in told[0]
+    assert "ada" not in told[1]
+    assert "organization_api_insights=read" in told[1]

@@ -54,17 +54,19 @@ class GitHub:
         observe: Callable[[str, str, float], None] | None = None,
         limits: Limits | None = None,
         proxy: str | None = None,
+        quoted: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Connect to nothing yet; raises `GitHubError` for an API root, `ca_file` or proxy that cannot be used.
 
-        `observe` is told pool, status (or `error`) and seconds of each attempt.
+        `observe` is told pool, status (or `error`) and seconds of each attempt. Unless `quoted`, GitHub's messages,
+        which may name a person, are not repeated.
         """
         self.skew = 0.0
         self.skew_known = False
         self._credential, self._pool = credential, pool
         self._clock, self._monotonic, self._observe = clock, monotonic, observe
-        self._limits = limits or Limits()
+        self._limits, self._quoted = limits or Limits(), quoted
         self._root = api_root(credential.api_url, f"the api_url of credential {credential.name}")
         self._timeout = httpx.Timeout(self._limits.request_seconds, connect=self._limits.connect_seconds).as_dict()
         silence()
@@ -186,7 +188,9 @@ class GitHub:
         now = self.now()
         # GitHub's words are shown; whoever echoes the bearer shall not bring it into a message.
         body = reply.body if reply.status < 300 else reply.body.replace(bearer.get_secret_value().encode(), b"<token>")
-        found = verdict(reply.status, reply.headers, body, now, self._pool.limited_in_row)
+        found = verdict(
+            reply.status, reply.headers, body, now, self._pool.limited_in_row, quoted=self._quoted or as_app
+        )
         if not as_app:
             self._pool.learn(found, reply.status, reply.headers, now)
         elif isinstance(found, WaitUntil):

@@ -54,11 +54,14 @@ class GiveUp:
 Verdict = Ok | WaitUntil | GiveUp
 
 
-def verdict(status: int, headers: Mapping[str, str], body: bytes, now: float, repeated: int) -> Verdict:
+def verdict(
+    status: int, headers: Mapping[str, str], body: bytes, now: float, repeated: int, *, quoted: bool = True
+) -> Verdict:
     """Say what an answer means. Never raises, whatever GitHub or a proxy on the way sent.
 
     `headers` have lower-case names and may lack all of GitHub's (an appliance without limits sends none); `now` is
-    GitHub's clock in epoch seconds; `repeated` is how many limited answers of the pool came in a row before.
+    GitHub's clock in epoch seconds; `repeated` is how many limited answers of the pool came in a row before. Unless
+    `quoted`, GitHub's own message, which may name a person, is left out.
     """
     if 200 <= status < 300:
         return Ok()
@@ -81,7 +84,7 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes, now: float, re
         case _:
             kind = Invalid
     needs = _needs(headers) if status in (403, 404) else []
-    said = [text for text in (_message(body), *needs) if text]
+    said = [text for text in (_message(body) if quoted else "", *needs) if text]
     return GiveUp(kind("; ".join([f"GitHub answers {status}", *said])))
 
 
