@@ -38,6 +38,18 @@ def until(look: Callable[[], Found], what: str, seconds: float = 30.0, every: fl
         time.sleep(every)
 
 
+def command(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """One of the exporter's commands, with nothing in its environment but this."""
+    return subprocess.run(
+        [sys.executable, "-m", "exporter", *arguments],
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 class SimClock:
     """GitHub's clock: it stands still, or runs at any rate."""
 

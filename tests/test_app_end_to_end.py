@@ -14,6 +14,7 @@ from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.apps import Installation, SimulatedApp
 from exporter.simulator.facts import HOUR, Event
 from exporter.simulator.faults import Fault
+from exporter.simulator.records import overlapping
 from exporter.simulator.world import World
 from tests.harness import Exporter, SimClock, config_for, simulated, until
 
@@ -69,17 +70,7 @@ def works(exporter: Exporter, collector: str, *organizations: str) -> bool:
 
 def overlapped(github: SimulatedGitHub) -> bool:
     """Whether two requests of one installation ever ran at a time."""
-    newest: dict[str, Any] = {}
-    for record in github.log:
-        before = newest.get(record.pool)
-        if (
-            record.pool.startswith("installation:")
-            and before
-            and (before.ended is None or before.ended > record.started)
-        ):
-            return True
-        newest[record.pool] = record
-    return False
+    return bool(overlapping(record for record in github.log if record.pool.startswith("installation:")))
 
 
 def test_app_and_tokens_count_exactly_over_kills_revocations_and_a_new_key(tmp_path: Path) -> None:

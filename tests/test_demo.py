@@ -1,6 +1,5 @@
 """`demo`, `check` and the other commands, as a newcomer runs them."""
 
-import os
 import re
 import signal
 import socket
@@ -13,22 +12,11 @@ import pytest
 
 from exporter.__main__ import configuration_reference, main
 from exporter.collectors import COLLECTORS
-from tests.harness import get, until
+from tests.harness import command, get, until
 
 PROMTOOL = ["promtool", "check", "metrics"]
 ROOT = Path(__file__).parent.parent
 FAMILIES = {family.name for one in COLLECTORS for table in one.tables for family in table.families}
-
-
-def command(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "exporter", *arguments],
-        env={"PATH": os.environ["PATH"], **environ},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
 
 
 def test_the_demo_is_complete_within_five_seconds_and_moves_within_a_minute(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.insights import Query, rows
 from exporter.simulator.population import Size
-from exporter.simulator.records import RequestRecord
+from exporter.simulator.records import RequestRecord, overlapping
 from exporter.simulator.traffic import seeded_world
 from tests.harness import Exporter, SimClock, simulated, until
 
@@ -48,18 +48,6 @@ def busiest_hour(log: Sequence[RequestRecord]) -> int:
     """Most counted requests within any sliding hour."""
     sent = sorted(record.at for record in log if record.counted)
     return max(sum(at - HOUR < other <= at for other in sent) for at in sent)
-
-
-def overlapping(log: Sequence[RequestRecord]) -> list[tuple[RequestRecord, RequestRecord]]:
-    """Requests of one pool of which the later began before the earlier ended."""
-    newest: dict[str, RequestRecord] = {}
-    found = []
-    for record in log:
-        before = newest.get(record.pool)
-        if before is not None and (before.ended is None or before.ended > record.started):
-            found.append((before, record))
-        newest[record.pool] = record
-    return found
 
 
 def planned(config: Path) -> float:

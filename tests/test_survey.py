@@ -1,9 +1,6 @@
 """`plan` and `doctor`, as an operator runs them before anything else runs."""
 
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,22 +14,11 @@ from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.apps import Installation, SimulatedApp
 from exporter.simulator.facts import HOUR, Event
 from exporter.simulator.world import World
-from tests.harness import SimClock, simulated
+from tests.harness import SimClock, command, simulated
 from tests.test_app_end_to_end import CLIENT_ID, new_key
 
 ORGANIZATIONS = ("acme", "globex", "initech", "umbrella", "hooli")
 READS = {"organization_api_insights": "read"}
-
-
-def command(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "exporter", *arguments],
-        env={"PATH": os.environ["PATH"], **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture
