@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -126,7 +126,7 @@ class Exporter:
                 access = self._accesses[credential.name] = Access(credential, client, self._pools[pool])
             accesses[target] = access
         wanted = wanted_of(settings, self._collectors, accesses)
-        self._own.expect([one for one in self._collectors if settings.collectors[one.name].enabled], list(accesses))
+        self._own.expect(_runs(wanted))
         self._schedule.plan(wanted, restored)
 
     def _pool(self, name: str) -> Pool:
@@ -211,6 +211,15 @@ def wanted_of(settings: Settings, collectors: Sequence[Collector], accesses: Map
     }
     watched = {target: settings.watched_at(target) for target in accesses}
     return Wanted(collectors, chosen, accesses, watched)
+
+
+def _runs(wanted: Wanted) -> Iterator[tuple[Collector, Target]]:
+    """Which collectors run at which targets."""
+    for collector in wanted.collectors:
+        chosen = wanted.settings[collector.name]
+        for target in wanted.accesses:
+            if chosen.enabled and collector.runs(target.kind, chosen.options):
+                yield collector, target
 
 
 def credentials(settings: Settings) -> dict[Target, Credential]:

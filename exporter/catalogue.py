@@ -15,14 +15,15 @@ stand in front; the frame adds them.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Scope = Literal["organization", "enterprise", "appliance"]
+Credential = Literal["classic", "fine_grained", "app"]
 Labels = tuple[str, ...]
 Subject = tuple[str, ...]
 """Whom a drill-down job asks about: `(user_id,)` or `(actor_type, actor_id)`; empty for the whole target."""
@@ -59,6 +60,23 @@ class Row(BaseModel):
     def people(self) -> tuple[str, ...]:
         """The fields that name a person; `privacy.user_names` says how they are shown."""
         return ()
+
+    def value(self, field: str) -> float | None:
+        """The value of a family that shows this field; None if GitHub gave none."""
+        return cast("float | None", getattr(self, field))
+
+
+class Figures(Row):
+    """A row of many numbers, any of which GitHub may leave out: those that the table has families for, by field.
+
+    A subclass has the labels as fields; the families alone declare the numbers.
+    """
+
+    figures: Mapping[str, float] = Field(default_factory=dict)
+
+    def value(self, field: str) -> float | None:
+        """The number of that name, if GitHub gave it."""
+        return self.figures.get(field)
 
 
 class NoOptions(BaseModel):
@@ -129,7 +147,8 @@ class Table:
     def __post_init__(self) -> None:
         """Refuse fields that the row does not have, and labels that mean something else."""
         for family in self.families:
-            if family.field and family.field not in self.row.model_fields:
+            declared = issubclass(self.row, Figures) or family.field in self.row.model_fields
+            if family.field and not declared:
                 raise TypeError(f"{family.name}: {self.row.__name__} has no field {family.field!r}")
         for label in (*self.labels, *self.display, *((self.last_seen,) if self.last_seen else ())):
             if label not in self.row.model_fields:
@@ -198,6 +217,9 @@ class Api(Protocol):
     def pages(self, path: str, params: dict[str, str | int] | None = None) -> Any:
         """All pages of an answer, one after another (an async iterator of `Reply`)."""
 
+    def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[bytes]:
+        """A signed file, unpacked, piece by piece; no credential is sent. `hosts` are those that may be asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -219,12 +241,14 @@ class Ask:
 class Fetched:
     """What a fetch brought: rows of any of the collector's tables, and how many rows could not be read.
 
-    `data_time` is the instant that the values describe; where it is None the frame takes the end of the window.
+    `rejected` counts single values, too. `data_time` is the instant that the values describe; where it is None the
+    frame takes the end of the window of what counts. `folded` is how many rows the collector summed as `other`.
     """
 
     rows: tuple[Row, ...]
     rejected: int = 0
     data_time: float | None = None
+    folded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +280,10 @@ class Calls:
 class Collector:
     """One endpoint: where it lives, how often it is asked, how to fetch it and what it fills.
 
-    Endpoints that answer the same of a whole target, a user and an actor share a `name`, and differ in `subject`, the
-    labels of whom they are asked about. `needs` is the permission, in GitHub's words.
+    Endpoints that answer the same of a whole target, a user and an actor share a `name` and differ in `subject`, the
+    labels of whom they are asked about, or in `scope`. `needs` is the permission in GitHub's words, `accepts` the kinds
+    of credential that GitHub takes. `switch` names the option without which it does not run; `target_label` is how
+    series name the target, if not by its kind.
 
     How a drill-down finds its subjects: `leads` gives, for a row's identity and the field that ranks it, the subject
     that can be asked about, and `top` names the option with how many of the busiest are. `filters` names the options
@@ -278,6 +304,9 @@ class Collector:
     options: type[BaseModel] = NoOptions
     enabled: bool = True
     needs: str = ""
+    accepts: tuple[Credential, ...] = ("classic", "fine_grained", "app")
+    switch: str = ""
+    target_label: str = ""
     calls: Calls = Calls(single=1)
     top: str = ""
     leads: Callable[[Labels], Subject | None] | None = None
@@ -295,14 +324,18 @@ class Collector:
             raise TypeError(f"{self.name}: a family is declared twice")
         if counting and counting[0].labels and "max_series" not in self.options.model_fields:
             raise TypeError(f"{self.name}: a table that counts by labels needs the option max_series")
-        for option in (*self.filters, *((self.top,) if self.top else ())):
+        for option in (*self.filters, *filter(None, (self.top, self.switch))):
             if option not in self.options.model_fields:
                 raise TypeError(f"{self.name}: there is no option {option!r}")
         object.__setattr__(self, "counting", counting[0] if counting else None)
 
     def labels(self, table: Table) -> tuple[str, ...]:
         """All label names of a table's series, in the order in which they are written."""
-        return (self.scope, *(() if table.shared else self.subject), *table.labels)
+        return (self.target_label or self.scope, *(() if table.shared else self.subject), *table.labels)
+
+    def runs(self, scope: Scope, options: BaseModel) -> bool:
+        """Whether there is anything to ask at a target of this kind, by the collector's own options."""
+        return self.scope == scope and (not self.switch or bool(getattr(options, self.switch)))
 
     def help(self, table: Table, family: Family) -> str:
         """HELP: what it is, where it comes from, that it is cached, and how old GitHub lets it be."""

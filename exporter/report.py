@@ -112,8 +112,9 @@ def _not_tried(
     works = dict.fromkeys(one.job.target for one in found.findings if isinstance(one.result, Cost))
     for target in works:
         for collector in collectors:
-            enabled = settings.collectors[collector.name].enabled and collector.scope == target.kind
-            if enabled and collector.subject and (target, collector.endpoint) not in asked:
+            chosen = settings.collectors[collector.name]
+            runs = chosen.enabled and collector.runs(target.kind, chosen.options)
+            if runs and collector.subject and (target, collector.endpoint) not in asked:
                 yield target, collector
 
 

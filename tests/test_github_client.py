@@ -30,6 +30,7 @@ from exporter.github.errors import (
     Invalid,
     NotFound,
     RateLimited,
+    Refused,
     Retired,
     Unavailable,
 )
@@ -483,7 +484,7 @@ def test_a_long_junk_header_is_parsed_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, Invalid), (401, CredentialRejected), (403, Forbidden), (404, NotFound), (410, Retired), (422, Invalid),
+    [(400, Refused), (401, CredentialRejected), (403, Forbidden), (404, NotFound), (410, Retired), (422, Refused),
      (500, Unavailable), (503, Unavailable)],
 )  # fmt: skip
 def test_a_status_becomes_what_the_operator_does_about_it(status: int, kind: type[GitHubError]) -> None:

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.github.errors import CredentialRejected, Forbidden, GitHubError, Invalid, NotFound, Retired, Unavailable
+from exporter.github.errors import (
+    CredentialRejected,
+    Forbidden,
+    GitHubError,
+    Invalid,
+    NotFound,
+    Refused,
+    Retired,
+    Unavailable,
+)
 from exporter.github.pacing import LONGEST_BLOCK, GiveUp, Ok, Pool, WaitUntil, one_line, verdict
 
 NOW = 1_763_715_600.0  # 2025-11-21T09:00:00Z
@@ -115,8 +124,8 @@ GIVES_UP: list[tuple[int, Mapping[str, str], bytes, type[GitHubError], str]] = [
     (404, {}, b'{"message": "Not Found"}', NotFound, "GitHub answers 404; Not Found"),
     (404, {"retry-after": "9"}, SECONDARY[:20], NotFound, "GitHub answers 404"),
     (410, {}, b"", Retired, "GitHub answers 410"),
-    (400, {}, b"", Invalid, "GitHub answers 400"),
-    (422, {}, b'{"message": ["a", "list"]}', Invalid, "GitHub answers 422"),
+    (400, {}, b"", Refused, "GitHub answers 400"),
+    (422, {}, b'{"message": ["a", "list"]}', Refused, "GitHub answers 422"),
     (418, {}, b'"a text"', Invalid, "GitHub answers 418"),
     (304, {}, b"", Invalid, "GitHub answers 304"),
     (500, {}, b"<html>", Unavailable, "GitHub answers 500"),

@@ -60,7 +60,7 @@ def stated(
     jobs = []
     for order, collector in enumerate(collectors):
         chosen = settings[collector.name]
-        if not chosen.enabled or collector.scope != target.kind:
+        if not chosen.enabled or not collector.runs(target.kind, chosen.options):
             continue
         times = 1
         if collector.subject:

@@ -88,7 +88,7 @@ def plan(
     jobs: list[Job] = []
     for order, collector in enumerate(collectors):
         chosen = settings[collector.name]
-        if not chosen.enabled or target.kind != collector.scope:
+        if not chosen.enabled or not collector.runs(target.kind, chosen.options):
             continue
         subjects = _subjects(collector, target, chosen, follow) if collector.subject else [()]
         jobs += [Job(collector, target, chosen, order, subject, follow.seen.get(subject, 0)) for subject in subjects]

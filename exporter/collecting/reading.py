@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Hashable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from exporter.catalogue import PAGE_SIZE, Api, Ask, Fetched, Row, Table
 from exporter.github.errors import Invalid
@@ -64,6 +65,32 @@ def decode_list(model: type[AnyRow], body: bytes) -> tuple[list[AnyRow], int]:
     if not rows:
         raise Invalid(f"none of {len(items)} rows is a {model.__name__}: {complaint}")
     return rows, len(items) - len(rows)
+
+
+def decode_json(body: bytes) -> Any:
+    """Read any JSON; `Invalid` if it is none."""
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise Invalid("the answer is no JSON") from None
+
+
+def figures(item: object, table: Table) -> tuple[dict[str, float], int]:
+    """Find the numbers of an object that a table has families for, and count those that it has none for.
+
+    A field that is missing or null is absent. One that is no number, or a negative one, is absent and counted.
+    """
+    if not isinstance(item, dict):
+        return {}, 0
+    known = {family.field for family in table.families}
+    found = {field: value for field, value in item.items() if is_number(value)}
+    unusable = sum(field in known and value is not None and field not in found for field, value in item.items())
+    return {field: value for field, value in found.items() if field in known}, unusable + len(found.keys() - known)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number as GitHub counts: none below 0, none too large to be told exactly as an int64."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def label_text(value: object) -> str:

@@ -18,6 +18,7 @@ from exporter.collecting.folds import cut, fold
 from exporter.collecting.plan import Job, next_run
 from exporter.collecting.privacy import Naming
 from exporter.collecting.windows import Windows
+from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import GitHubError, Invalid, OverBudget, Unavailable
 from exporter.github.pacing import Pool
 from exporter.serving.render import Piece, render
@@ -54,7 +55,7 @@ class Tallies(Protocol):
 class Attempt:
     """One run: what it brought or how it failed, when it began (our wall clock), how long it took, GitHub's skew.
 
-    `requests` is what it cost.
+    `requests` is what it cost, `closing` what GitHub told of the endpoint's end.
     """
 
     result: Brought | GitHubError
@@ -62,6 +63,7 @@ class Attempt:
     duration: float
     skew: float
     requests: int = 0
+    closing: Closing = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def count(job: Job, before: Snapshot, brought: Brought, rules: Rules, now: float
         before,
         counting=counting,
         gauges=gauges,
-        left_out=left_out,
+        left_out=left_out + brought.fetched.folded,
         last_success=now,
         data_time=float(brought.end) if table and data_time is None else data_time,
         sums=brought.sums,
@@ -130,8 +132,16 @@ def _ended(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error:
     # A failed or skipped run tells nothing of what a whole one costs, only that it costs that much.
     whole = error is None and attempt.requests
     requests = attempt.requests if whole else max(before.requests, attempt.requests)
+    # What says nothing of an end is not asked to deny it: only an answer that gave data takes an announced end back.
+    closing = attempt.closing if error is None or attempt.closing != OPEN else before.closing
     return replace(
-        after, version=before.version + 1, outcome=outcome, failures=failures, next_run=due, requests=requests
+        after,
+        version=before.version + 1,
+        outcome=outcome,
+        failures=failures,
+        next_run=due,
+        requests=requests,
+        closing=closing,
     )
 
 
@@ -152,7 +162,7 @@ def _gauges(
         kept = list(by_labels.items())[:places]
         left_out += 0 if table.shared else len(by_labels) - len(kept)
         for family in table.gauges:
-            values = ((labels, getattr(row, family.field) if family.field else 1.0) for labels, row in kept)
+            values = ((labels, row.value(family.field) if family.field else 1.0) for labels, row in kept)
             gauges[family.name] = tuple((labels, float(value)) for labels, value in values if value is not None)
     return gauges, left_out
 
@@ -192,7 +202,7 @@ class Ticks:
             await self.postpone(job, result.until - api.skew, costs=2 * pool.in_turn)
             return result
         # By the wall clock as it is now: it may have been set while the job ran, and the next run depends on it.
-        attempt = Attempt(result, self.clock.wall() - duration, duration, api.skew, pool.in_turn)
+        attempt = Attempt(result, self.clock.wall() - duration, duration, api.skew, pool.in_turn, pool.closing)
 
         def work(before: Snapshot) -> tuple[Snapshot, Concluded]:
             taken = self.store.taken_along(job, before.version)

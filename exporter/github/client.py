@@ -8,7 +8,7 @@ suppressed context, leads back to them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -18,10 +18,12 @@ from pydantic import SecretStr
 
 from exporter.github.bodies import read_body
 from exporter.github.credentials import Credential
+from exporter.github.dates import clock_time, http_date
+from exporter.github.downloads import Downloads
 from exporter.github.errors import CredentialRejected, GitHubError, Invalid, OverBudget, RateLimited, Unavailable
 from exporter.github.exchange import Method, Reply
 from exporter.github.links import Params, api_root, below, confined, next_link, path_of
-from exporter.github.pacing import GiveUp, Ok, Pool, WaitUntil, clock_time, http_date, verdict
+from exporter.github.pacing import GiveUp, Ok, Pool, WaitUntil, verdict
 from exporter.github.transport import in_our_words, open_transport, silence
 
 __all__ = ["GitHub", "Limits", "Reply"]
@@ -56,6 +58,7 @@ class GitHub:
         proxy: str | None = None,
         quoted: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
+        downloads: Downloads | None = None,
     ) -> None:
         """Connect to nothing yet; raises `GitHubError` for an API root, `ca_file` or proxy that cannot be used.
 
@@ -71,6 +74,7 @@ class GitHub:
         self._timeout = httpx.Timeout(self._limits.request_seconds, connect=self._limits.connect_seconds).as_dict()
         silence()
         self._transport = transport or open_transport(credential, self._root, proxy)
+        self._downloads = downloads or Downloads(proxy=proxy)
 
     def now(self) -> float:
         """GitHub's clock, epoch seconds."""
@@ -96,9 +100,14 @@ class GitHub:
                 raise Invalid(f"{path}: the next-link leads to a page that was read already")
         raise Invalid(f"{path}: more than {self._limits.pages} pages")
 
+    def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[bytes]:
+        """A signed file, unpacked, piece by piece, as `downloads.py` says: without this or any other credential."""
+        return self._downloads.read(url, hosts)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
+        await self._downloads.aclose()
 
     async def __call__(self, method: Method, path: str, bearer: str) -> Reply:
         """Ask what a credential needs to make its token, as `exchange.py` says. Raises `GitHubError`."""

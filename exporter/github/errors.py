@@ -8,7 +8,9 @@ GitHubError
 ├── RateLimited          403 or 429 by a limit: nothing, it waits; lower the use if it stays
 │   └── OverBudget       nothing was asked: our own budget is spent; raise it or lower the use if it stays
 ├── Unavailable          5xx, network, TLS, timeout: nothing, it is tried again
+│   └── LinkExpired      a signed link that its host takes no more: nothing, a new one is asked for
 └── Invalid              an answer that cannot be read, or that we refuse (size, pages, foreign link)
+    └── Refused          400 and 422: see what GitHub says about the request
 
 `state` is the value of `github_exporter_endpoint_state`, `reason` that of `github_exporter_collector_errors_total`.
 Messages are shown to people (log, status page): they never hold a URL's query, a token or a body.
@@ -92,3 +94,13 @@ class Invalid(GitHubError):
     state = "invalid"
     reason = "invalid"
     hint = "see the message; an answer like this is not used, the last good one stays"
+
+
+class Refused(Invalid):
+    """400 or 422: GitHub understood the request and does not want it."""
+
+    hint = "see GitHub's message; if the collector has options that narrow the request, take them out"
+
+
+class LinkExpired(Unavailable):
+    """A signed link that its host takes no more (401, 403, 404, 410); GitHub gives a new one."""

@@ -10,12 +10,20 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import count
 
 from exporter.github.budget import Budget, Spending
-from exporter.github.errors import CredentialRejected, Forbidden, GitHubError, Invalid, NotFound, Retired, Unavailable
+from exporter.github.dates import OPEN, Closing, http_date
+from exporter.github.errors import (
+    CredentialRejected,
+    Forbidden,
+    GitHubError,
+    Invalid,
+    NotFound,
+    Refused,
+    Retired,
+    Unavailable,
+)
 
 FIRST_WAIT = 60.0
 LONGEST_WAIT = 3600.0
@@ -79,6 +87,8 @@ def verdict(
             kind = NotFound
         case 410:
             kind = Retired
+        case 400 | 422:
+            kind = Refused
         case _ if 500 <= status < 600:
             kind = Unavailable
         case _:
@@ -125,20 +135,6 @@ def _number(text: str) -> float | None:
     return float(text[:12]) if text.isascii() and text.isdigit() else None
 
 
-def http_date(text: str) -> float | None:
-    """Epoch seconds of an HTTP date; None if it is none."""
-    try:
-        instant = parsedate_to_datetime(text)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError, AttributeError):
-        return None
-
-
-def clock_time(instant: float) -> str:
-    """Epoch seconds as people read them in a message: `2026-11-21T09:00:00Z`."""
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def one_line(text: str) -> str:
     """Foreign text for a message: short, printable, without queries of URLs and without what looks like a token."""
     text = _TOKEN.sub("<token>", _QUERY.sub(r"\1", text[: 4 * _MESSAGE_LENGTH]))
@@ -174,7 +170,8 @@ class Pool:
 
     `limit`, `remaining` and `reset` (epoch seconds) are as GitHub last told; `blocked_until` is by GitHub's clock,
     0 if free. `requests` counts attempts by status, or `error`. Without a `budget`, or a limit, as much is sent as is
-    asked for. `in_turn` counts the requests of whoever has the turn.
+    asked for. `in_turn` counts the requests of whoever has the turn, `closing` is when GitHub told it that the endpoint
+    ends.
     """
 
     name: str
@@ -187,6 +184,7 @@ class Pool:
     requests: dict[str, int] = field(default_factory=dict)
     spending: Spending = field(default_factory=Spending)
     in_turn: int = 0
+    closing: Closing = OPEN
     _holder: str = field(default="", init=False, repr=False)
     _taken: bool = field(default=False, init=False, repr=False)
     _arrivals: Iterator[int] = field(default_factory=count, init=False, repr=False)
@@ -196,7 +194,7 @@ class Pool:
     async def turn(self, priority: int, job: str = "") -> AsyncIterator[None]:
         """Hold the pool alone; of those who wait the lowest priority is next, then who came first."""
         await self._take(priority)
-        self._holder, self.in_turn = job, 0
+        self._holder, self.in_turn, self.closing = job, 0, OPEN
         try:
             yield
         finally:
@@ -254,7 +252,9 @@ class Pool:
         self.spending.add(self._holder, now)
 
     def learn(self, found: Verdict, status: int, headers: Mapping[str, str], now: float) -> None:
-        """Keep what an answer tells about the quota."""
+        """Keep what an answer tells about the quota, and of the endpoint's end."""
+        told = Closing.of(headers)
+        self.closing = told if told != OPEN else self.closing
         if isinstance(found, Ok):
             self.limited_in_row = 0
         elif isinstance(found, WaitUntil):

@@ -1,6 +1,6 @@
 """GitHub's API as `plan --live` and `doctor` ask it: of every list the first page only, the busiest rows in front."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from exporter.github.client import GitHub, Reply
 from exporter.github.links import page_count
@@ -41,3 +41,7 @@ class Sampler:
         self.calls += pages
         self.longest = max(self.longest, pages)
         yield reply
+
+    def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[bytes]:
+        """A signed file: whether it can be had is part of the question."""
+        return self._github.download(url, hosts)

@@ -27,6 +27,19 @@ def open_transport(credential: Credential, root: httpx.URL, proxy: str | None) -
     )
 
 
+def open_downloads(proxy: str | None) -> httpx.AsyncHTTPTransport:
+    """The way to storage hosts: public authorities only, and a connection for each file.
+
+    A connection that is kept would be taken for another host at the same address.
+    """
+    return httpx.AsyncHTTPTransport(
+        verify=_authorities(None, 0),
+        proxy=None if proxy is None else httpx.Proxy(proxy_url(proxy)),
+        trust_env=False,
+        limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=0),
+    )
+
+
 def _trust(whose: str, ca_file: Path | None, root: httpx.URL) -> ssl.SSLContext:
     """Public authorities and the credential's own; a plain http root trusts nobody, so it costs nothing."""
     if root.scheme == "http":

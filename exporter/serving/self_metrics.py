@@ -5,7 +5,7 @@ endpoint's state the worst.
 """
 
 import platform
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import get_args
 
@@ -50,6 +50,8 @@ BY_TARGET = {
     "collector_series": "Series that are served of this collector and target.",
     "collector_series_folded": "Rows without series of their own: summed as `other`, or left out for want of room.",
     "collector_data_timestamp_seconds": "The instant that the served values describe.",
+    "endpoint_deprecation_timestamp_seconds": "Since when GitHub calls the endpoint deprecated; absent if it does not.",
+    "endpoint_sunset_timestamp_seconds": "When GitHub closes the endpoint; absent if it announced no end.",
 }
 
 
@@ -107,16 +109,14 @@ class SelfMetrics:
         )
         registry.register(_Reader(self._read))
 
-    def expect(self, collectors: Iterable[Collector], targets: Collection[Target]) -> None:
+    def expect(self, runs: Iterable[tuple[Collector, Target]]) -> None:
         """Let the counters of these collectors at these targets, and of the pools, begin at 0."""
         for pool in self._pools:
             self._seconds.labels(pool)
             for status in STATUSES:
                 self._requests.labels(pool, status)
-        for collector in collectors:
-            for target in targets:
-                if collector.scope == target.kind:
-                    self._expect(collector, str(target))
+        for collector, target in runs:
+            self._expect(collector, str(target))
 
     def _expect(self, collector: Collector, target: str) -> None:
         name = collector.name
@@ -230,11 +230,17 @@ def _by_target(by_target: Mapping[tuple[str, str], list[Entry]]) -> Iterator[Met
             "collector_series": sum(entry.samples for entry in entries),
             "collector_series_folded": sum(snapshot.folded for snapshot in snapshots),
             "collector_data_timestamp_seconds": min(data_times, default=None),
+            "endpoint_deprecation_timestamp_seconds": _soonest(one.closing.deprecation for one in snapshots),
+            "endpoint_sunset_timestamp_seconds": _soonest(one.closing.sunset for one in snapshots),
         }
         for name, value in values.items():
             if value is not None:
                 families[name].add_metric(labels, value)
     yield from families.values()
+
+
+def _soonest(instants: Iterable[float | None]) -> float | None:
+    return min((instant for instant in instants if instant is not None), default=None)
 
 
 def _endpoint_states(by_target: Mapping[tuple[str, str], list[Entry]]) -> Iterator[Metric]:

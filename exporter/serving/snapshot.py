@@ -6,6 +6,7 @@ from typing import Any
 
 from exporter.catalogue import Labels
 from exporter.collecting.counters import Count, Counting, Key, Numbers
+from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import Reason, State
 
 GaugeSamples = tuple[tuple[Labels, float], ...]
@@ -28,7 +29,8 @@ class Snapshot:
 
     `gauges` maps families to samples. `data_time` is the instant that the values describe, `next_run` when the job is
     due again, `failures` the attempts in a row that failed, `left_out` rows that got no series for want of room,
-    `requests` what a run costs, `sums` the target's totals as they were known before the newest read.
+    `requests` what a run costs, `sums` the target's totals as they were known before the newest read, `closing` when
+    GitHub ends the endpoint.
     """
 
     version: int = 0
@@ -42,6 +44,7 @@ class Snapshot:
     left_out: int = 0
     requests: int = 0
     sums: Numbers | None = None
+    closing: Closing = OPEN
 
     def gauges_at(self, now: float, max_age: float) -> Mapping[str, GaugeSamples]:
         """The gauges, or none when the last success is too long ago. Counters never age."""
@@ -88,6 +91,7 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
         "left_out": snapshot.left_out,
         "requests": snapshot.requests,
         "sums": snapshot.sums,
+        "closing": snapshot.closing,
     }
 
 
@@ -107,6 +111,7 @@ def load(data: Mapping[str, Any]) -> Snapshot:
         left_out=int(data["left_out"]),
         requests=int(data.get("requests", 0)),
         sums=(sums := data.get("sums")) and tuple(map(int, sums)),
+        closing=Closing(*data.get("closing", ())),
     )
 
 

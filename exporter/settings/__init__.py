@@ -12,13 +12,15 @@ from exporter.settings.model import CollectorSettings, Settings
 from exporter.settings.names import COMMANDS
 from exporter.settings.reference_page import reference
 from exporter.settings.report import Problem, SettingsError
-from exporter.settings.values import Duration, Whole, duration_text
+from exporter.settings.values import Day, DownloadHosts, Duration, Whole, duration_text
 
 __all__ = [
     "ANNOUNCED",
     "COMMANDS",
     "CollectorDefaults",
     "CollectorSettings",
+    "Day",
+    "DownloadHosts",
     "Duration",
     "Problem",
     "Settings",

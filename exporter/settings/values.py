@@ -204,3 +204,33 @@ def _off(value: object) -> object:
 
 
 UserNames = Annotated[Literal["login", "pseudonym", "off"], BeforeValidator(_off)]
+
+
+def _download_hosts(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _download_host(value: str) -> str:
+    host = value.strip().lower()
+    if re.fullmatch(r"\*(\.[a-z0-9-]+){2,}", host) or re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?", host):
+        return host
+    if re.fullmatch(r"\[?[0-9a-f:]+\]?|\[[0-9a-f:]+\]:[0-9]{1,5}", host):
+        return host
+    raise ValueError('must be "HOST", "HOST:PORT" or "*.DOMAIN.TLD"')
+
+
+DownloadHosts = Annotated[
+    tuple[Annotated[str, AfterValidator(_download_host)], ...], BeforeValidator(_download_hosts), Field(min_length=1)
+]
+"""Hosts that signed files may be read from; those below a domain, or hosts that are named literally."""
+
+
+def _day(value: object) -> object:
+    text = _text_of_date(value)
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{5,15}Z?)?|", text):
+        raise ValueError("must be a date such as 2026-11-17, or such a date and time, or empty")
+    return text
+
+
+Day = Annotated[str, BeforeValidator(_day)]
+"""A date as GitHub takes it in a query; empty for none."""
