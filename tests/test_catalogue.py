@@ -1,10 +1,11 @@
 """Declarations check themselves, so that a mistake cannot reach a scrape."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 
-from exporter.catalogue import Amount, Collector, Fetched, NoOptions, Row, Table, counter, gauge, info
+from exporter.catalogue import Amount, Collector, Fetched, NoOptions, Row, Scope, Table, counter, gauge, info
 from exporter.collectors import COLLECTORS
 
 
@@ -78,13 +79,14 @@ def test_no_two_tables_share_a_family() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_only_rows_that_tell_of_the_target_are_filled_by_several_collectors() -> None:
-    declared = [table for one in COLLECTORS for table in one.tables]
-    assert all(table.shared for table in declared if declared.count(table) > 1)
+def test_only_rows_that_tell_of_the_target_are_filled_by_several_collectors_of_a_target() -> None:
+    for scope in get_args(Scope):
+        declared = [table for one in COLLECTORS if one.scope == scope for table in one.tables]
+        assert all(table.shared for table in declared if declared.count(table) > 1)
 
 
 def test_collectors_of_one_name_differ_in_whom_they_ask_about_and_share_their_settings() -> None:
-    assert len({(one.name, one.subject) for one in COLLECTORS}) == len(COLLECTORS)
+    assert len({(one.name, one.scope, one.subject) for one in COLLECTORS}) == len(COLLECTORS)
     settings = {(one.name, one.interval, one.max_age, one.enabled) for one in COLLECTORS}
     assert len(settings) == len({one.name for one in COLLECTORS})
 

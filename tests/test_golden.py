@@ -1,7 +1,8 @@
 """One collector, stored answers, one `/metrics` text: through the real client, counting and rendering.
 
-`tests/github/NAME.json` is what GitHub answers to that endpoint, `tests/golden/NAME.prom` and `.om` what a scrape then
-gets. A counter begins at 0, so at first GitHub has nothing to tell and the golden text shows what it then added.
+`tests/github/NAME.json` is what GitHub answers to that endpoint (or to several, by path), `tests/golden/NAME.prom` and
+`.om` what a scrape then gets. A counter begins at 0, so at first GitHub has nothing to tell and the golden text shows what
+it then added.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from exporter.collecting.windows import Windows
 from exporter.collectors import COLLECTORS
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
+from exporter.github.downloads import Downloads
 from exporter.github.pacing import Pool
 from exporter.serving.http import Exposition, Filters
 from exporter.serving.render import Format, render
@@ -49,14 +51,24 @@ def empty(body: Any) -> Any:
 
 def named(collector: Collector) -> str:
     """The golden file of a collector; those that share a name differ in whom they ask about."""
+    alike = [one for one in COLLECTORS if one.name == collector.name]
+    if len({one.scope for one in alike}) > 1:
+        return f"{collector.name}.{collector.scope}"
     whose = {("user_id",): ".user", ("actor_type", "actor_id"): ".actor"}.get(collector.subject, "")
-    return collector.name + (whose if sum(one.name == collector.name for one in COLLECTORS) > 1 else "")
+    return collector.name + (whose if len(alike) > 1 else "")
 
 
 def stored(request: httpx.Request) -> Any:
     """What GitHub answers to a request: the stored answer of its endpoint."""
-    endpoint = request.url.path.split("/insights/api/")[1].partition("/")[0]
-    return json.loads((HERE / "github" / f"{endpoint.replace('-', '_')}.json").read_text())
+    _, insights, endpoint = request.url.path.partition("/insights/api/")
+    if insights:
+        name = endpoint.partition("/")[0].replace("-", "_")
+        return json.loads((HERE / "github" / f"{name}.json").read_text())
+    for path in (HERE / "github").glob("*.json"):
+        answers = json.loads(path.read_text())
+        if isinstance(answers, dict) and request.url.path in answers:
+            return answers[request.url.path]
+    raise AssertionError(f"nothing is stored for {request.url.path}")
 
 
 def job_of(collector: Collector) -> Job:
@@ -67,15 +79,24 @@ def job_of(collector: Collector) -> Job:
 
 def snapshot_of(job: Job, answer: Callable[[httpx.Request], Any] = stored) -> Snapshot:
     """The job's snapshot after an answer of nothing and this one, every series released."""
-    begun = [False]
+    begun, counts = [False], job.collector.counting is not None
 
     def respond(request: httpx.Request) -> httpx.Response:
         assert request.headers["authorization"] == "Bearer golden"
-        return httpx.Response(200, json=answer(request) if begun[0] else empty(answer(request)))
+        return httpx.Response(200, json=answer(request) if begun[0] or not counts else empty(answer(request)))
+
+    def file(request: httpx.Request) -> httpx.Response:
+        assert "authorization" not in request.headers
+        return httpx.Response(200, json=answer(request))
 
     credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("golden"), None)
     github = GitHub(
-        credential, Pool("token"), clock=lambda: NOW, monotonic=lambda: 0.0, transport=httpx.MockTransport(respond)
+        credential,
+        Pool("token"),
+        clock=lambda: NOW,
+        monotonic=lambda: 0.0,
+        transport=httpx.MockTransport(respond),
+        downloads=Downloads(transport=httpx.MockTransport(file)),
     )
 
     async def walk() -> Snapshot:
@@ -121,7 +142,7 @@ def expected(job: Job, snapshot: Snapshot) -> dict[tuple[str, tuple[tuple[str, s
         names = job.collector.labels(table)
         for family in table.gauges:
             prefix = (job.target.name,) if table.shared else job.prefix
-            for labels, value in snapshot.gauges[family.name]:
+            for labels, value in snapshot.gauges.get(family.name, ()):
                 pairs = zip(names, (*prefix, *labels), strict=True)
                 found[family.name, tuple(sorted(pairs))] = value
         if table.counters and snapshot.counting:

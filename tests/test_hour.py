@@ -129,7 +129,7 @@ def _age_of_totals_over(seconds: float, exporter: Exporter, clock: SimClock, rat
 
     def look() -> bool:
         nonlocal oldest
-        # The server's own deadlines run quickly, too: on a busy machine a look may be cut off, then the next one counts.
+        # The server's own deadlines run quickly, too: on a busy machine a look may be cut off; the next one counts.
         status, body = get(f"{exporter.url}/metrics")
         if status != OK:
             return clock() >= end
