@@ -1,8 +1,8 @@
 """One collector, stored answers, one `/metrics` text: through the real client, counting and rendering.
 
 `tests/github/NAME.json` is what GitHub answers to that endpoint (or to several, by path), `tests/golden/NAME.prom` and
-`.om` what a scrape then gets. A counter begins at 0, so at first GitHub has nothing to tell; the golden text shows what it
-then added.
+`.om` what a scrape then gets. A counter begins at 0, so at first GitHub has nothing to tell; the golden text shows what
+it then added.
 """
 
 import asyncio
