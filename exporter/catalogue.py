@@ -129,9 +129,10 @@ class Table:
 
     `display` names the labels that can change for the same thing; the others are its identity. `last_seen` names the
     field that tells when the row's thing last did anything, if GitHub says so. `other` gives the label values under
-    which rows beyond `max_series` are summed, for tables that count. `computed_from` names GitHub's fields where the
-    row is not GitHub's own. `shared` rows tell of the target, whichever job brought them: no subject stands in front,
-    and of rows with one identity the newest is shown. `endpoints` names where they come from, if that is more than one.
+    which rows beyond `max_series` are summed: for tables that count, and for gauges that may be added up.
+    `computed_from` names GitHub's fields where the row is not GitHub's own. `shared` rows tell of the target, whichever
+    job brought them: no subject stands in front, and of rows with one identity the newest is shown. `endpoints` names
+    where they come from, if that is more than one.
     """
 
     row: type[Row]
@@ -179,6 +180,11 @@ class Table:
         return tuple(family for family in self.families if family.kind == "gauge")
 
     @property
+    def sums(self) -> bool:
+        """Whether gauges of rows without a place are summed."""
+        return self.other is not None and not self.counters
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """The labels that identify a row."""
         return tuple(label for label in self.labels if label not in self.display)
@@ -217,8 +223,11 @@ class Api(Protocol):
     def pages(self, path: str, params: dict[str, str | int] | None = None) -> Any:
         """All pages of an answer, one after another (an async iterator of `Reply`)."""
 
-    def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[bytes]:
-        """A signed file, unpacked, piece by piece; no credential is sent. `hosts` are those that may be asked."""
+    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncIterator[bytes]:
+        """A signed file, unpacked, piece by piece, of at most so many bytes; no credential is sent.
+
+        `hosts` are those that may be asked. Raises `LinkExpired` when the link is no longer taken.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +235,8 @@ class Ask:
     """One question of a job. Instants are whole epoch seconds by GitHub's clock.
 
     A counting collector is asked for the window `[start, end]`; the others may take `end` as "now". `partial` tells
-    that the window is one of a fold's, of which only the counts are used.
+    that the window is one of a fold's, of which only the counts are used. `shown` is the instant that the values shown
+    now describe.
     """
 
     target: str
@@ -235,6 +245,7 @@ class Ask:
     start: int
     end: int
     partial: bool = False
+    shown: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +253,12 @@ class Fetched:
     """What a fetch brought: rows of any of the collector's tables, and how many rows could not be read.
 
     `rejected` counts single values, too. `data_time` is the instant that the values describe; where it is None the
-    frame takes the end of the window of what counts. `folded` is how many rows the collector summed as `other`.
+    frame takes the end of the window of what counts.
     """
 
     rows: tuple[Row, ...]
     rejected: int = 0
     data_time: float | None = None
-    folded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -26,6 +26,7 @@ from exporter.collecting.plan import CollectorSettings, Job, Target
 from exporter.collecting.tick import Attempt, conclude
 from exporter.collecting.windows import Windows
 from exporter.collectors import COLLECTORS
+from exporter.collectors.copilot_usage import Breakdown
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.downloads import Downloads
@@ -42,6 +43,14 @@ TARGETS = {"organization": "acme", "enterprise": "acme-corp", "appliance": "ghes
 
 
 SUBJECTS = {"user_id": "7", "actor_type": "installation", "actor_id": "954453"}
+
+
+EVERYTHING = {"copilot_usage": {"breakdowns": get_args(Breakdown)}}
+
+
+async def public(_host: str, _port: int) -> list[str]:
+    """An address as a storage host has one."""
+    return ["20.60.0.1"]
 
 
 def empty(body: Any) -> Any:
@@ -72,7 +81,8 @@ def stored(request: httpx.Request) -> Any:
 
 
 def job_of(collector: Collector) -> Job:
-    settings = CollectorSettings(True, collector.interval, collector.max_age, collector.options())
+    options = collector.options.model_validate(EVERYTHING.get(collector.name, {}))
+    settings = CollectorSettings(True, collector.interval, collector.max_age, options)
     target = Target(collector.scope, TARGETS[collector.scope], "token")
     return Job(collector, target, settings, 0, tuple(SUBJECTS[label] for label in collector.subject))
 
@@ -96,7 +106,7 @@ def snapshot_of(job: Job, answer: Callable[[httpx.Request], Any] = stored) -> Sn
         clock=lambda: NOW,
         monotonic=lambda: 0.0,
         transport=httpx.MockTransport(respond),
-        downloads=Downloads(transport=httpx.MockTransport(file)),
+        downloads=Downloads(transport=httpx.MockTransport(file), resolve=public),
     )
 
     async def walk() -> Snapshot:

@@ -48,7 +48,8 @@ class Brought:
 class Question:
     """An attempt's question: the job, what it has counted, and what it may rely on.
 
-    `noted` are the target's totals as they were known before the newest read, `totals` as they are now.
+    `noted` are the target's totals as they were known before the newest read, `totals` as they are now. `shown` is the
+    instant that the values shown now describe.
     """
 
     job: Job
@@ -58,6 +59,7 @@ class Question:
     naming: Naming = str
     noted: Numbers | None = None
     totals: Totals | None = None
+    shown: float | None = None
 
     def nothing_new(self) -> bool:
         """Whether the totals prove that GitHub shows nothing in our window that it did not show at our newest read.
@@ -128,7 +130,7 @@ async def _ask(question: Question, api: Api) -> Brought:
 
 async def _fetch(question: Question, api: Api, start: int, end: int, *, partial: bool = False) -> Fetched:
     job = question.job
-    asked = Ask(job.target.name, job.subject, job.settings.options, start, end, partial)
+    asked = Ask(job.target.name, job.subject, job.settings.options, start, end, partial, question.shown)
     return named(await job.collector.fetch(api, asked), question.naming)
 
 

@@ -4,13 +4,13 @@
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import structlog
 
-from exporter.catalogue import Api, Row, Table
+from exporter.catalogue import Api, Labels, Row, Table
 from exporter.collecting import counters
 from exporter.collecting.asking import Brought, Question, ask, identity_of, labels_of, totals_of
 from exporter.collecting.counters import Counting, Rules
@@ -115,7 +115,7 @@ def count(job: Job, before: Snapshot, brought: Brought, rules: Rules, now: float
         before,
         counting=counting,
         gauges=gauges,
-        left_out=left_out + brought.fetched.folded,
+        left_out=left_out,
         last_success=now,
         data_time=float(brought.end) if table and data_time is None else data_time,
         sums=brought.sums,
@@ -159,12 +159,26 @@ def _gauges(
                 if labels in by_labels:
                     raise Invalid("two rows of the answer would be one series")
                 by_labels[labels] = row
-        kept = list(by_labels.items())[:places]
-        left_out += 0 if table.shared else len(by_labels) - len(kept)
+        kept, rest = _ranked(table, by_labels, places)
+        left_out += 0 if table.shared else len(rest)
         for family in table.gauges:
             values = ((labels, row.value(family.field) if family.field else 1.0) for labels, row in kept)
-            gauges[family.name] = tuple((labels, float(value)) for labels, value in values if value is not None)
+            samples = [(labels, float(value)) for labels, value in values if value is not None]
+            others = [value for row in rest if (value := row.value(family.field)) is not None] if table.sums else []
+            if others and table.other:
+                samples.append((table.other, float(sum(others))))
+            gauges[family.name] = tuple(samples)
     return gauges, left_out
+
+
+def _ranked(
+    table: Table, by_labels: Mapping[Labels, Row], places: int
+) -> tuple[Sequence[tuple[Labels, Row]], Sequence[Row]]:
+    """The rows that have a place, and those that have none: if there are too many, the first family tells the rank."""
+    rows, first = list(by_labels.items()), table.families[0].field
+    if len(rows) > places and first:
+        rows.sort(key=lambda item: (-(item[1].value(first) or 0.0), item[0]))
+    return rows[:places], [row for _, row in rows[places:]]
 
 
 def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:
@@ -288,6 +302,7 @@ class Ticks:
             self.naming,
             snapshot.sums,
             totals_of(totals.snapshot.counting) if totals else None,
+            snapshot.data_time,
         )
 
     async def _publish(self, job: Job, work: Callable[[Snapshot], tuple[Snapshot, Result]]) -> Result | None:

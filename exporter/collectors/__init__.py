@@ -1,7 +1,7 @@
 """What GitHub offers: one file per endpoint family. Jobs of a quota pool that are due together run in this order."""
 
 from exporter.catalogue import Collector
-from exporter.collectors import route_stats, subject_stats, summary_stats, time_stats, user_stats
+from exporter.collectors import copilot_usage, route_stats, subject_stats, summary_stats, time_stats, user_stats
 
 COLLECTORS: tuple[Collector, ...] = (
     summary_stats.COLLECTOR,
@@ -13,4 +13,6 @@ COLLECTORS: tuple[Collector, ...] = (
     route_stats.COLLECTOR,
     time_stats.OF_USER,
     time_stats.OF_ACTOR,
+    copilot_usage.COLLECTOR,
+    copilot_usage.OF_ENTERPRISE,
 )

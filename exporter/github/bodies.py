@@ -15,13 +15,13 @@ async def read_body(stream: AsyncIterable[bytes], encoding: str, limit: int) -> 
     Raises `Invalid` for a body that is larger or not what it says, `Unavailable` for one that was cut off.
     """
     body = bytearray()
-    async for piece in unpacked(stream, encoding, packed=limit, unpacked=limit):
+    async for piece in unpacked(stream, encoding, most=limit):
         body += piece
     return bytes(body)
 
 
-async def unpacked(stream: AsyncIterable[bytes], encoding: str, *, packed: int, unpacked: int) -> AsyncIterator[bytes]:
-    """A body, unpacked, in pieces of at most 256 KiB; the limits count bytes.
+async def unpacked(stream: AsyncIterable[bytes], encoding: str, *, most: int) -> AsyncIterator[bytes]:
+    """A body, unpacked, in pieces of at most 256 KiB; `most` counts bytes packed and unpacked.
 
     Raises what `read_body` raises, before more than the limit was given.
     """
@@ -32,14 +32,14 @@ async def unpacked(stream: AsyncIterable[bytes], encoding: str, *, packed: int, 
     received = given = 0
     async for chunk in stream:
         received += len(chunk)
-        if received > packed:
-            raise Invalid(f"the answer is larger than {packed} bytes")
+        if received > most:
+            raise Invalid(f"the answer is larger than {most} bytes")
         rest, piece = chunk, b""
         while rest or len(piece) == _PIECE:  # what came may be used up while more of what it holds is still to come
             piece, rest = (rest[:_PIECE], rest[_PIECE:]) if inflate is None else _inflated(inflate, rest)
             given += len(piece)
-            if given > unpacked:
-                raise Invalid(f"the answer is larger than {unpacked} bytes")
+            if given > most:
+                raise Invalid(f"the answer is larger than {most} bytes")
             if piece:
                 yield piece
         if inflate is not None and inflate.unused_data:

@@ -100,9 +100,9 @@ class GitHub:
                 raise Invalid(f"{path}: the next-link leads to a page that was read already")
         raise Invalid(f"{path}: more than {self._limits.pages} pages")
 
-    def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[bytes]:
+    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncIterator[bytes]:
         """A signed file, unpacked, piece by piece, as `downloads.py` says: without this or any other credential."""
-        return self._downloads.read(url, hosts)
+        return self._downloads.read(url, hosts, most)
 
     async def aclose(self) -> None:
         """Close all connections."""

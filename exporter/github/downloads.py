@@ -31,10 +31,8 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one file. `packed` and `unpacked` in bytes, `idle` is how long nothing may come, in seconds."""
+    """Bounds of one file, in seconds; `idle` is how long nothing may come."""
 
-    packed: int = 2 * 1024**3
-    unpacked: int = 8 * 1024**3
     idle: float = 30.0
     connect: float = 10.0
     redirects: int = 3
@@ -87,11 +85,11 @@ class Downloads:
         self._transport = transport or open_downloads(proxy)
         self._direct = transport or (open_downloads(None) if proxy else self._transport)
 
-    async def read(self, link: str, hosts: Sequence[str]) -> AsyncIterator[bytes]:
-        """The file, unpacked, piece by piece.
+    async def read(self, link: str, hosts: Sequence[str], most: int) -> AsyncIterator[bytes]:
+        """The file, unpacked, piece by piece; packed and unpacked it may have `most` bytes.
 
         Raises `LinkExpired` when the host takes the link no more, `Unavailable` for faults that may pass, and `Invalid`
-        for what is refused or larger than the limits. After a failure what was read is no whole file.
+        for what is refused or too large. After a failure what was read is no whole file.
         """
         for _hop in range(self._limits.redirects + 1):
             url, literal = allowed(link, hosts)
@@ -101,7 +99,7 @@ class Downloads:
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or location is None:
                     self._check(response.status_code, url)
-                    async for piece in self._pieces(response, url):
+                    async for piece in self._pieces(response, url, most):
                         yield piece
                     return
             try:
@@ -161,13 +159,13 @@ class Downloads:
             raise LinkExpired(f"{_host(url)} answers {status} to a download: the link is no longer valid")
         raise Unavailable(f"{_host(url)} answers {status} to a download")
 
-    async def _pieces(self, response: httpx.Response, url: httpx.URL) -> AsyncIterator[bytes]:
+    async def _pieces(self, response: httpx.Response, url: httpx.URL, most: int) -> AsyncIterator[bytes]:
         stream = response.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         failed: GitHubError
         try:
             encoding = response.headers.get("content-encoding", "")
-            async for piece in unpacked(stream, encoding, packed=self._limits.packed, unpacked=self._limits.unpacked):
+            async for piece in unpacked(stream, encoding, most=most):
                 yield piece
         except GitHubError as error:
             failed = type(error)(f"{_host(url)}: {error}")

@@ -42,6 +42,6 @@ class Sampler:
         self.longest = max(self.longest, pages)
         yield reply
 
-    def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[bytes]:
+    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncIterator[bytes]:
         """A signed file: whether it can be had is part of the question."""
-        return self._github.download(url, hosts)
+        return self._github.download(url, hosts, most)

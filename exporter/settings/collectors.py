@@ -12,7 +12,7 @@ from exporter.settings.values import Duration
 # Collectors that the documentation announces and this version has not: their sections are accepted and do nothing.
 # Remove a name as its collector arrives.
 ANNOUNCED = (
-    *("server_statistics", "appliance_stats", "copilot_usage", "copilot_seats"),
+    *("server_statistics", "appliance_stats", "copilot_seats"),
     *("copilot_metrics", "usage_reports", "billing_usage"),
 )
 
