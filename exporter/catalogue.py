@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, Protocol, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Scope = Literal["organization", "enterprise", "appliance"]
-Credential = Literal["classic", "fine_grained", "app"]
+TokenKind = Literal["classic", "fine_grained", "app"]
 Labels = tuple[str, ...]
 Subject = tuple[str, ...]
 """Whom a drill-down job asks about: `(user_id,)` or `(actor_type, actor_id)`; empty for the whole target."""
@@ -314,7 +314,7 @@ class Collector:
     options: type[BaseModel] = NoOptions
     enabled: bool = True
     needs: str = ""
-    accepts: tuple[Credential, ...] = ("classic", "fine_grained", "app")
+    accepts: tuple[TokenKind, ...] = ("classic", "fine_grained", "app")
     switch: str = ""
     target_label: str = ""
     calls: Calls = Calls(single=1)

@@ -5,11 +5,12 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from exporter.app import SystemClock, credentials, wanted_of
-from exporter.catalogue import Collector, Sizes
+from exporter.catalogue import Collector, Sizes, TokenKind
 from exporter.collecting.forecast import Cost, Line, Load, advice, expected, line, loads, stated
 from exporter.collecting.plan import Follow, Job, Target, plan
 from exporter.github.budget import Budget
-from exporter.github.errors import GitHubError
+from exporter.github.dates import clock_time
+from exporter.github.errors import CredentialRejected, GitHubError
 from exporter.settings import Settings, duration_text
 from exporter.survey import Finding, Survey, survey
 
@@ -18,6 +19,12 @@ LIMIT_OF_TOKEN = 5_000.0
 """GitHub's usual limits per hour, of an App on an organization of Enterprise Cloud, and of a user."""
 
 DOES_NOT_FIT = 2
+TOKEN_KINDS: dict[TokenKind, str] = {"classic": "classic", "fine_grained": "fine-grained", "app": "App"}
+_KIND_OF_CREDENTIAL: dict[TokenKind, str] = {
+    "classic": "a classic token",
+    "fine_grained": "a fine-grained token",
+    "app": "a GitHub App",
+}
 
 
 def check(settings: Settings, collectors: Sequence[Collector]) -> int:
@@ -82,10 +89,11 @@ def plan_command(settings: Settings, collectors: Sequence[Collector]) -> int:
 def doctor(settings: Settings, collectors: Sequence[Collector]) -> int:
     """Print what each credential may read, and what is missing; 0 if all works, 1 if not."""
     found = asyncio.run(survey(settings, collectors, SystemClock(), whole=False))
-    rows = [("CREDENTIAL", "TARGET", "ENDPOINT", "RESULT")]
+    rows = [("CREDENTIAL", "TARGET", "ENDPOINT", "TAKES", "RESULT")]
     for one in found.findings:
         result = one.result.state if isinstance(one.result, GitHubError) else "works"
-        rows.append((one.job.target.credential, str(one.job.target), _endpoint(one), result))
+        takes = ", ".join(TOKEN_KINDS[kind] for kind in one.job.collector.accepts)
+        rows.append((one.job.target.credential, str(one.job.target), _endpoint(one), takes, result))
     print(columns(rows))
     failed: dict[tuple[Target, str], list[Finding]] = {}
     for one in found.findings:
@@ -95,13 +103,32 @@ def doctor(settings: Settings, collectors: Sequence[Collector]) -> int:
         print(f"\n{target}: {', '.join(_endpoint(one) for one in alike)}")
         print(f"  GitHub  {alike[0].result}")
         print(f"  needs   {alike[0].job.collector.needs}")
-        print(f"  fix     {getattr(alike[0].result, 'hint', '')}")
+        print(f"  fix     {_fix(alike[0])}")
         print(f"  see     {alike[0].job.collector.page}")
+    for one in found.findings:
+        if told := _closing(one):
+            print(f"\n{one.job.target}: {_endpoint(one)}: {told}")
     for target, collector in _not_tried(settings, collectors, found):
         print(f"\n{target}: {collector.endpoint} was not tried, for nobody is watched or was seen")
     works = sum(isinstance(one.result, Cost) for one in found.findings)
     print(f"\n{works} of {len(found.findings)} endpoints work.")
     return 0 if works == len(found.findings) else 1
+
+
+def _fix(found: Finding) -> str:
+    """What to do about a failure; no permission helps a token of a kind that the endpoint does not take."""
+    takes = found.job.collector.accepts
+    if found.kind and found.kind not in takes and not isinstance(found.result, CredentialRejected):
+        wanted = " or ".join(TOKEN_KINDS[kind] for kind in takes)
+        return f"give the target a {wanted} token: this endpoint does not take {_KIND_OF_CREDENTIAL[found.kind]}"
+    return str(getattr(found.result, "hint", ""))
+
+
+def _closing(found: Finding) -> str:
+    deprecation, sunset = found.closing
+    since = f"GitHub calls it deprecated since {clock_time(deprecation)}" if deprecation is not None else ""
+    end = f"GitHub closes it on {clock_time(sunset)}" if sunset is not None else ""
+    return "; ".join(filter(None, (since, end)))
 
 
 def _not_tried(

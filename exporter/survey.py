@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from exporter.app import client_of, credentials, wanted_of
-from exporter.catalogue import Collector, Subject
+from exporter.catalogue import Collector, Subject, TokenKind
 from exporter.collecting.asking import Question, ask
 from exporter.collecting.forecast import Cost, rows_of
 from exporter.collecting.plan import Follow, Job, Target, plan
 from exporter.collecting.tick import Clock
 from exporter.collecting.windows import Windows
 from exporter.github.client import GitHub
+from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import CredentialRejected, GitHubError
 from exporter.github.pacing import Pool
 from exporter.github.sampling import Sampler
@@ -24,11 +25,16 @@ from exporter.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One job, asked once: what a run costs, or why it does not work."""
+    """One job, asked once: what a run costs, or why it does not work.
+
+    `kind` is what kind of token asked, `closing` when GitHub ends the endpoint.
+    """
 
     job: Job
     pool: str
     result: Cost | GitHubError
+    kind: TokenKind | None = None
+    closing: Closing = OPEN
 
 
 @dataclass(slots=True)
@@ -56,7 +62,7 @@ async def survey(
             if credential.name not in clients:
                 clients[credential.name] = client_of(credential, pool, settings, clock, lambda *_: None)
             surveyor = _Surveyor(settings, collectors, whole, made.findings.append)
-            works.append(surveyor.target(target, clients[credential.name], pool))
+            works.append(surveyor.target(target, clients[credential.name], pool, credential.token_kind()))
         await asyncio.gather(*works)
     except GitHubError as error:  # a client that cannot be made: its certificate authority, say
         raise SystemExit(str(error)) from None
@@ -74,7 +80,7 @@ class _Surveyor:
     whole: bool
     tell: Callable[[Finding], None]
 
-    async def target(self, target: Target, client: GitHub, pool: Pool) -> None:
+    async def target(self, target: Target, client: GitHub, pool: Pool, kind: TokenKind | None) -> None:
         """Every job of one target; what is found leads to more."""
         wanted = wanted_of(self.settings, self.collectors, {})
         seen: dict[Subject, int] = {}
@@ -93,8 +99,9 @@ class _Surveyor:
             result: Cost | GitHubError
             async with pool.turn(0):
                 result = rejected or await self._asked(job, client, seen)
+                closing = pool.closing
             rejected = result if isinstance(result, CredentialRejected) else rejected
-            self.tell(Finding(job, pool.name, result))
+            self.tell(Finding(job, pool.name, result, kind, closing))
 
     async def _greeted(self, client: GitHub, pool: Pool) -> CredentialRejected | None:
         """Learn GitHub's clock and limit by a question that costs nothing, so that no other is asked twice."""
@@ -113,11 +120,15 @@ class _Surveyor:
             brought = await ask(Question(job, None, Windows()), sampler)
         except GitHubError as error:
             return error
-        table, rows = job.collector.counting or job.collector.tables[0], 0
+        if job.collector.counting is None:
+            tables, rows = job.collector.tables, brought.fetched.rows
+            shown = [(table, row) for table in tables for row in rows if isinstance(row, table.row)]
+            series = sum(row.value(family.field) is not None for table, row in shown for family in table.gauges)
+            return Cost(sampler.calls, len(rows), series)
+        count = 0
         for identity, row in (brought.read.rows if brought.read else {}).items():
-            rows += 1
+            count += 1
             subject = job.collector.leads(identity) if job.collector.leads else None
             if subject and row.numbers[0]:
                 seen[subject] = seen.get(subject, 0) + row.numbers[0]
-        rows = rows or sum(isinstance(row, table.row) for row in brought.fetched.rows)
-        return Cost(sampler.calls, rows_of(sampler.longest, rows))
+        return Cost(sampler.calls, rows_of(sampler.longest, count))

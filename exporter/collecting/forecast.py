@@ -12,10 +12,11 @@ from exporter.settings.values import duration_text
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one run: requests, and the rows of its list."""
+    """Of one run: requests, the rows of its list, and its series where they are known."""
 
     calls: int
     rows: int
+    series: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,10 @@ def line(pool: str, costs: Iterable[tuple[Job, int, Cost]]) -> Line:
 
 
 def _series(job: Job, cost: Cost) -> int:
-    """Series of a job: those of its main table, one per row and family; beyond `max_series` rows there is `other`."""
-    table = job.collector.counting or job.collector.tables[0]
+    """Series of a job: of what counts one per row and family, beyond `max_series` rows `other`; else one per family."""
+    table = job.collector.counting
+    if cost.series is not None or table is None:
+        return cost.series or sum(len(one.gauges) for one in job.collector.tables)
     most = int(getattr(job.settings.options, "max_series", cost.rows))
     counters, gauges = len(table.counters), len(table.gauges)
     rows = min(cost.rows, most)

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import jwt
 
+from exporter.catalogue import TokenKind
 from exporter.github.errors import CredentialRejected, Forbidden, Invalid, NotFound, Unavailable
 from exporter.github.exchange import Exchange, Method, Reply
 from exporter.github.files import SecretFile
@@ -168,6 +169,10 @@ class Installation:
     def ca_file(self) -> Path | None:
         """The App's."""
         return self.app.ca_file
+
+    def token_kind(self) -> TokenKind:
+        """An App's installation."""
+        return "app"
 
     async def token(self, exchange: Exchange) -> str:
         """The installation's token, made anew five minutes before it ends; raises `GitHubError`."""

@@ -8,10 +8,18 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from exporter.catalogue import TokenKind
 from exporter.github.errors import CredentialRejected
 from exporter.github.exchange import Exchange
 from exporter.github.files import LARGEST_FILE, SecretFile
 
+_KINDS: dict[str, TokenKind] = {
+    "ghp_": "classic",
+    "gho_": "classic",  # of an OAuth app; it has scopes, too
+    "github_pat_": "fine_grained",
+    "ghu_": "app",
+    "ghs_": "app",
+}
 _TOKEN = re.compile(rb"[\x21-\x7e]+")
 
 
@@ -33,6 +41,9 @@ class Credential(Protocol):
     @property
     def ca_file(self) -> Path | None:
         """Certificate authorities that are trusted besides the public ones."""
+
+    def token_kind(self) -> TokenKind | None:
+        """What GitHub takes it for; None if that cannot be told."""
 
     async def token(self, exchange: Exchange) -> str:
         """The bearer to send now, which may be asked of GitHub; raises `GitHubError` where there is none."""
@@ -69,6 +80,17 @@ class TokenCredential:
         if isinstance(found, str):
             raise CredentialRejected(f"credential {self.name}: {found}")
         return found.get_secret_value()
+
+    def token_kind(self) -> TokenKind | None:
+        """By the token's first letters; older ones and those of an appliance may have none.
+
+        https://docs.github.com/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats
+        """
+        try:
+            token = self.secret()
+        except CredentialRejected:
+            return None
+        return next((kind for prefix, kind in _KINDS.items() if token.startswith(prefix)), None)
 
     async def token(self, exchange: Exchange) -> str:  # noqa: ARG002  # the protocol's; a token needs no asking
         """As `secret`."""

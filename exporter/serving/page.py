@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 
+from exporter.github.dates import Closing
 from exporter.serving.store import Entry
 
 _STYLE = """
@@ -39,6 +40,7 @@ def _row(entry: Entry, now: float) -> str:
         state = '<span class="ok">ok</span>'
     else:
         state = f'<span class="bad">{escape(outcome.state)}</span><br>{escape(outcome.message)}'
+    state += _closing(snapshot.closing, now)
     folded = f" ({snapshot.folded} folded)" if snapshot.folded else ""
     target = " ".join((str(entry.job.target), *entry.job.subject))
     return (
@@ -46,6 +48,14 @@ def _row(entry: Entry, now: float) -> str:
         f"<td>{state}</td><td>{_ago(snapshot.last_success, now)}</td><td>{_ago(snapshot.data_time, now)}</td>"
         f'<td>{_ago(snapshot.next_run, now)}</td><td class="n">{entry.samples}{folded}</td></tr>'
     )
+
+
+def _closing(closing: Closing, now: float) -> str:
+    told = (
+        ("deprecated", closing.deprecation),
+        ("closes", closing.sunset),
+    )
+    return "".join(f"<br>{what} {_ago(instant, now)}" for what, instant in told if instant is not None)
 
 
 def _ago(instant: float | None, now: float) -> str:
