@@ -23,7 +23,6 @@ DEFAULTS = tuple(
         enabled=collector.enabled,
         interval=collector.interval,
         max_age=collector.max_age,
-        scope=frozenset({collector.scope}),
         options=collector.options,
     )
     for collector in {collector.name: collector for collector in COLLECTORS}.values()

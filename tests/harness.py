@@ -195,12 +195,19 @@ class Exporter:
             self.process.wait(10)
 
 
+INSIGHTS = tuple(collector for collector in COLLECTORS if "/insights/api/" in collector.endpoint)
+INSIGHTS_ONLY: dict[str, dict[str, Any]] = {
+    collector.name: {"enabled": False} for collector in COLLECTORS if collector not in INSIGHTS
+}
+"""A section `collectors` without what is asked of other endpoints."""
+
+
 def config_for(url: str, *organizations: str, token_file: Path, interval: str = "1s", **more: Any) -> dict[str, Any]:
     """A configuration with one credential."""
     return {
         "credentials": {"github": {"api_url": url, "token_file": str(token_file)}},
         "organizations": [{"name": name, "credential": "github"} for name in organizations],
-        "collectors": {collector.name: {"interval": interval} for collector in COLLECTORS},
+        "collectors": {collector.name: {"interval": interval} for collector in COLLECTORS} | INSIGHTS_ONLY,
         "counters": {"birth_delay": "1s"},
         **more,
     }

@@ -14,14 +14,13 @@ import pytest
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from exporter.collectors import COLLECTORS
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.facts import Event, Switches
 from exporter.simulator.faults import Fault
 from exporter.simulator.population import Size
 from exporter.simulator.traffic import seeded_world
 from exporter.simulator.world import World
-from tests.harness import Exporter, Prometheus, SimClock, config_for, get, simulated, until
+from tests.harness import INSIGHTS, Exporter, Prometheus, SimClock, config_for, get, simulated, until
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -46,7 +45,7 @@ def complete(exporter: Exporter, *organizations: str) -> bool:
     body = exporter.metrics()
     return all(
         f'github_exporter_collector_success{{collector="{collector.name}",target="organization/{name}"}} 1\n' in body
-        for collector in COLLECTORS
+        for collector in INSIGHTS
         for name in organizations
     )
 
@@ -240,7 +239,7 @@ def test_the_answer_is_clean_to_promtool_and_to_openmetrics(acme: Running) -> No
     assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
     families = list(parse_openmetrics(exporter.metrics(Accept="application/openmetrics-text; version=1.0.0")))
     served = {sample.name for family in families for sample in family.samples}
-    everywhere = [one for one in COLLECTORS if not one.subject]
+    everywhere = [one for one in INSIGHTS if not one.subject]
     declared = {family.name for one in everywhere for table in one.tables for family in table.families}
     assert declared <= served
 

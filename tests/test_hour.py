@@ -18,7 +18,7 @@ from exporter.simulator.insights import Query, rows
 from exporter.simulator.population import Size
 from exporter.simulator.records import RequestRecord, overlapping
 from exporter.simulator.traffic import seeded_world
-from tests.harness import Exporter, SimClock, get, simulated, until
+from tests.harness import INSIGHTS_ONLY, Exporter, SimClock, get, simulated, until
 
 HOUR = 3600
 START = 1_795_000_000
@@ -81,6 +81,7 @@ def test_an_hour_stays_inside_the_budget(scene: Scene, tmp_path: Path) -> None:
         config = {
             "credentials": {"github": {"api_url": url, "token_file": str(tmp_path / "token")}},
             "organizations": list(ORGANIZATIONS),
+            "collectors": INSIGHTS_ONLY,
         }
         with Exporter(tmp_path, config, **fast_clock(scene.rate)) as exporter:
             predicted = None if scene.scarce else planned(exporter.config)

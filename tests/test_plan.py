@@ -41,6 +41,9 @@ def test_without_anybody_to_follow_there_are_the_totals_and_subjects() -> None:
         ("summary_stats", ()),
         ("time_stats", ()),
         ("subject_stats", ()),
+        ("copilot_usage", ()),
+        ("copilot_seats", ()),
+        ("copilot_metrics", ()),
     ]
 
 

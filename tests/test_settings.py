@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter.__main__ import DEFAULTS
 from exporter.settings import (
     ANNOUNCED,
     COMMANDS,
@@ -53,13 +54,12 @@ class NoOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-ORGANIZATION = frozenset({"organization"})
 COLLECTORS = (
-    CollectorDefaults("summary_stats", True, 1800, 43200, ORGANIZATION, NoOptions),
-    CollectorDefaults("time_stats", True, 1800, 43200, ORGANIZATION, TimeOptions),
-    CollectorDefaults("subject_stats", False, 1800, 43200, ORGANIZATION, SubjectOptions),
-    CollectorDefaults("user_stats", True, 1800, 43200, ORGANIZATION, UserOptions),
-    CollectorDefaults("route_stats", True, 1800, 43200, ORGANIZATION, RouteOptions),
+    CollectorDefaults("summary_stats", True, 1800, 43200, NoOptions),
+    CollectorDefaults("time_stats", True, 1800, 43200, TimeOptions),
+    CollectorDefaults("subject_stats", False, 1800, 43200, SubjectOptions),
+    CollectorDefaults("user_stats", True, 1800, 43200, UserOptions),
+    CollectorDefaults("route_stats", True, 1800, 43200, RouteOptions),
 )
 
 Write = Callable[[str], str]
@@ -131,7 +131,7 @@ proxy: null
 
 
 def test_the_documented_example_is_accepted_in_full(write: Write, files: Path) -> None:
-    read = settings("run", write(EXAMPLE))
+    read = parse(["run", write(EXAMPLE)], {}, DEFAULTS)[1]
     assert [str(target) for target in read.targets()] == [
         "organization/acme",
         "enterprise/acme-corp",
@@ -176,7 +176,7 @@ def test_an_announced_collector_is_accepted_and_does_nothing(write: Write, name:
 
 
 def test_a_collector_that_is_announced_and_known_is_known(write: Write) -> None:
-    known = (CollectorDefaults("user_stats", True, 60, 60, ORGANIZATION, NoOptions),)
+    known = (CollectorDefaults("user_stats", True, 60, 60, NoOptions),)
     _, read = parse([write(MINIMAL + "collectors: {user_stats: {interval: 5m}}")], {}, known)
     assert read.collectors["user_stats"].interval == 300
     with pytest.raises(SettingsError, match="unknown key"):

@@ -14,7 +14,7 @@ from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.apps import Installation, SimulatedApp
 from exporter.simulator.facts import HOUR, Event
 from exporter.simulator.world import World
-from tests.harness import SimClock, command, simulated
+from tests.harness import INSIGHTS_ONLY, SimClock, command, simulated
 from tests.test_app_end_to_end import CLIENT_ID, new_key
 
 ORGANIZATIONS = ("acme", "globex", "initech", "umbrella", "hooli")
@@ -64,6 +64,7 @@ def github(tmp_path: Path) -> Iterator[tuple[SimulatedGitHub, Path]]:
                 {
                     "credentials": credentials,
                     "organizations": [{"name": name, "credential": who[name]} for name in ORGANIZATIONS],
+                    "collectors": INSIGHTS_ONLY,
                     "state": {"path": str(tmp_path / "state")},
                 }
             )
@@ -88,7 +89,9 @@ def test_doctor_says_of_each_credential_what_works_and_what_is_missing(github: t
     done = command("doctor", f"--config.file={config}")
     assert done.returncode == 1
     assert done.stderr == ""
-    works = re.findall(r"^(\w+) +organization/(\w+) +(\S+) +works$", done.stdout, re.MULTILINE)
+    works = re.findall(
+        r"^(\w+) +organization/(\w+) +(\S+) +classic, fine-grained, App +works$", done.stdout, re.MULTILINE
+    )
     assert {(credential, name) for credential, name, _endpoint in works} == {("app", "acme"), ("good", "umbrella")}
     assert {endpoint.rpartition("/insights/api/")[2].partition("/")[0] for *_, endpoint in works} == {
         *("summary-stats", "time-stats", "subject-stats", "user-stats", "route-stats"),
@@ -142,7 +145,9 @@ def test_a_plan_that_cannot_fit_ends_with_2_and_says_what_to_do(github: tuple[Si
     longer = re.search(r"subject_stats.interval to (\S+)", done.stdout)
     assert longer
     values = yaml.safe_load(config.read_text())
-    config.write_text(yaml.safe_dump({**values, "collectors": {"subject_stats": {"interval": longer[1]}}}))
+    config.write_text(
+        yaml.safe_dump({**values, "collectors": {**INSIGHTS_ONLY, "subject_stats": {"interval": longer[1]}}})
+    )
     assert command("plan", "--subjects=100000", f"--config.file={config}").returncode == 0
     config.write_text(yaml.safe_dump({**values, "budget": {"share": 0.42}}))
     assert command("plan", "--subjects=100000", f"--config.file={config}").returncode == 0

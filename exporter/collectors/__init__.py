@@ -1,7 +1,16 @@
 """What GitHub offers: one file per endpoint family. Jobs of a quota pool that are due together run in this order."""
 
 from exporter.catalogue import Collector
-from exporter.collectors import copilot_usage, route_stats, subject_stats, summary_stats, time_stats, user_stats
+from exporter.collectors import (
+    copilot_metrics,
+    copilot_seats,
+    copilot_usage,
+    route_stats,
+    subject_stats,
+    summary_stats,
+    time_stats,
+    user_stats,
+)
 
 COLLECTORS: tuple[Collector, ...] = (
     summary_stats.COLLECTOR,
@@ -15,4 +24,6 @@ COLLECTORS: tuple[Collector, ...] = (
     time_stats.OF_ACTOR,
     copilot_usage.COLLECTOR,
     copilot_usage.OF_ENTERPRISE,
+    copilot_seats.COLLECTOR,
+    copilot_metrics.COLLECTOR,
 )

@@ -11,10 +11,7 @@ from exporter.settings.values import Duration
 
 # Collectors that the documentation announces and this version has not: their sections are accepted and do nothing.
 # Remove a name as its collector arrives.
-ANNOUNCED = (
-    *("server_statistics", "appliance_stats", "copilot_seats"),
-    *("copilot_metrics", "usage_reports", "billing_usage"),
-)
+ANNOUNCED = ("server_statistics", "appliance_stats", "usage_reports", "billing_usage")
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,6 @@ class CollectorDefaults:
     enabled: bool
     interval: float
     max_age: float
-    scope: frozenset[str]
     options: type[BaseModel]
 
 
