@@ -15,7 +15,7 @@ stand in front; the frame adds them.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol, cast
@@ -223,7 +223,7 @@ class Api(Protocol):
     def pages(self, path: str, params: dict[str, str | int] | None = None) -> Any:
         """All pages of an answer, one after another (an async iterator of `Reply`)."""
 
-    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncIterator[bytes]:
+    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
         """A signed file, unpacked, piece by piece, of at most so many bytes; no credential is sent.
 
         `hosts` are those that may be asked. Raises `LinkExpired` when the link is no longer taken.

@@ -16,6 +16,7 @@ https://docs.github.com/enterprise-cloud@latest/copilot/reference/copilot-usage-
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
@@ -383,9 +384,10 @@ async def read(api: Api, ask: Ask, path: str, day: str | None = None) -> Report:
         try:
             for link in links(reply.body) if reply.status == 200 else []:  # else 204: nothing yet
                 file = File(report)
-                async for piece in api.download(link, ask.options.download_hosts, MOST_BYTES):
-                    file.feed(piece)
-                    await asyncio.sleep(0)  # a scrape may be waiting
+                async with aclosing(api.download(link, ask.options.download_hosts, MOST_BYTES)) as pieces:
+                    async for piece in pieces:
+                        file.feed(piece)
+                        await asyncio.sleep(0)  # a scrape may be waiting
                 file.end()
         except LinkExpired as error:
             if last_try:

@@ -8,7 +8,7 @@ suppressed context, leads back to them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -100,7 +100,7 @@ class GitHub:
                 raise Invalid(f"{path}: the next-link leads to a page that was read already")
         raise Invalid(f"{path}: more than {self._limits.pages} pages")
 
-    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncIterator[bytes]:
+    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
         """A signed file, unpacked, piece by piece, as `downloads.py` says: without this or any other credential."""
         return self._downloads.read(url, hosts, most)
 

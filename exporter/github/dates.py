@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-_STRUCTURED = re.compile(r"@(\d{1,12})")
+_STRUCTURED = re.compile(r"@([0-9]{1,12})[ \t]*(?:;.*)?")
+_END_OF_CALENDAR = 253_402_300_800.0  # the year 10000, which no text form of an instant has
 
 
 def http_date(text: str) -> float | None:
@@ -34,7 +35,10 @@ class Closing(NamedTuple):
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> "Closing":
-        """What the headers of an answer tell; the older form of an HTTP date is read, too. Never raises."""
+        """What the headers of an answer tell; the older form of an HTTP date is read, too. Never raises.
+
+        An instant that no calendar has is none.
+        """
         return cls(_instant(headers.get("deprecation")), _instant(headers.get("sunset")))
 
 
@@ -46,4 +50,5 @@ def _instant(text: str | None) -> float | None:
     if text is None:
         return None
     number = _STRUCTURED.fullmatch(text.strip())
-    return float(number[1]) if number else http_date(text)
+    instant = float(number[1]) if number else http_date(text)
+    return instant if instant is not None and 0 <= instant < _END_OF_CALENDAR else None

@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -26,7 +26,10 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 _REDIRECTS = {301, 302, 303, 307, 308}
 _EXPIRED = {401, 403, 404, 410}
 _LINK = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,16384}")
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _PORTS = {"http": 80, "https": 443}
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST, _6TO4 = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("2002::/16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +52,16 @@ def allowed(link: str, hosts: Sequence[str]) -> tuple[httpx.URL, bool]:
         url = httpx.URL(link) if _LINK.fullmatch(link) else None
     except (httpx.InvalidURL, ValueError):
         url = None
-    if url is None or url.scheme not in _PORTS or not url.raw_host or url.userinfo:
+    host = url.raw_host.decode() if url else ""
+    is_name = _NAME.fullmatch(host) is not None
+    port = _port(url) if url else 0
+    if url is None or not 0 < port < 65536 or url.userinfo or not (is_name or _is_address(host)):
         raise Invalid("refused a download link that is no plain URL")
-    host = url.raw_host.decode().lower().rstrip(".")
-    port = url.port or _PORTS[url.scheme]
     shown = f"[{host}]" if ":" in host else host
     if {host, shown, f"{shown}:{port}"} & {entry.lower() for entry in hosts}:
         return url, True
     below = any(host.endswith(entry[1:].lower()) for entry in hosts if entry.startswith("*."))
-    if below and url.scheme == "https" and port == _PORTS["https"] and not _is_address(host):
+    if below and is_name and not _is_address(host) and url.scheme == "https" and port == _PORTS["https"]:
         return url, False
     raise Invalid(
         f"refused a download link to {one_line(f'{url.scheme}://{shown}:{port}')}: "
@@ -85,7 +89,7 @@ class Downloads:
         self._transport = transport or open_downloads(proxy)
         self._direct = transport or (open_downloads(None) if proxy else self._transport)
 
-    async def read(self, link: str, hosts: Sequence[str], most: int) -> AsyncIterator[bytes]:
+    async def read(self, link: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
         """The file, unpacked, piece by piece; packed and unpacked it may have `most` bytes.
 
         Raises `LinkExpired` when the host takes the link no more, `Unavailable` for faults that may pass, and `Invalid`
@@ -103,7 +107,7 @@ class Downloads:
                         yield piece
                     return
             try:
-                link = str(url.join(location))
+                link = str(url.join(location)) if _LINK.fullmatch(location) else ""
             except (httpx.InvalidURL, ValueError):
                 link = ""
         raise Invalid(f"{_host(url)}: more than {self._limits.redirects} redirects of a download")
@@ -121,36 +125,41 @@ class Downloads:
             "User-Agent": "github-enterprise-exporter",
         }
         timeout = httpx.Timeout(self._limits.idle, connect=self._limits.connect).as_dict()
-        extensions: dict[str, object] = {"timeout": timeout}
-        asked, transport = url, self._transport
-        if literal:
-            transport = self._direct  # whoever names a host itself means one in their own network
-        elif not self._through_proxy:
-            # What was looked at is what is connected to: a name could lead elsewhere a moment later.
-            asked = url.copy_with(host=await self._public_address(host))
-            extensions["sni_hostname"] = host
-        failed: GitHubError
+        requests = [httpx.Request("GET", url, headers=headers, extensions={"timeout": timeout})]
+        # Whoever names a host itself means one in their own network.
+        transport = self._direct if literal else self._transport
+        failed: GitHubError | None = None
         try:
             async with asyncio.timeout(self._limits.connect + self._limits.idle):
-                return await transport.handle_async_request(
-                    httpx.Request("GET", asked, headers=headers, extensions=extensions)
-                )
+                if not literal and not self._through_proxy:
+                    # What was looked at is what is connected to: a name could lead elsewhere a moment later.
+                    extensions = {"timeout": timeout, "sni_hostname": host}
+                    requests = [
+                        httpx.Request("GET", url.copy_with(host=address), headers=headers, extensions=extensions)
+                        for address in await self._public_addresses(host)
+                    ]
+                for request in requests:
+                    try:
+                        return await transport.handle_async_request(request)
+                    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                        failed = failed or _hidden(error, url)
         except TimeoutError:
-            failed = Unavailable(f"{_host(url)}: no answer to a download in time")
+            failed = failed or Unavailable(f"{_host(url)}: no answer to a download in time")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             failed = _hidden(error, url)
+        assert failed is not None
         raise failed
 
-    async def _public_address(self, host: str) -> str:
+    async def _public_addresses(self, host: str) -> list[str]:
         try:
             addresses = await self._resolve(host, _PORTS["https"])
-        except OSError:
+        except (OSError, ValueError):  # Python refuses some names on its own
             addresses = []
         if not addresses:
             raise Unavailable(f"{one_line(host)}: the name of the download's host leads to no address")
         if not all(_is_public(address) for address in addresses):
             raise Invalid(f"refused a download: {one_line(host)} leads to an address that is not public")
-        return addresses[0]
+        return addresses
 
     def _check(self, status: int, url: httpx.URL) -> None:
         if status == httpx.codes.OK:
@@ -187,6 +196,11 @@ def _hidden(error: Exception, url: httpx.URL) -> GitHubError:
     return Unavailable(f"{_host(url)}: a download broke off ({type(error).__name__})")
 
 
+def _port(url: httpx.URL) -> int:
+    """The port of a link, 0 if its scheme is none of ours."""
+    return 0 if url.scheme not in _PORTS else _PORTS[url.scheme] if url.port is None else url.port
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -196,9 +210,14 @@ def _is_address(host: str) -> bool:
 
 
 def _is_public(address: str) -> bool:
+    """Whether an address is one of the internet; one that carries an IPv4 address to be gone to is what that is."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_global and not (mapped or found).is_multicast
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None or found in _NAT64:
+            found = ipaddress.IPv4Address(found.packed[-4:])
+        elif found not in _UNICAST or found in _6TO4:  # Python calls all global that it has no other name for
+            return False
+    return found.is_global and not found.is_multicast
 
 
 async def _resolve(host: str, port: int) -> list[str]:

@@ -1,6 +1,6 @@
 """GitHub's API as `plan --live` and `doctor` ask it: of every list the first page only, the busiest rows in front."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from exporter.github.client import GitHub, Reply
 from exporter.github.links import page_count
@@ -42,6 +42,6 @@ class Sampler:
         self.longest = max(self.longest, pages)
         yield reply
 
-    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncIterator[bytes]:
+    def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
         """A signed file: whether it can be had is part of the question."""
         return self._github.download(url, hosts, most)

@@ -5,6 +5,7 @@ The validators raise ValueError, as pydantic asks for; their texts never repeat 
 
 import ipaddress
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -210,13 +211,27 @@ def _download_hosts(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
+
+
 def _download_host(value: str) -> str:
-    host = value.strip().lower()
-    if re.fullmatch(r"\*(\.[a-z0-9-]+){2,}", host) or re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?", host):
-        return host
-    if re.fullmatch(r"\[?[0-9a-f:]+\]?|\[[0-9a-f:]+\]:[0-9]{1,5}", host):
-        return host
-    raise ValueError('must be "HOST", "HOST:PORT" or "*.DOMAIN.TLD"')
+    text = value.strip().lower()
+    text = f"[{text}]" if text.count(":") > 1 and "[" not in text else text
+    found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._*-]+))(?::([0-9]{1,5}))?", text)
+    wrong = 'must be "HOST", "HOST:PORT" or "*.DOMAIN.TLD"'
+    if found is None or (found[3] is not None and not 1 <= int(found[3]) <= 65535):
+        raise ValueError(wrong)
+    port = f":{int(found[3])}" if found[3] else ""
+    if found[1]:
+        try:
+            return f"[{ipaddress.IPv6Address(found[1])}]{port}"
+        except ValueError:
+            raise ValueError(wrong) from None
+    below = found[2].startswith("*.")
+    name = found[2].removeprefix("*.")
+    if not _HOST.fullmatch(name) or (below and (port or "." not in name)):
+        raise ValueError(wrong)
+    return found[2] + port
 
 
 DownloadHosts = Annotated[
@@ -225,11 +240,21 @@ DownloadHosts = Annotated[
 """Hosts that signed files may be read from; those below a domain, or hosts that are named literally."""
 
 
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T|$)", text) is not None
+
+
 def _day(value: object) -> object:
+    if isinstance(value, datetime) and value.tzinfo:
+        value = value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"  # YAML read it as an instant
     text = _text_of_date(value)
-    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{5,15}Z?)?|", text):
-        raise ValueError("must be a date such as 2026-11-17, or such a date and time, or empty")
-    return text
+    if text == "" or (isinstance(text, str) and _is_date(text)):
+        return text
+    raise ValueError("must be a date such as 2026-11-17, or a date and time, or empty")
 
 
 Day = Annotated[str, BeforeValidator(_day)]
