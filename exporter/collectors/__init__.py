@@ -2,10 +2,12 @@
 
 from exporter.catalogue import Collector
 from exporter.collectors import (
+    appliance_stats,
     copilot_metrics,
     copilot_seats,
     copilot_usage,
     route_stats,
+    server_statistics,
     subject_stats,
     summary_stats,
     time_stats,
@@ -22,6 +24,9 @@ COLLECTORS: tuple[Collector, ...] = (
     route_stats.COLLECTOR,
     time_stats.OF_USER,
     time_stats.OF_ACTOR,
+    server_statistics.COLLECTOR,
+    server_statistics.OF_ORGANIZATION,
+    appliance_stats.COLLECTOR,
     copilot_usage.COLLECTOR,
     copilot_usage.OF_ENTERPRISE,
     copilot_seats.COLLECTOR,
