@@ -1,7 +1,8 @@
 """`demo` and `simulate`: the exporter against a simulated GitHub, and that GitHub alone.
 
 Both run on the wall clock. A month of history is there from the start, and what GitHub delays by hours is delayed by
-seconds, so that values move while one looks. Two organizations are read by a GitHub App, one by a token.
+seconds, so that values move while one looks. Two organizations are read by a GitHub App, one by a fine-grained token,
+their enterprise by a classic one, and each of its two appliances by its site administrator's.
 """
 
 import json
@@ -9,18 +10,20 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from exporter import app
+from exporter.collectors.copilot_usage import Breakdown
 from exporter.serving.server import parse_address
 from exporter.settings import Settings
 from exporter.simulator.access import TokenFacts
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.apps import Installation, SimulatedApp
 from exporter.simulator.aside import serving_aside
+from exporter.simulator.estate import DAY, Appliance, Copilot, Enterprise, Estate, day_of
 from exporter.simulator.facts import RETENTION, Switches
 from exporter.simulator.population import RUNAWAY, Size
 from exporter.simulator.serve import serving
@@ -34,6 +37,13 @@ SIZES = {
     "initech": Size(apps=14, users=46),
 }
 INSTALLED = ("acme", "globex")
+ENTERPRISE = "acme-corp"
+APPLIANCES = (
+    Appliance("ghes-eu", "ea6088f3-f095-4bf2-8d7f-c573819e8768", "ghes.eu.example.com", "3.19.2", users=2_400),
+    Appliance("ghes-us", "0b9f2a51-6c3e-4f6e-9a77-4d1c5b8e2f10", "ghes.us.example.com", "3.14.9", users=600, old=True),
+)
+COPILOT_DAYS = 35
+REVISED_AFTER = 40.0  # seconds
 DELAY = (3.0, 12.0)  # seconds; GitHub's are 4 to 6 hours
 INTERVALS = {
     "summary_stats": "5s",
@@ -41,10 +51,24 @@ INTERVALS = {
     "subject_stats": "5s",
     "user_stats": "10s",
     "route_stats": "10s",
+    "server_statistics": "15s",
+    "appliance_stats": "10s",
+    "copilot_usage": "15s",
+    "copilot_seats": "10s",
+    "copilot_metrics": "30s",
 }
 BIRTH_DELAY = "5s"
 CLIENT_ID = "Iv23liDEMO"
-TOKEN = "github_pat_demo"  # noqa: S105 - the simulator takes it
+TOKENS = {
+    "finance": "github_pat_demo",
+    "classic": "ghp_demo",
+    **{one.name: f"ghp_demo{one.name}" for one in APPLIANCES},
+}
+READS = {
+    "organization_api_insights": "read",
+    "organization_copilot_metrics": "read",
+    "organization_copilot_seat_management": "read",
+}
 
 
 async def run(settings: Settings, load: Callable[[Path], Settings]) -> None:
@@ -53,7 +77,8 @@ async def run(settings: Settings, load: Callable[[Path], Settings]) -> None:
     private, public = _key_pair()
     with tempfile.TemporaryDirectory(prefix="github-exporter-demo-") as name:
         folder = Path(name)
-        (folder / "token").write_text(TOKEN)
+        for credential, token in TOKENS.items():
+            (folder / credential).write_text(token)
         (folder / "app.pem").write_bytes(private)
         async with serving_aside(partial(_github, public)) as (api_url, watch):
             file = folder / "config.yaml"
@@ -69,9 +94,11 @@ async def simulate(settings: Settings) -> None:
     stop = app.stop_signal()
     clock = app.SystemClock()
     host, port = parse_address(settings.web.listen_address[0])
-    github = SimulatedGitHub(_world(clock.wall()), clock.wall, limit=1_000_000)
+    github = SimulatedGitHub(_world(clock.wall()), clock.wall, estate=_estate(clock.wall()), limit=1_000_000)
     async with serving(github, host or "0.0.0.0", port) as api_url:  # noqa: S104 - asked for
+        appliances = ", ".join(f"{api_url}/{one.name}/api/v3" for one in APPLIANCES)
         print(f"A simulated GitHub is at {api_url}; any token works; organizations: {', '.join(SIZES)}")
+        print(f"Their enterprise is {ENTERPRISE}; it has appliances at {appliances}")
         await stop.wait()
 
 
@@ -85,8 +112,19 @@ def _github(public_key: bytes) -> tuple[SimulatedGitHub, dict[str, Any]]:
     github = SimulatedGitHub(
         world,
         clock.wall,
-        tokens={TOKEN: TokenFacts({"initech"}, user="finance-bot", kind="fine_grained")},
-        apps=[SimulatedApp(CLIENT_ID, public_key, {name: Installation(100 + n) for n, name in enumerate(INSTALLED)})],
+        tokens={
+            TOKENS["finance"]: TokenFacts({"initech"}, user="finance-bot", kind="fine_grained", permissions=READS),
+            TOKENS["classic"]: TokenFacts(
+                frozenset(), {ENTERPRISE}, user="owner", scopes=("read:enterprise", "read:org")
+            ),
+            **{TOKENS[one.name]: TokenFacts(frozenset(), site_admin=True) for one in APPLIANCES},
+        },
+        apps=[
+            SimulatedApp(
+                CLIENT_ID, public_key, {name: Installation(100 + n, READS) for n, name in enumerate(INSTALLED)}
+            )
+        ],
+        estate=_estate(clock.wall()),
         limit=1_000_000,
     )
     return github, {
@@ -97,6 +135,25 @@ def _github(public_key: bytes) -> tuple[SimulatedGitHub, dict[str, Any]]:
 
 def _world(now: float) -> World:
     return seeded_world(SEED, tuple(SIZES), Switches(bucket=1, delay=DELAY), start=now - RETENTION, size=SIZES)
+
+
+def _estate(now: float) -> Estate:
+    """Five weeks with Copilot: one day late, one missing, one revised while one looks, files in several parts and forms."""
+    newest, before = (day_of(now - back * DAY) for back in (2, 3))
+    return Estate(
+        (Enterprise(ENTERPRISE, tuple(SIZES), APPLIANCES),),
+        since=now - COPILOT_DAYS * DAY,
+        seed=SEED,
+        copilot=Copilot(
+            late={("globex", newest): now + 2 * DAY},
+            missing={("initech", newest), ("initech", before), (ENTERPRISE, day_of(now - 9 * DAY))},
+            revised={("acme", newest): now + REVISED_AFTER},
+            files={"acme": 3, ENTERPRISE: 2},
+            forms={"globex": "lines", "initech": "array"},
+            dead_links={"acme": 1},
+            retired=False,
+        ),
+    )
 
 
 def _key_pair() -> tuple[bytes, bytes]:
@@ -111,9 +168,11 @@ def _key_pair() -> tuple[bytes, bytes]:
 
 def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict[str, Any]:
     """The demo is configured by a file, as any exporter is."""
-    collectors: dict[str, dict[str, str | int]] = {name: {"interval": interval} for name, interval in INTERVALS.items()}
+    collectors: dict[str, dict[str, Any]] = {name: {"interval": interval} for name, interval in INTERVALS.items()}
     collectors["time_stats"]["increment"] = "1h"  # hours are cheap to simulate
     collectors["route_stats"]["top_actors"], collectors["user_stats"]["top_users"] = 10, 5
+    collectors["copilot_metrics"]["enabled"] = True
+    collectors["copilot_usage"] |= {"breakdowns": get_args(Breakdown), "download_hosts": ["127.0.0.1"]}
     return {
         "credentials": {
             "app": {
@@ -121,9 +180,15 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
                 "app_client_id": CLIENT_ID,
                 "private_key_file": str(folder / "app.pem"),
             },
-            "finance": {"api_url": api_url, "token_file": str(folder / "token")},
+            **{name: {"api_url": api_url, "token_file": str(folder / name)} for name in ("finance", "classic")},
+            **{
+                one.name: {"api_url": f"{api_url}/{one.name}/api/v3", "token_file": str(folder / one.name)}
+                for one in APPLIANCES
+            },
         },
         "organizations": [{"name": name, "credential": "app" if name in INSTALLED else "finance"} for name in SIZES],
+        "enterprises": [{"name": ENTERPRISE, "credential": "classic"}],
+        "appliances": [{"name": one.name, "credential": one.name} for one in APPLIANCES],
         "watch": watch,
         "collectors": collectors,
         "counters": {"birth_delay": BIRTH_DELAY},

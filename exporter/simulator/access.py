@@ -23,14 +23,29 @@ Limit = int | None | Mapping[str, int | None] | Callable[[str], int | None]
 
 
 class Need(NamedTuple):
-    """What a path takes, below the API's root."""
+    """What a path takes, below the API's root: one of each."""
 
     path: re.Pattern[str]
-    permission: str  # of Apps and fine-grained tokens
+    permissions: tuple[str, ...]  # of Apps and fine-grained tokens; without any they are refused
+    scopes: tuple[str, ...] = ()  # of classic tokens; without any they need none
     level: str = "read"
 
 
-NEEDS = (Need(re.compile(r"/(orgs|organizations)/[^/]+/insights/api/.+"), "organization_api_insights"),)
+NEEDS = (
+    Need(re.compile(r"/(orgs|organizations)/[^/]+/insights/api/.+"), ("organization_api_insights",)),
+    Need(re.compile(r"/orgs/[^/]+/copilot/metrics/reports/.+"), ("organization_copilot_metrics",), ("read:org",)),
+    Need(
+        re.compile(r"/enterprises/[^/]+/copilot/metrics/reports/.+"),
+        ("enterprise_copilot_metrics",),
+        ("manage_billing:copilot", "read:enterprise"),
+    ),
+    Need(
+        re.compile(r"/orgs/[^/]+/copilot/(billing|metrics)"),
+        ("organization_copilot_seat_management", "organization_administration"),
+        ("manage_billing:copilot", "read:org"),
+    ),
+    Need(re.compile(r"/enterprise-installation/[^/]+/server-statistics"), (), ("read:enterprise", "read:org")),
+)
 """Paths that are not named here need none."""
 
 
@@ -38,18 +53,24 @@ NEEDS = (Need(re.compile(r"/(orgs|organizations)/[^/]+/insights/api/.+"), "organ
 class TokenFacts:
     """A user's token. Tokens of one `user` share a quota; one without a user has its own."""
 
-    organizations: AbstractSet[str] | None = None  # None: all
+    organizations: AbstractSet[str] | None = None  # None: all, and all enterprises
+    enterprises: AbstractSet[str] = frozenset()
     user: str = ""
     kind: Literal["classic", "fine_grained"] = "classic"
-    scopes: tuple[str, ...] = ()  # of classic tokens; only shown
+    scopes: tuple[str, ...] = ()  # of classic tokens; API Insights need none
     permissions: Mapping[str, str] = field(default_factory=lambda: {"organization_api_insights": "read"})
     without_sso: AbstractSet[str] = frozenset()  # organizations for which a classic token is not authorised
     expires_at: float | None = None  # epoch seconds
+    site_admin: bool = False  # of an appliance
+    unlimited: bool = False  # may read whatever there is
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever was recognised. `organizations` are lower case, None is all; an App that asks for itself is `app`."""
+    """Whoever was recognised. `organizations` are lower case, None is all; an App that asks for itself is `app`.
+
+    Enterprises stand among the organizations.
+    """
 
     pool: str
     kind: Literal["classic", "fine_grained", "installation", "app"]
@@ -58,6 +79,12 @@ class Caller:
     without_sso: AbstractSet[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict)  # of every answer
     app: SimulatedApp | None = None
+    scopes: tuple[str, ...] = ()
+    site_admin: bool = False
+    unlimited: bool = False
+
+
+ANYBODY = TokenFacts(kind="fine_grained", site_admin=True, unlimited=True)
 
 
 class Access:
@@ -75,7 +102,7 @@ class Access:
             return Caller(f"app:{app.client_id}", "app", frozenset(), {}, app=app)
         if self._apps.apps and token.startswith("ghs_"):
             return self._installation(token, now)
-        facts = TokenFacts(kind="fine_grained") if self.tokens is None else self.tokens.get(token)
+        facts = ANYBODY if self.tokens is None else self.tokens.get(token)
         if facts is None:
             raise Refused(401, "Bad credentials", "")
         if not isinstance(facts, TokenFacts):
@@ -85,10 +112,13 @@ class Access:
         return Caller(
             pool=f"user:{facts.user or fingerprint(token)}",
             kind=facts.kind,
-            organizations=None if facts.organizations is None else _lower(facts.organizations),
+            organizations=None if facts.organizations is None else _lower(facts.organizations | facts.enterprises),
             permissions=facts.permissions,
             without_sso=_lower(facts.without_sso),
             headers=_headers(facts),
+            scopes=facts.scopes,
+            site_admin=facts.site_admin,
+            unlimited=facts.unlimited,
         )
 
     def _installation(self, token: str, now: float) -> Caller:
@@ -98,14 +128,17 @@ class Access:
         issued, place = holder
         if place.installation.suspended:
             raise Refused(403, "This installation has been suspended", "")
-        organizations = frozenset({place.account}) if place.kind == "orgs" else frozenset[str]()
-        return Caller(f"installation:{place.installation.id}", "installation", organizations, issued.permissions)
+        account = frozenset({place.account})
+        return Caller(f"installation:{place.installation.id}", "installation", account, issued.permissions)
 
 
 def admit(caller: Caller, path: str, org: str) -> None:
-    """Raise `Refused` unless a caller may read a path of an organization."""
+    """Raise `Refused` unless a caller may read a path of an organization or enterprise."""
     if caller.kind == "app":
         raise Refused(401, UNDECODABLE, "")
+    if caller.unlimited:
+        return
+    need = next((need for need in NEEDS if need.path.fullmatch(path)), None)
     member = caller.organizations is None or org in caller.organizations
     if caller.kind == "classic":
         if not member:
@@ -117,11 +150,14 @@ def admit(caller: Caller, path: str, org: str) -> None:
             )
             url = f"https://github.com/orgs/{org}/sso?authorization_request={fingerprint(caller.pool)}"
             raise Refused(403, message, headers={"x-github-sso": f"required; url={url}"})
+        if need and need.scopes and not set(need.scopes) & set(caller.scopes):
+            headers = {"x-accepted-oauth-scopes": ", ".join(need.scopes)}
+            raise Refused(403, "Must have the required scopes.", headers=headers)
         return
-    need = next((need for need in NEEDS if need.path.fullmatch(path)), None)
-    if need and not (member and allows(caller.permissions, need.permission, need.level)):
+    if need and not (member and any(allows(caller.permissions, one, need.level) for one in need.permissions)):
         whose = "integration" if caller.kind == "installation" else "personal access token"
-        headers = {"x-accepted-github-permissions": f"{need.permission}={need.level}"}
+        named = "; ".join(f"{permission}={need.level}" for permission in need.permissions)
+        headers = {"x-accepted-github-permissions": named} if named else {}
         raise Refused(403, f"Resource not accessible by {whose}", headers=headers)
 
 

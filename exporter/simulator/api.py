@@ -1,7 +1,8 @@
 """A simulated GitHub as a bare ASGI application.
 
-It answers the nine paths of API Insights of organizations (by name and by id), `/rate_limit`, and what a GitHub App
-needs to get a token: `/app`, `/app/installations`, `/app/installations/ID/access_tokens`, `/orgs/ORG/installation` and
+It answers the nine paths of API Insights of organizations (by name and by id), `/rate_limit`, what `estate_answers.py`
+says of GHES and Copilot with the signed files behind it, and what a GitHub App needs to get a token: `/app`,
+`/app/installations`, `/app/installations/ID/access_tokens`, `/orgs/ORG/installation` and
 `/enterprises/ENTERPRISE/installation`. It checks classic and fine-grained tokens, JSON web tokens and installation
 tokens, counts requests by user, installation or App, and goes wrong on demand (`faults.py`).
 
@@ -29,6 +30,9 @@ from exporter.simulator.access import Access, Caller, Limit, Quotas, TokenFacts,
 from exporter.simulator.app_answers import answer as answer_to_app
 from exporter.simulator.app_answers import is_for_apps
 from exporter.simulator.apps import Apps, SimulatedApp
+from exporter.simulator.estate import Estate
+from exporter.simulator.estate_answers import Content, Question, appliance_of, of_appliance
+from exporter.simulator.estate_answers import answer as answer_of_estate
 from exporter.simulator.facts import Organization
 from exporter.simulator.faults import Faults, deliver, disturbed
 from exporter.simulator.insights import Item, Query, rows, shifted
@@ -48,6 +52,7 @@ from exporter.simulator.messages import (
 )
 from exporter.simulator.parameters import Scope, Unprocessable, question, scope_of
 from exporter.simulator.records import RequestRecord
+from exporter.simulator.signed import FOLDER, SignedFiles
 from exporter.simulator.world import World
 
 DOCS = "https://docs.github.com/rest"
@@ -61,7 +66,8 @@ class SimulatedGitHub:
     `clock` gives epoch seconds. `tokens` maps a token to the organizations it may read, or to more about it; None lets
     any token read all. `apps` are GitHub Apps. `limit` is the hourly quota of each pool (see `Limit`); a pool without
     one is answered as by an appliance without rate limits. `limit`, `faults` and what the mappings hold may be changed
-    at any time. `log` keeps the newest requests. `root` is a path in front of all others, such as `/api/v3`.
+    at any time. `log` keeps the newest requests. `root` is a path in front of all others, such as `/api/v3`. `estate`
+    has enterprises, their appliances and their days with Copilot.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class SimulatedGitHub:
         tokens: Mapping[str, AbstractSet[str] | TokenFacts] | None = None,
         apps: Sequence[SimulatedApp] = (),
         faults: Faults | None = None,
+        estate: Estate | None = None,
         limit: Limit = 15_000,
         root: str = "",
         keep: int = 10_000,
@@ -80,6 +87,7 @@ class SimulatedGitHub:
         self.faults = faults or Faults()
         self.log: deque[RequestRecord] = deque(maxlen=keep)
         self.apps = Apps(apps, world.seed)
+        self.estate, self.files = estate or Estate(), SignedFiles(world.seed)
         self._clock, self._root = clock, root
         self._access = Access(tokens, self.apps)
         self._quotas = Quotas()
@@ -124,6 +132,8 @@ class SimulatedGitHub:
             record.ended = next(self._order)
 
     def _answer(self, request: Request, now: float, record: RequestRecord) -> Answer:
+        if request.path.startswith(FOLDER):
+            return self.files.answer(request, now)
         headers = {
             "date": formatdate(now, usegmt=True),
             "content-type": "application/json; charset=utf-8",
@@ -135,15 +145,13 @@ class SimulatedGitHub:
             _well_formed(request)
             caller = self._caller(request, now)
             headers |= caller.headers
-            quota = self._spend(caller, request, now, record)
-            headers |= _rate_limit_headers(quota)
-            if request.path == f"{self._root}/rate_limit":
-                return Answer(200, headers, _json(_rate_limit(quota, request.version)))
-            if caller.app and is_for_apps(request.path.removeprefix(self._root)):
-                status, content, more = answer_to_app(self.apps, caller.app, request, self._root, now)
-                return Answer(status, headers | more, _json(content))
-            content, link = self._insights(request, caller, now)
-            return Answer(200, headers | link, _json(content))
+            if below := appliance_of(self.estate, request.path):
+                status, content, more = of_appliance(self.estate, *below, caller, now)
+            else:
+                quota = self._spend(caller, request, now, record)
+                headers |= _rate_limit_headers(quota)
+                status, content, more = self._content(request, caller, quota, now)
+            return Answer(status, {**headers, **more}, b"" if content is None else _json(content))
         except Refused as refusal:
             headers |= refusal.headers
             problem = {
@@ -152,6 +160,18 @@ class SimulatedGitHub:
                 "status": str(refusal.status),
             }
             return Answer(refusal.status, headers, _json(problem))
+
+    def _content(self, request: Request, caller: Caller, quota: Mapping[str, int | str], now: float) -> Content:
+        path = request.path.removeprefix(self._root)
+        if request.path == f"{self._root}/rate_limit":
+            return 200, _rate_limit(quota, request.version), {}
+        if caller.app and is_for_apps(path):
+            return answer_to_app(self.apps, caller.app, request, self._root, now)
+        found = answer_of_estate(Question(self.estate, self.files, request, caller, now), path)
+        if found is not None:
+            return found
+        content, link = self._insights(request, caller, now)
+        return 200, content, link
 
     def _caller(self, request: Request, now: float) -> Caller:
         inside = request.path.startswith(self._root)

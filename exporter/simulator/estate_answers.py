@@ -1,0 +1,135 @@
+"""What the simulated GitHub answers about GHES and Copilot.
+
+/enterprise-installation/ENTERPRISE_OR_ORG/server-statistics
+/enterprise/stats/all, /enterprise/stats/security-products          below an appliance's own root, /NAME/api/v3
+/orgs/ORG/copilot/metrics/reports/organization-1-day, …-28-day/latest
+/enterprises/ENTERPRISE/copilot/metrics/reports/enterprise-1-day, …-28-day/latest
+/orgs/ORG/copilot/billing, /orgs/ORG/copilot/metrics
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from exporter.simulator import closed_copilot, copilot
+from exporter.simulator.access import Caller, admit
+from exporter.simulator.estate import DAY, Appliance, Estate, instant_of, midnight
+from exporter.simulator.ghes import all_stats, security_products, server_statistics
+from exporter.simulator.messages import Refused, Request, link_header, page_of
+from exporter.simulator.signed import SignedFiles
+
+_APPLIANCE = re.compile(r"/([^/]+)/api/v3(/.*)")
+_STATISTICS = re.compile(r"/enterprise-installation/([^/]+)/server-statistics")
+_REPORT = re.compile(
+    r"/(orgs|enterprises)/([^/]+)/copilot/metrics/reports/(organization|enterprise)-(1-day|28-day/latest)"
+)
+_SEATS = re.compile(r"/orgs/([^/]+)/copilot/billing")
+_CLOSED = re.compile(r"/orgs/([^/]+)/copilot/metrics")
+_DAYS_OF_LATEST = 28
+
+Content = tuple[int, Any, Mapping[str, str]]
+"""Status, content (None: no body) and further headers."""
+
+
+class Question(NamedTuple):
+    """One request to answer."""
+
+    estate: Estate
+    files: SignedFiles
+    request: Request
+    caller: Caller
+    now: float
+
+
+def appliance_of(estate: Estate, path: str) -> tuple[Appliance, str] | None:
+    """Whose root a path is below, and the path below it."""
+    found = _APPLIANCE.fullmatch(path)
+    appliance = estate.appliance(found[1]) if found else None
+    return (appliance, found[2]) if found and appliance else None
+
+
+def of_appliance(estate: Estate, appliance: Appliance, path: str, caller: Caller, now: float) -> Content:
+    """What an appliance answers to whoever is a site administrator; to others it has no such page."""
+    if not caller.unlimited and (caller.kind != "classic" or not caller.site_admin):
+        raise Refused(404, "Not Found", "/enterprise-admin/admin-stats")
+    if path == "/enterprise/stats/all":
+        return 200, all_stats(estate, appliance, now), {}
+    if path == "/enterprise/stats/security-products" and not appliance.old:
+        return 200, security_products(appliance), {}
+    raise Refused(404, "Not Found", "/enterprise-admin/admin-stats")
+
+
+def answer(question: Question, path: str) -> Content | None:
+    """The answer to a path below the API's root; None if it is about something else."""
+    for pattern, answers in _ROUTES.items():
+        if found := pattern.fullmatch(path):
+            admit(question.caller, path, found[2 if pattern is _REPORT else 1].lower())
+            return answers(question, found)
+    return None
+
+
+def _statistics(question: Question, found: re.Match[str]) -> Content:
+    estate, request = question.estate, question.request
+    owner = estate.enterprise(found[1]) or estate.owner(found[1])
+    if owner is None:
+        raise Refused(404, "Not Found", "/enterprise-admin/admin-stats")
+    # Appliances are connected to the enterprise; an organization has none.
+    appliances = owner.appliances if owner.name == found[1].lower() else ()
+    return 200, server_statistics(estate, appliances, question.now, request.query), {}
+
+
+def _report(question: Question, found: re.Match[str]) -> Content:
+    kind, name, scope, period = found.groups()
+    estate, now, name = question.estate, question.now, name.lower()
+    exists = estate.enterprise(name) if kind == "enterprises" else estate.owner(name)
+    if exists is None or (scope == "organization") != (kind == "orgs"):
+        raise Refused(404, "Not Found", "/copilot/copilot-usage-metrics")
+    there = copilot.days(estate, name, now)
+    if period != "1-day":
+        latest = [day for day in there if day > midnight(now) - (_DAYS_OF_LATEST + 2) * DAY]
+        span = {"report_start_day": "", "report_end_day": ""}
+        return 200, {**_links(question, name, latest), **span}, {}
+    day = instant_of(question.request.query.get("day", ""))
+    if day is None:
+        raise Refused(422, "day is missing or no date", "/copilot/copilot-usage-metrics")
+    if day in there:
+        return 200, {**_links(question, name, [day]), "report_day": question.request.query["day"]}, {}
+    if kind == "orgs":
+        return 204, None, {}
+    raise Refused(404, "Not Found", "/copilot/copilot-usage-metrics")
+
+
+def _links(question: Question, name: str, days: list[int]) -> dict[str, Any]:
+    estate, files, now = question.estate, question.files, question.now
+    dead = estate.copilot.dead_links.get(name, 0) > 0
+    estate.copilot.dead_links[name] = max(0, estate.copilot.dead_links.get(name, 0) - 1)
+    bodies = copilot.files(estate, name, [copilot.shown(estate, name, day, now) for day in days])
+    links = [
+        files.link(question.request.origin, f"{name}-{index}.json", body, now, dead=dead)
+        for index, body in enumerate(bodies, start=1)
+    ]
+    return {"download_links": links}
+
+
+def _seats(question: Question, found: re.Match[str]) -> Content:
+    if question.estate.owner(found[1]) is None:
+        raise Refused(404, "Not Found", "/copilot/copilot-user-management")
+    return 200, copilot.seats(question.estate, found[1].lower()), {}
+
+
+def _closed(question: Question, found: re.Match[str]) -> Content:
+    estate, request = question.estate, question.request
+    if estate.copilot.retired or estate.owner(found[1]) is None:
+        raise Refused(404, "Not Found", closed_copilot.PAGE)
+    days = closed_copilot.days(estate, found[1].lower(), question.now, request.query)
+    page = page_of(request.pairs)
+    link = link_header(f"{request.origin}{request.path}", request.pairs, page, len(days))
+    return 200, days[page.rows], {**closed_copilot.HEADERS, **link}
+
+
+_ROUTES: Mapping[re.Pattern[str], Callable[[Question, re.Match[str]], Content]] = {
+    _STATISTICS: _statistics,
+    _REPORT: _report,
+    _SEATS: _seats,
+    _CLOSED: _closed,
+}
