@@ -138,7 +138,7 @@ def _world(now: float) -> World:
 
 
 def _estate(now: float) -> Estate:
-    """Five weeks with Copilot: one day late, one missing, one revised while one looks, files in several parts and forms."""
+    """Five weeks with Copilot: a day late, some missing, one revised while one looks; files in parts and many forms."""
     newest, before = (day_of(now - back * DAY) for back in (2, 3))
     return Estate(
         (Enterprise(ENTERPRISE, tuple(SIZES), APPLIANCES),),

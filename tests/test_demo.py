@@ -12,9 +12,11 @@ import pytest
 
 from exporter.__main__ import configuration_reference, main
 from exporter.collectors import COLLECTORS
+from exporter.settings import duration_text
 from tests.harness import command, get, until
 
 PROMTOOL = ["promtool", "check", "metrics"]
+JOBS = re.compile(r"^(\w+) +organization/NAME +(\w+) +default ", re.MULTILINE)
 ROOT = Path(__file__).parent.parent
 FAMILIES = {family.name for one in COLLECTORS for table in one.tables for family in table.families}
 
@@ -31,7 +33,7 @@ def test_the_demo_is_complete_within_five_seconds_and_moves_within_a_minute(tmp_
         url = f"http://127.0.0.1:{found[1]}"
 
         def served() -> set[str]:
-            return set(re.findall(r"^(github_api_insights_\w+)\{", get(f"{url}/metrics")[1], re.MULTILINE))
+            return set(re.findall(r"^(github_\w+)\{", get(f"{url}/metrics")[1], re.MULTILINE))
 
         until(lambda: served() >= FAMILIES, "every family", 10)
         complete = time.monotonic() - began
@@ -62,8 +64,12 @@ def test_check_prints_what_would_run_and_no_secret() -> None:
     done = command("check", GITHUB_EXPORTER_TOKEN="ghp_CANARY0123456789", GITHUB_EXPORTER_ORGANIZATIONS="acme,globex")
     assert done.returncode == 0
     for name in ("acme", "globex"):
-        for collector in (one for one in COLLECTORS if not one.subject):
-            assert re.search(rf"{collector.name} +organization/{name} +30m +default ", done.stdout)
+        runs = dict(JOBS.findall(done.stdout.replace(name, "NAME")))
+        assert runs == {
+            one.name: duration_text(one.interval)
+            for one in COLLECTORS
+            if one.scope == "organization" and one.enabled and not one.subject and not one.switch
+        }
     assert "CANARY" not in done.stdout + done.stderr
 
 

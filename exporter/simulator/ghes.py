@@ -127,6 +127,7 @@ def _record(estate: Estate, appliance: Appliance, day: int) -> dict[str, Any]:
         return record | {name: {"$ref": f"server-statistics-{name.partition('_')[0]}.yaml"} for name in left}
     chance = estate.random(appliance.name, day)
     return record | {
+        "advisory_db_stats": {"reviewed_advisories": 20_000 + day // DAY % 1_000},  # what is in it GitHub does not tell
         "actions_stats": {
             "number_of_repos_using_actions": using,
             "percentage_of_repos_using_actions": f"{100 * using / repos:.2f}",
