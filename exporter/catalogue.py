@@ -105,6 +105,10 @@ class Family:
         if self.kind == "gauge" and self.name.endswith(_GAUGE_MUST_NOT_END):
             raise TypeError(f"{self.name}: a gauge's name does not end in {', '.join(_GAUGE_MUST_NOT_END)}")
 
+    def of(self, row: Row) -> float | None:
+        """The value that a row gives; 1 of an info family, None if GitHub gave none."""
+        return row.value(self.field) if self.field else 1.0
+
 
 def counter(name: str, field: str, help: str) -> Family:  # noqa: A002 - Prometheus' own word
     """Declare a counter: the field is a sum over the window asked for, counted on as `collecting/counters.py` says."""

@@ -123,7 +123,7 @@ class _Surveyor:
         if job.collector.counting is None:
             tables, rows = job.collector.tables, brought.fetched.rows
             shown = [(table, row) for table in tables for row in rows if isinstance(row, table.row)]
-            series = sum(row.value(family.field) is not None for table, row in shown for family in table.gauges)
+            series = sum(family.of(row) is not None for table, row in shown for family in table.gauges)
             return Cost(sampler.calls, len(rows), series)
         count = 0
         for identity, row in (brought.read.rows if brought.read else {}).items():

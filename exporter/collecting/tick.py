@@ -162,9 +162,9 @@ def _gauges(
         kept, rest = _ranked(table, by_labels, places)
         left_out += 0 if table.shared else len(rest)
         for family in table.gauges:
-            values = ((labels, row.value(family.field) if family.field else 1.0) for labels, row in kept)
+            values = ((labels, family.of(row)) for labels, row in kept)
             samples = [(labels, float(value)) for labels, value in values if value is not None]
-            others = [value for row in rest if (value := row.value(family.field)) is not None] if table.sums else []
+            others = [value for row in rest if (value := family.of(row)) is not None] if table.sums else []
             if others and table.other:
                 samples.append((table.other, float(sum(others))))
             gauges[family.name] = tuple(samples)
