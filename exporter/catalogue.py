@@ -22,6 +22,8 @@ from typing import Annotated, Any, Literal, Protocol, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from exporter.github.errors import GitHubError
+
 Scope = Literal["organization", "enterprise", "appliance"]
 TokenKind = Literal["classic", "fine_grained", "app"]
 Labels = tuple[str, ...]
@@ -224,6 +226,9 @@ class Api(Protocol):
     async def get(self, path: str, params: dict[str, str | int] | None = None) -> Reply:
         """One answer."""
 
+    async def post(self, path: str, content: Mapping[str, Any]) -> Reply:
+        """The answer to a request that makes something; it is sent once, and after a failure may have been done."""
+
     def pages(self, path: str, params: dict[str, str | int] | None = None) -> Any:
         """All pages of an answer, one after another (an async iterator of `Reply`)."""
 
@@ -234,13 +239,26 @@ class Api(Protocol):
         """
 
 
+@dataclass(slots=True)
+class Memory:
+    """What a collector remembers between its runs, as JSON data; it survives a restart. At first it is None."""
+
+    value: Any = None
+    save: Callable[[Any], Awaitable[bool]] | None = None
+
+    async def keep(self, value: Any) -> bool:
+        """Remember this from now on; True once it is saved, so that even kill -9 does not lose it."""
+        self.value = value
+        return await self.save(value) if self.save else False
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One question of a job. Instants are whole epoch seconds by GitHub's clock.
 
     A counting collector is asked for the window `[start, end]`; the others may take `end` as "now". `partial` tells
     that the window is one of a fold's, of which only the counts are used. `shown` is the instant that the values shown
-    now describe.
+    now describe. `named` says how a person is named; nothing else may be remembered of one. `interval` is in seconds.
     """
 
     target: str
@@ -250,6 +268,9 @@ class Ask:
     end: int
     partial: bool = False
     shown: float | None = None
+    memory: Memory = field(default_factory=Memory)
+    named: Callable[[str], str] = str
+    interval: float = HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +278,15 @@ class Fetched:
     """What a fetch brought: rows of any of the collector's tables, and how many rows could not be read.
 
     `rejected` counts single values, too. `data_time` is the instant that the values describe; where it is None the
-    frame takes the end of the window of what counts.
+    frame takes the end of the window of what counts. `again` is in how many seconds to come back, if that is before
+    the interval ends. `fault` tells that the rows are good as far as they go, but that something failed besides.
     """
 
     rows: tuple[Row, ...]
     rejected: int = 0
     data_time: float | None = None
+    again: float | None = None
+    fault: GitHubError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from exporter.catalogue import Api, Ask, Fetched, Row, Table
+from exporter.catalogue import Api, Ask, Fetched, Memory, Row, Table
 from exporter.collecting.counters import Counting, Identity, Numbers, Read, Seen
 from exporter.collecting.folds import settle
 from exporter.collecting.plan import Job
@@ -60,6 +60,7 @@ class Question:
     noted: Numbers | None = None
     totals: Totals | None = None
     shown: float | None = None
+    memory: Memory = field(default_factory=Memory)
 
     def nothing_new(self) -> bool:
         """Whether the totals prove that GitHub shows nothing in our window that it did not show at our newest read.
@@ -130,7 +131,18 @@ async def _ask(question: Question, api: Api) -> Brought:
 
 async def _fetch(question: Question, api: Api, start: int, end: int, *, partial: bool = False) -> Fetched:
     job = question.job
-    asked = Ask(job.target.name, job.subject, job.settings.options, start, end, partial, question.shown)
+    asked = Ask(
+        job.target.name,
+        job.subject,
+        job.settings.options,
+        start,
+        end,
+        partial,
+        question.shown,
+        question.memory,
+        question.naming,
+        job.settings.interval,
+    )
     return named(await job.collector.fetch(api, asked), question.naming)
 
 

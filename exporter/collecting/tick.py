@@ -6,11 +6,11 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from exporter.catalogue import Api, Labels, Row, Table
+from exporter.catalogue import Api, Labels, Memory, Row, Table
 from exporter.collecting import counters
 from exporter.collecting.asking import Brought, Question, ask, identity_of, labels_of, totals_of
 from exporter.collecting.counters import Counting, Rules
@@ -55,7 +55,8 @@ class Tallies(Protocol):
 class Attempt:
     """One run: what it brought or how it failed, when it began (our wall clock), how long it took, GitHub's skew.
 
-    `requests` is what it cost, `closing` what GitHub told of the endpoint's end.
+    `requests` is what it cost, `closing` what GitHub told of the endpoint's end, `memory` what
+    the collector remembers.
     """
 
     result: Brought | GitHubError
@@ -64,6 +65,7 @@ class Attempt:
     skew: float
     requests: int = 0
     closing: Closing = OPEN
+    memory: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,13 @@ def conclude(job: Job, before: Snapshot, attempt: Attempt, rules: Rules) -> Conc
         except Invalid as error:
             result = error
         else:
-            return replace(counted, snapshot=_ended(job, before, counted.snapshot, attempt, None))
+            fault = result.fetched.fault
+            ended = _ended(job, before, counted.snapshot, attempt, fault)
+            if result.fetched.again is not None:
+                ended = replace(ended, next_run=min(ended.next_run, attempt.began + result.fetched.again))
+            if fault:
+                ended = replace(ended, last_success=before.last_success)
+            return replace(counted, snapshot=ended, error=fault)
     return Concluded(_ended(job, before, before, attempt, result), result)
 
 
@@ -117,6 +125,7 @@ def count(job: Job, before: Snapshot, brought: Brought, rules: Rules, now: float
         gauges=gauges,
         left_out=left_out,
         last_success=now,
+        brought=now,
         data_time=float(brought.end) if table and data_time is None else data_time,
         sums=brought.sums,
     )
@@ -142,6 +151,7 @@ def _ended(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error:
         next_run=due,
         requests=requests,
         closing=closing,
+        memory=attempt.memory,
     )
 
 
@@ -210,13 +220,15 @@ class Ticks:
         """
         started = self.clock.monotonic()
         writable = await asyncio.to_thread(self.state.begin, job.key, self.clock.wall())
-        result = await self._attempt(job, api, writable=writable)
+        memory = self._memory(job)
+        result = await self._attempt(job, api, memory, writable=writable)
         duration = self.clock.monotonic() - started
         if isinstance(result, OverBudget):
-            await self.postpone(job, result.until - api.skew, costs=2 * pool.in_turn)
+            await self.postpone(job, result.until - api.skew, costs=2 * pool.in_turn, memory=memory)
             return result
         # By the wall clock as it is now: it may have been set while the job ran, and the next run depends on it.
-        attempt = Attempt(result, self.clock.wall() - duration, duration, api.skew, pool.in_turn, pool.closing)
+        began = self.clock.wall() - duration
+        attempt = Attempt(result, began, duration, api.skew, pool.in_turn, pool.closing, memory.value)
 
         def work(before: Snapshot) -> tuple[Snapshot, Concluded]:
             taken = self.store.taken_along(job, before.version)
@@ -267,12 +279,13 @@ class Ticks:
         if lock and not lock.locked():
             del self._locks[job_key]
 
-    async def postpone(self, job: Job, due: float, costs: int = 0) -> None:
+    async def postpone(self, job: Job, due: float, costs: int = 0, memory: Memory | None = None) -> None:
         """Show that the next run is due then, and keep what it is known to cost at least."""
 
         def work(before: Snapshot) -> tuple[Snapshot, None]:
             requests = max(before.requests, costs)
-            return replace(before, version=before.version + 1, next_run=due, requests=requests), None
+            kept = memory.value if memory else before.memory
+            return replace(before, version=before.version + 1, next_run=due, requests=requests, memory=kept), None
 
         await self._publish(job, work)
 
@@ -280,10 +293,10 @@ class Ticks:
         """Render anew: the gauges' `max_age` has passed."""
         await self._publish(job, lambda before: (replace(before, version=before.version + 1), None))
 
-    async def _attempt(self, job: Job, api: Api, *, writable: bool) -> Brought | GitHubError:
+    async def _attempt(self, job: Job, api: Api, memory: Memory, *, writable: bool) -> Brought | GitHubError:
         try:
             async with asyncio.timeout(self.deadline):
-                return await ask(self._question(job, writable=writable), api)
+                return await ask(self._question(job, memory, writable=writable), api)
         except GitHubError as error:
             return error
         except TimeoutError:
@@ -291,7 +304,16 @@ class Ticks:
         except Exception as error:  # noqa: BLE001 - it becomes the outcome, its traceback is logged
             return _unexpected(job, error)
 
-    def _question(self, job: Job, *, writable: bool) -> Question:
+    def _memory(self, job: Job) -> Memory:
+        """What the collector remembers; what it remembers from now on is saved at once."""
+
+        async def save(value: Any) -> bool:
+            snapshot = replace(self.store[job], memory=value)
+            return await asyncio.to_thread(self.state.save, job.key, snapshot, self.clock.wall(), ended=False)
+
+        return Memory(self.store[job].memory, save)
+
+    def _question(self, job: Job, memory: Memory, *, writable: bool) -> Question:
         snapshot = self.store[job]
         totals = self.store.find(f"{job.collector.still} {job.target}")
         return Question(
@@ -303,6 +325,7 @@ class Ticks:
             snapshot.sums,
             totals_of(totals.snapshot.counting) if totals else None,
             snapshot.data_time,
+            memory,
         )
 
     async def _publish(self, job: Job, work: Callable[[Snapshot], tuple[Snapshot, Result]]) -> Result | None:

@@ -8,10 +8,12 @@ suppressed context, leads back to them.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -80,6 +82,13 @@ class GitHub:
         """GitHub's clock, epoch seconds."""
         return self._clock() + self.skew
 
+    async def post(self, path: str, content: Mapping[str, Any]) -> Reply:
+        """The answer to a request that makes something. Raises `GitHubError`; it may have been done all the same.
+
+        It is sent once: again only after a 401, when GitHub did nothing.
+        """
+        return await self._ask(below(self._credential.api_url, path, None), "POST", json.dumps(content).encode())
+
     async def get(self, path: str, params: Params | None = None) -> Reply:
         """One answer with a 2xx status; `path` is below the API root. Raises `GitHubError`."""
         return await self._ask(below(self._credential.api_url, path, params))
@@ -118,11 +127,11 @@ class GitHub:
             raise answer
         return answer
 
-    async def _ask(self, url: httpx.URL) -> Reply:
+    async def _ask(self, url: httpx.URL, method: Method = "GET", content: bytes = b"") -> Reply:
         """One answer; after a 401 it is asked for once more if the credential has another token by then."""
         for may_renew in (True, False):
             token = SecretStr(await self._credential.token(self))
-            answer = await self._follow("GET", url, token, as_app=False)
+            answer = await self._follow(method, url, token, as_app=False, content=content)
             rejected = isinstance(answer, CredentialRejected)
             if not (rejected and may_renew and self._credential.renew(token.get_secret_value())):
                 break
@@ -142,12 +151,14 @@ class GitHub:
             why = f"the budget of quota pool {pool.name} is spent"
             raise OverBudget(f"{why}; it waits until {clock_time(now + spent)}", now + spent)
 
-    async def _follow(self, method: Method, url: httpx.URL, bearer: SecretStr, as_app: bool) -> Reply | GitHubError:
+    async def _follow(
+        self, method: Method, url: httpx.URL, bearer: SecretStr, as_app: bool, content: bytes = b""
+    ) -> Reply | GitHubError:
         """Ask, and follow redirects within the root; a failure is returned, for what it comes from must not show."""
         try:
             async with asyncio.timeout(self._limits.request_seconds):
                 for _hop in range(self._limits.redirects + 1):
-                    reply = await self._attempt(method, url, bearer)
+                    reply = await self._attempt(method, url, bearer, content)
                     location = reply.headers.get("location") if reply.status in _REDIRECTS else None
                     if location is None:
                         return self._judged(reply, bearer, as_app)
@@ -162,7 +173,7 @@ class GitHub:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             return in_our_words(error, url)
 
-    async def _attempt(self, method: Method, url: httpx.URL, bearer: SecretStr) -> Reply:
+    async def _attempt(self, method: Method, url: httpx.URL, bearer: SecretStr, content: bytes) -> Reply:
         request = httpx.Request(
             method,
             url,
@@ -173,6 +184,7 @@ class GitHub:
                 "User-Agent": f"github-enterprise-exporter/{_VERSION}",
                 "X-GitHub-Api-Version": self._credential.api_version,
             },
+            content=content or None,
             extensions={"timeout": self._timeout},
         )
         self._heed_limits()

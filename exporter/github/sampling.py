@@ -1,8 +1,10 @@
 """GitHub's API as `plan --live` and `doctor` ask it: of every list the first page only, the busiest rows in front."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from exporter.github.client import GitHub, Reply
+from exporter.github.errors import Refused
 from exporter.github.links import page_count
 
 BUSIEST_FIRST: dict[str, str | int] = {"sort": "total_request_count", "direction": "desc"}
@@ -32,6 +34,10 @@ class Sampler:
         """One answer."""
         self.calls += 1
         return await self._github.get(path, params)
+
+    async def post(self, path: str, content: Mapping[str, Any]) -> Reply:
+        """Refused: who looks makes nothing."""
+        raise Refused(f"{path} was not asked to make {', '.join(map(str, content))}: nothing is made for a look")
 
     async def pages(self, path: str, params: dict[str, str | int] | None = None) -> AsyncIterator[Reply]:
         """The first page."""

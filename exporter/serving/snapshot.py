@@ -30,7 +30,7 @@ class Snapshot:
     `gauges` maps families to samples. `data_time` is the instant that the values describe, `next_run` when the job is
     due again, `failures` the attempts in a row that failed, `left_out` rows that got no series for want of room,
     `requests` what a run costs, `sums` the target's totals as they were known before the newest read, `closing` when
-    GitHub ends the endpoint.
+    GitHub ends the endpoint, `brought` when the gauges came, `memory` what the collector remembers as JSON data.
     """
 
     version: int = 0
@@ -45,11 +45,13 @@ class Snapshot:
     requests: int = 0
     sums: Numbers | None = None
     closing: Closing = OPEN
+    brought: float | None = None
+    memory: Any = None
 
     def gauges_at(self, now: float, max_age: float) -> Mapping[str, GaugeSamples]:
-        """The gauges, or none when the last success is too long ago. Counters never age."""
-        fresh = self.last_success is not None and now - self.last_success <= max_age
-        return self.gauges if fresh else {}
+        """The gauges, or none when the run that brought them is too long ago. Counters never age."""
+        brought = self.last_success if self.brought is None else self.brought
+        return self.gauges if brought is not None and now - brought <= max_age else {}
 
     @property
     def folded(self) -> int:
@@ -74,7 +76,7 @@ def unnamed(snapshot: Snapshot) -> Snapshot:
             for identity, key in counting.keys.items()
         }
         counting = replace(counting, keys=keys)
-    return replace(snapshot, counting=counting, gauges={})
+    return replace(snapshot, counting=counting, gauges={}, memory=None)
 
 
 def dump(snapshot: Snapshot) -> dict[str, Any]:
@@ -92,6 +94,8 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
         "requests": snapshot.requests,
         "sums": snapshot.sums,
         "closing": snapshot.closing,
+        "brought": snapshot.brought,
+        "memory": snapshot.memory,
     }
 
 
@@ -112,6 +116,8 @@ def load(data: Mapping[str, Any]) -> Snapshot:
         requests=int(data.get("requests", 0)),
         sums=(sums := data.get("sums")) and tuple(map(int, sums)),
         closing=Closing(*data.get("closing", ())),
+        brought=data.get("brought"),
+        memory=data.get("memory"),
     )
 
 
