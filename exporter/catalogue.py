@@ -135,7 +135,8 @@ class Table:
 
     `display` names the labels that can change for the same thing; the others are its identity. `last_seen` names the
     field that tells when the row's thing last did anything, if GitHub says so. `other` gives the label values under
-    which rows beyond `max_series` are summed: for tables that count, and for gauges that may be added up.
+    which rows beyond `max_series` are summed: for tables that count, and for gauges that may be added up; for those a
+    None keeps the row's own value, and each value of it has so many rows.
     `computed_from` names GitHub's fields where the row is not GitHub's own. `shared` rows tell of the target, whichever
     job brought them: no subject stands in front, and of rows with one identity the newest is shown. `endpoints` names
     where they come from, if that is more than one.
@@ -146,7 +147,7 @@ class Table:
     labels: tuple[str, ...] = ()
     display: tuple[str, ...] = ()
     last_seen: str | None = None
-    other: tuple[str, ...] | None = None
+    other: tuple[str | None, ...] | None = None
     computed_from: str = ""
     shared: bool = False
     endpoints: str = ""
@@ -321,7 +322,7 @@ class Collector:
     Endpoints that answer the same of a whole target, a user and an actor share a `name` and differ in `subject`, the
     labels of whom they are asked about, or in `scope`. `needs` is the permission in GitHub's words, `accepts` the kinds
     of credential that GitHub takes. `switch` names the option without which it does not run; `target_label` is how
-    series name the target, if not by its kind.
+    series name the target, if not by its kind. `deadline` is how long a run may take, if that is longer than usual.
 
     How a drill-down finds its subjects: `leads` gives, for a row's identity and the field that ranks it, the subject
     that can be asked about, and `top` names the option with how many of the busiest are. `filters` names the options
@@ -350,6 +351,7 @@ class Collector:
     leads: Callable[[Labels], Subject | None] | None = None
     filters: tuple[str, ...] = ()
     still: str = ""
+    deadline: float = 0.0
     counting: Table | None = field(init=False)
 
     def __post_init__(self) -> None:

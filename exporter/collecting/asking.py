@@ -162,7 +162,8 @@ async def _read(
 def labels_of(table: Table, row: Row) -> tuple[str, ...]:
     """A row's own label values; never those of `other`."""
     labels = tuple(label_text(getattr(row, label)) for label in table.labels)
-    return (*labels[:-1], labels[-1] + "~") if labels and labels == table.other else labels
+    is_other = bool(labels) and all(word in (None, one) for word, one in zip(table.other or (), labels, strict=False))
+    return (*labels[:-1], labels[-1] + "~") if is_other and table.other else labels
 
 
 def identity_of(table: Table, row: Row) -> Identity:

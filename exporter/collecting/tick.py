@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
@@ -170,25 +171,40 @@ def _gauges(
                     raise Invalid("two rows of the answer would be one series")
                 by_labels[labels] = row
         kept, rest = _ranked(table, by_labels, places)
-        left_out += 0 if table.shared else len(rest)
+        left_out += 0 if table.shared else sum(map(len, rest.values()))
         for family in table.gauges:
             values = ((labels, family.of(row)) for labels, row in kept)
             samples = [(labels, float(value)) for labels, value in values if value is not None]
-            others = [value for row in rest if (value := family.of(row)) is not None] if table.sums else []
-            if others and table.other:
-                samples.append((table.other, float(sum(others))))
+            for other, rows_of_it in rest.items():
+                summed = [value for row in rows_of_it if (value := family.of(row)) is not None]
+                if summed and table.sums:
+                    samples.append((other, math.fsum(summed)))
             gauges[family.name] = tuple(samples)
     return gauges, left_out
 
 
 def _ranked(
     table: Table, by_labels: Mapping[Labels, Row], places: int
-) -> tuple[Sequence[tuple[Labels, Row]], Sequence[Row]]:
-    """The rows that have a place, and those that have none: if there are too many, the first family tells the rank."""
-    rows, first = list(by_labels.items()), table.families[0].field
-    if len(rows) > places and first:
-        rows.sort(key=lambda item: (-(item[1].value(first) or 0.0), item[0]))
-    return rows[:places], [row for _, row in rows[places:]]
+) -> tuple[Sequence[tuple[Labels, Row]], Mapping[Labels, Sequence[Row]]]:
+    """The rows that have a place, and the others by the labels under which they are summed.
+
+    Labels that `other` does not name stay, so each of their values has as many places. The first family ranks.
+    """
+    if len(by_labels) <= places:
+        return list(by_labels.items()), {}
+    apart: dict[Labels, list[tuple[Labels, Row]]] = {}
+    for labels, row in by_labels.items():
+        other = tuple(one if word is None else word for one, word in zip(labels, table.other or (), strict=False))
+        apart.setdefault(other, []).append((labels, row))
+    kept: list[tuple[Labels, Row]] = []
+    rest: dict[Labels, Sequence[Row]] = {}
+    for other, rows in apart.items():
+        if len(rows) > places and table.families[0].field:
+            rows.sort(key=lambda item: (-(table.families[0].of(item[1]) or 0.0), item[0]))
+        kept += rows[:places]
+        if len(rows) > places:
+            rest[other] = [row for _, row in rows[places:]]
+    return kept, rest
 
 
 def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:
@@ -294,13 +310,14 @@ class Ticks:
         await self._publish(job, lambda before: (replace(before, version=before.version + 1), None))
 
     async def _attempt(self, job: Job, api: Api, memory: Memory, *, writable: bool) -> Brought | GitHubError:
+        deadline = max(self.deadline, job.collector.deadline)
         try:
-            async with asyncio.timeout(self.deadline):
+            async with asyncio.timeout(deadline):
                 return await ask(self._question(job, memory, writable=writable), api)
         except GitHubError as error:
             return error
         except TimeoutError:
-            return Unavailable(f"no complete answer within {self.deadline:.0f} s")
+            return Unavailable(f"no complete answer within {deadline:.0f} s")
         except Exception as error:  # noqa: BLE001 - it becomes the outcome, its traceback is logged
             return _unexpected(job, error)
 

@@ -3,6 +3,7 @@
 from exporter.catalogue import Collector
 from exporter.collectors import (
     appliance_stats,
+    billing_usage,
     copilot_metrics,
     copilot_seats,
     copilot_usage,
@@ -31,4 +32,6 @@ COLLECTORS: tuple[Collector, ...] = (
     copilot_usage.OF_ENTERPRISE,
     copilot_seats.COLLECTOR,
     copilot_metrics.COLLECTOR,
+    billing_usage.COLLECTOR,
+    billing_usage.OF_ORGANIZATION,
 )

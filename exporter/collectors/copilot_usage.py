@@ -19,12 +19,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
+from sys import intern
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.catalogue import HOUR, Api, Ask, Calls, Collector, Family, Fetched, Figures, Row, Scope, Table, gauge
-from exporter.collecting.reading import decode_json, figures, label_text
+from exporter.collecting.reading import decode_json, figures, is_number, label_text
 from exporter.collecting.reports import Contradiction, File, Part, Report
 from exporter.github.errors import GitHubError, Invalid, LinkExpired, NotFound
 from exporter.settings import DownloadHosts, Whole
@@ -303,27 +304,40 @@ NUMBERS = dict(zip(BY_MEMBER, TABLES["organization"], strict=False))
 
 def parts(member: str, found: dict[str, Any]) -> Iterator[Part]:
     """A member of a record, or its own scalars, as rows."""
-    inner = found.pop("copilot_suggestions_by_comment_type", None)
+    section = BY_MEMBER[member]
+    inner = found.pop("copilot_suggestions_by_comment_type", None) if section.member == "pull_requests" else None
     for row in inner if isinstance(inner, list) else ():
         if isinstance(row, dict):
             yield from parts("copilot_suggestions_by_comment_type", row)
-    tokens = found.pop("token_usage", None)
-    found |= tokens if isinstance(tokens, dict) else {}
-    section = BY_MEMBER[member]
     given = [found.pop(key, None) for key in section.keys]
-    if not all(isinstance(value, str | int) and value != "" for value in given):
+    if not all(isinstance(value, str | int) and not isinstance(value, bool) and value != "" for value in given):
         yield member, (), {}, 1
         return
-    numbers, rejected = figures(found, NUMBERS[member])
-    told = {field: value * 60 if "minutes" in field else value for field, value in numbers.items()}
-    yield member, tuple(label_text(value) for value in given), told, rejected
+    key = tuple(intern(label_text(value)) for value in given)
+    tokens = found.pop("token_usage", None) if section.numbers is SESSIONS else None
+    for numbers in (found, tokens):
+        told, rejected = figures(numbers, NUMBERS[member])
+        in_seconds = {field: value * 60 if "minutes" in field else value for field, value in told.items()}
+        yield member, key, in_seconds, rejected + within(numbers)
+
+
+def within(found: object) -> int:
+    """How many numbers stand in what an object holds besides plain values: none of them has a family."""
+    inner = [value for value in found.values() if isinstance(value, dict | list)] if isinstance(found, dict) else []
+    count = 0
+    while inner:
+        value = inner.pop()
+        inner.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+        count += is_number(value)
+    return count
 
 
 def rows_of(report: Report) -> Iterator[Row]:
-    """The day's rows."""
+    """The day's rows; they are no input any more, and need not be copied to be checked."""
     for section in SECTIONS:
+        fields = {*section.keys, "figures"}
         for key, numbers in report.shown.sections.get(section.member, {}).items():
-            yield section.row(**dict(zip(section.keys, key, strict=True)), figures=numbers)
+            yield section.row.model_construct(fields, **dict(zip(section.keys, key, strict=True)), figures=numbers)
 
 
 async def fetch(reports: str, api: Api, ask: Ask) -> Fetched:
@@ -331,7 +345,7 @@ async def fetch(reports: str, api: Api, ask: Ask) -> Fetched:
     path = reports.format(ask.target)
     today = ask.end // DAY * DAY
     unread: list[GitHubError] = []
-    known = False
+    known, unplaced = False, 0
     for back in DAYS_BACK:
         day = datetime.fromtimestamp(today - back * DAY, UTC).date().isoformat()
         try:
@@ -342,29 +356,32 @@ async def fetch(reports: str, api: Api, ask: Ask) -> Fetched:
             unread.append(error.why)
             continue
         known = True
+        unplaced += report.unplaced
         if report.day:
-            return shown(report, ask, unread)
-    try:
-        report = await read(api, ask, f"{path}-28-day/latest")
-    except Unread as error:
-        raise error.why from None
-    except NotFound:
-        if unread:
-            raise unread[0] from None
-        if known:
-            return Fetched(())
-        raise
-    return shown(report, ask, unread)
+            break
+    else:
+        try:
+            report = await read(api, ask, f"{path}-28-day/latest")
+            unplaced += report.unplaced
+        except Unread as error:
+            raise error.why from None
+        except NotFound:
+            if unread:
+                raise unread[0] from None
+            if known:
+                return Fetched((), unplaced)
+            raise
+    return await asyncio.to_thread(shown, report, ask, unread, unplaced)
 
 
-def shown(report: Report, ask: Ask, unread: list[GitHubError]) -> Fetched:
+def shown(report: Report, ask: Ask, unread: list[GitHubError], unplaced: int) -> Fetched:
     """What is shown of a report; never an older day than now because a newer one could not be read."""
     day = datetime.fromisoformat(report.day).replace(tzinfo=UTC).timestamp() if report.day else None
     if unread and (day is None or (ask.shown is not None and day < ask.shown)):
         raise unread[0]
     if day is None:
-        return Fetched(())
-    return Fetched((*rows_of(report), Shown(day=day)), report.shown.rejected + len(unread), day)
+        return Fetched((), unplaced)
+    return Fetched((*rows_of(report), Shown(day=day)), report.shown.rejected + unplaced + len(unread), day)
 
 
 class Unread(Exception):
@@ -389,6 +406,7 @@ async def read(api: Api, ask: Ask, path: str, day: str | None = None) -> Report:
                         file.feed(piece)
                         await asyncio.sleep(0)  # a scrape may be waiting
                 file.end()
+            report.check()
         except LinkExpired as error:
             if last_try:
                 raise Unread(error) from None

@@ -76,7 +76,7 @@ def render(job: Job, snapshot: Snapshot, now: float, before: Mapping[str, Piece]
         names = job.collector.labels(counting)
         series = list(snapshot.counting.series())
         if snapshot.counting.other_held is not None:
-            series.append((counting.other or (), snapshot.counting.other))
+            series.append((tuple(word or "" for word in counting.other or ()), snapshot.counting.other))
         for index, family in enumerate(counting.counters):
             lines = [sample(family.name, names, (*job.prefix, *labels), values[index]) for labels, values in series]
             if lines:
