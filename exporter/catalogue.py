@@ -37,7 +37,7 @@ PAGE_SIZE = 100
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+\Z")
 _LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
 _GAUGE_MUST_NOT_END = ("_total", "_sum", "_count", "_bucket")
-_RESERVED_LABELS = {"le", "quantile", "job", "instance", "organization", "enterprise", "appliance"}
+_RESERVED_LABELS = {"le", "quantile", "job", "instance"}
 
 
 def _instant(value: object) -> object:
@@ -364,6 +364,9 @@ class Collector:
             raise TypeError(f"{self.name}: a family is declared twice")
         if counting and counting[0].labels and "max_series" not in self.options.model_fields:
             raise TypeError(f"{self.name}: a table that counts by labels needs the option max_series")
+        for one in self.tables:
+            if taken := set(one.labels) & set(self.labels(one)[: -len(one.labels) or None]):
+                raise TypeError(f"{self.name}: the label {taken.pop()!r} is that of the target")
         for option in (*self.filters, *filter(None, (self.top, self.switch))):
             if option not in self.options.model_fields:
                 raise TypeError(f"{self.name}: there is no option {option!r}")

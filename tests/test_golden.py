@@ -27,6 +27,7 @@ from exporter.collecting.tick import Attempt, conclude
 from exporter.collecting.windows import Windows
 from exporter.collectors import COLLECTORS
 from exporter.collectors.copilot_usage import Breakdown
+from exporter.collectors.usage_reports import Breakdown as SpendBreakdown
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.downloads import Downloads
@@ -45,7 +46,10 @@ TARGETS = {"organization": "acme", "enterprise": "acme-corp", "appliance": "ghes
 SUBJECTS = {"user_id": "7", "actor_type": "installation", "actor_id": "954453"}
 
 
-EVERYTHING = {"copilot_usage": {"breakdowns": get_args(Breakdown)}}
+EVERYTHING = {
+    "copilot_usage": {"breakdowns": get_args(Breakdown)},
+    "usage_reports": {"breakdowns": get_args(SpendBreakdown), "report_type": "detailed"},
+}
 
 
 async def public(_host: str, _port: int) -> list[str]:
@@ -97,7 +101,8 @@ def snapshot_of(job: Job, answer: Callable[[httpx.Request], Any] = stored) -> Sn
 
     def file(request: httpx.Request) -> httpx.Response:
         assert "authorization" not in request.headers
-        return httpx.Response(200, json=answer(request))
+        content = answer(request)
+        return httpx.Response(200, text=content) if isinstance(content, str) else httpx.Response(200, json=content)
 
     credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("golden"), None)
     github = GitHub(

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.__main__ import DEFAULTS
 from exporter.settings import (
-    ANNOUNCED,
     COMMANDS,
     CollectorDefaults,
     Duration,
@@ -167,12 +166,6 @@ def test_a_collector_has_its_common_keys_and_its_own(write: Write) -> None:
     assert (times.enabled, times.interval, times.max_age) == (False, 1, 7 * 86400)
     assert type(times.options) is TimeOptions
     assert times.options.increment == 3600
-
-
-@pytest.mark.parametrize("name", ANNOUNCED)
-def test_an_announced_collector_is_accepted_and_does_nothing(write: Write, name: str) -> None:
-    assert name not in settings(write(MINIMAL + f"collectors: {{{name}: {{whatever: [1, 2]}}}}")).collectors
-    assert f"collectors.{name}" in report(write(MINIMAL + f"collectors: {{{name}: 3}}"))
 
 
 def test_a_collector_that_is_announced_and_known_is_known(write: Write) -> None:

@@ -12,6 +12,7 @@ from exporter.collectors import (
     subject_stats,
     summary_stats,
     time_stats,
+    usage_reports,
     user_stats,
 )
 
@@ -32,6 +33,7 @@ COLLECTORS: tuple[Collector, ...] = (
     copilot_usage.OF_ENTERPRISE,
     copilot_seats.COLLECTOR,
     copilot_metrics.COLLECTOR,
+    usage_reports.COLLECTOR,
     billing_usage.COLLECTOR,
     billing_usage.OF_ORGANIZATION,
 )

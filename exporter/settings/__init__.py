@@ -6,7 +6,7 @@ Whatever is wrong is told at once, in one `SettingsError`; no secret is in it.
 """
 
 from exporter.collecting.plan import Target
-from exporter.settings.collectors import ANNOUNCED, CollectorDefaults
+from exporter.settings.collectors import CollectorDefaults
 from exporter.settings.layers import parse
 from exporter.settings.model import CollectorSettings, Settings
 from exporter.settings.names import COMMANDS
@@ -15,7 +15,6 @@ from exporter.settings.report import Problem, SettingsError
 from exporter.settings.values import Day, DownloadHosts, Duration, Whole, duration_text
 
 __all__ = [
-    "ANNOUNCED",
     "COMMANDS",
     "CollectorDefaults",
     "CollectorSettings",

@@ -9,10 +9,6 @@ from pydantic import BaseModel, Field, create_model
 from exporter.settings.model import Section, Settings
 from exporter.settings.values import Duration
 
-# Collectors that the documentation announces and this version has not: their sections are accepted and do nothing.
-# Remove a name as its collector arrives.
-ANNOUNCED = ("usage_reports",)
-
 
 @dataclass(frozen=True)
 class CollectorDefaults:
@@ -41,7 +37,6 @@ def file_model(collectors: Sequence[CollectorDefaults]) -> type[Settings]:
     """`Settings` as the layers are validated: the section `collectors` has a key for each collector."""
     known = {c.name: _collector_section(c) for c in collectors}
     fields: dict[str, Any] = {name: (section, section()) for name, section in known.items()}
-    fields |= {name: (dict[str, Any], {}) for name in ANNOUNCED if name not in known}
     section: Any = create_model("Collectors", __base__=Section, **fields)
     description = Settings.model_fields["collectors"].description
     shape: dict[str, Any] = {"collectors": (section, Field(section(), description=description))}

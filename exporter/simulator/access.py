@@ -29,6 +29,7 @@ class Need(NamedTuple):
     permissions: tuple[str, ...]  # of Apps and fine-grained tokens; without any they are refused
     scopes: tuple[str, ...] = ()  # of classic tokens; without any they need none
     level: str = "read"
+    hidden: bool = False  # whoever lacks it is told that there is no such page
 
 
 NEEDS = (
@@ -44,9 +45,17 @@ NEEDS = (
         ("organization_copilot_seat_management", "organization_administration"),
         ("manage_billing:copilot", "read:org"),
     ),
-    Need(re.compile(r"/enterprise-installation/[^/]+/server-statistics"), (), ("read:enterprise", "read:org")),
+    Need(
+        re.compile(r"/enterprises/[^/]+/settings/billing/.+"),
+        ("enterprise_billing",),
+        ("manage_billing:enterprise",),
+        hidden=True,
+    ),
+    Need(re.compile(r"/organizations/[^/]+/settings/billing/.+"), ("organization_administration",), ("admin:org",)),
+    Need(re.compile(r"/enterprises/[^/]+/server-statistics"), (), ("read:enterprise",)),
+    Need(re.compile(r"/orgs/[^/]+/server-statistics"), (), ("read:org",)),
 )
-"""Paths that are not named here need none."""
+"""Paths that are not named here need none. GitHub has server statistics of both kinds of account under one path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,8 @@ def admit(caller: Caller, path: str, org: str) -> None:
             url = f"https://github.com/orgs/{org}/sso?authorization_request={fingerprint(caller.pool)}"
             raise Refused(403, message, headers={"x-github-sso": f"required; url={url}"})
         if need and need.scopes and not set(need.scopes) & set(caller.scopes):
+            if need.hidden:
+                raise Refused(404, "Not Found", "")
             headers = {"x-accepted-oauth-scopes": ", ".join(need.scopes)}
             raise Refused(403, "Must have the required scopes.", headers=headers)
         return

@@ -1,8 +1,8 @@
 """A simulated GitHub as a bare ASGI application.
 
 It answers the nine paths of API Insights of organizations (by name and by id), `/rate_limit`, what `estate_answers.py`
-says of GHES and Copilot with the signed files behind it, and what a GitHub App needs to get a token: `/app`,
-`/app/installations`, `/app/installations/ID/access_tokens`, `/orgs/ORG/installation` and
+says of GHES and Copilot and `billing_answers.py` of spend, with the signed files behind them, and what a GitHub App
+needs to get a token: `/app`, `/app/installations`, `/app/installations/ID/access_tokens`, `/orgs/ORG/installation` and
 `/enterprises/ENTERPRISE/installation`. It checks classic and fine-grained tokens, JSON web tokens and installation
 tokens, counts requests by user, installation or App, and goes wrong on demand (`faults.py`).
 
@@ -30,9 +30,11 @@ from exporter.simulator.access import Access, Caller, Limit, Quotas, TokenFacts,
 from exporter.simulator.app_answers import answer as answer_to_app
 from exporter.simulator.app_answers import is_for_apps
 from exporter.simulator.apps import Apps, SimulatedApp
+from exporter.simulator.billing_answers import answer as answer_of_billing
 from exporter.simulator.estate import Estate
 from exporter.simulator.estate_answers import Content, Question, appliance_of, of_appliance
 from exporter.simulator.estate_answers import answer as answer_of_estate
+from exporter.simulator.exports import Exports
 from exporter.simulator.facts import Organization
 from exporter.simulator.faults import Faults, deliver, disturbed
 from exporter.simulator.insights import Item, Query, rows, shifted
@@ -87,7 +89,7 @@ class SimulatedGitHub:
         self.faults = faults or Faults()
         self.log: deque[RequestRecord] = deque(maxlen=keep)
         self.apps = Apps(apps, world.seed)
-        self.estate, self.files = estate or Estate(), SignedFiles(world.seed)
+        self.estate, self.files, self.exports = estate or Estate(), SignedFiles(world.seed), Exports(world.seed)
         self._clock, self._root = clock, root
         self._access = Access(tokens, self.apps)
         self._quotas = Quotas()
@@ -167,8 +169,9 @@ class SimulatedGitHub:
             return 200, _rate_limit(quota, request.version), {}
         if caller.app and is_for_apps(path):
             return answer_to_app(self.apps, caller.app, request, self._root, now)
-        found = answer_of_estate(Question(self.estate, self.files, request, caller, now), path)
-        if found is not None:
+        question = Question(self.estate, self.files, self.exports, request, caller, now)
+        inside = request.path.startswith(self._root)
+        if inside and (found := answer_of_estate(question, path) or answer_of_billing(question, path)):
             return found
         content, link = self._insights(request, caller, now)
         return 200, content, link
@@ -179,6 +182,8 @@ class SimulatedGitHub:
         return self._access.caller(request.token, now, for_apps=for_apps)
 
     def _pool(self, request: Request) -> str:
+        if request.path.startswith(FOLDER):
+            return ""
         try:
             return self._caller(request, self._clock()).pool
         except Refused:

@@ -3,7 +3,7 @@
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-metrics
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -65,14 +65,19 @@ def _day(estate: Estate, organization: str, day: int) -> dict[str, Any]:
         if quiet
         else {
             "total_engaged_users": engaged // 3,
-            "models": [{**_model("default", engaged // 3), "total_chats": engaged}],
+            "models": [
+                {**_model(model, users), "total_chats": users * 3} for model, users in _users(engaged // 3, MODELS)
+            ],
         },
         "copilot_dotcom_pull_requests": {
             "total_engaged_users": engaged // 4,
             "repositories": [
                 {
                     **_named(f"{organization}/{repository}", users),
-                    "models": [{**_model("default", users), "total_pr_summaries_created": users + 2}],
+                    "models": [
+                        {**_model(model, some), "total_pr_summaries_created": some + 2}
+                        for model, some in _users(users, MODELS)
+                    ],
                 }
                 for repository, users in _users(engaged // 4, ("web", "api"))
             ],
@@ -113,5 +118,5 @@ def _named(name: str, users: int) -> dict[str, Any]:
     return {"name": name, "total_engaged_users": users}
 
 
-def _users(total: int, names: tuple[str, ...]) -> list[tuple[str, int]]:
+def _users(total: int, names: Collection[str]) -> list[tuple[str, int]]:
     return list(zip(names, shared_out(total, range(len(names), 0, -1)), strict=True))

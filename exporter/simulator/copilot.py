@@ -6,6 +6,7 @@ https://docs.github.com/enterprise-cloud@latest/copilot/reference/copilot-usage-
 import json
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 from exporter.simulator.estate import DAY, Estate, day_of, midnight, shared_out
 
@@ -26,6 +27,8 @@ COMMENTS = {"bug_risk": 40, "security": 12, "performance": 9, "others": 20}
 PHASES = {"No Cohort": 30, "Phase 1": 44, "Phase 2": 19, "Phase 3": 7}
 LINES = ("loc_suggested_to_add_sum", "loc_suggested_to_delete_sum", "loc_added_sum", "loc_deleted_sum")
 WEEKEND = (5, 6)
+FINISHED = 2 * DAY  # seconds from a day's midnight to that of the day on which GitHub has it
+LONGEST_AGO = 365 * DAY
 
 
 def record(estate: Estate, name: str, day: int) -> dict[str, Any]:
@@ -45,11 +48,7 @@ def record(estate: Estate, name: str, day: int) -> dict[str, Any]:
     without_prompts = {field: value for field, value in activity.items() if field != "user_initiated_interaction_count"}
     return {
         "day": day_of(day),
-        **(
-            {"enterprise_id": "4242"}
-            if estate.enterprise(name)
-            else {"enterprise_id": "4242", "organization_id": "777"}
-        ),
+        **identity(estate, name),
         **_users(active, seats),
         **{f"chat_panel_{mode}_mode": count for mode, count in _shares(prompts, MODES)},
         **activity,
@@ -93,15 +92,22 @@ def people(estate: Estate, name: str) -> int:
     return estate.random(name).randrange(60, 400)
 
 
-def days(estate: Estate, name: str, now: float) -> list[int]:
-    """The days that GitHub has of somebody, oldest first: up to two days ago, less what is missing or late."""
-    copilot = estate.copilot
-    found = range(midnight(estate.since), midnight(now) - 2 * DAY + 1, DAY)
-    return [
-        day
-        for day in found
-        if (name, day_of(day)) not in copilot.missing and copilot.late.get((name, day_of(day)), 0) <= now
-    ]
+def identity(estate: Estate, name: str) -> dict[str, str]:
+    """By what numbers, in words, GitHub calls somebody."""
+    owner = estate.enterprise(name)
+    if owner:
+        return {"enterprise_id": str(crc32(owner.name.encode()))}
+    owner = estate.owner(name)
+    assert owner is not None
+    return {**identity(estate, owner.name), "organization_id": str(crc32(name.encode()))}
+
+
+def is_there(estate: Estate, name: str, day: int, now: float) -> bool:
+    """Whether GitHub has a day of somebody: up to two days ago, for a year, less what is missing or late."""
+    copilot, key = estate.copilot, (name, day_of(day))
+    if key in copilot.missing or now < copilot.late.get(key, 0):
+        return False
+    return max(midnight(estate.since), midnight(now) - LONGEST_AGO) <= day <= midnight(now) - FINISHED
 
 
 def shown(estate: Estate, name: str, day: int, now: float) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def files(estate: Estate, name: str, records: list[dict[str, Any]]) -> list[byte
     """A report as it is written: in so many files, of which the first has the day's own numbers."""
     number, form = estate.copilot.files.get(name, 1), estate.copilot.forms.get(name, "object")
     parts = [[_part(one, index, number) for one in records] for index in range(number)]
-    return [_written(part, form) for part in parts]
+    return [_written(part, form, identity(estate, name)) for part in parts]
 
 
 def seats(estate: Estate, organization: str) -> dict[str, Any]:
@@ -247,12 +253,12 @@ def _part(whole: dict[str, Any], index: int, number: int) -> dict[str, Any]:
     return part
 
 
-def _written(records: list[dict[str, Any]], form: str) -> bytes:
+def _written(records: list[dict[str, Any]], form: str, identity: dict[str, str]) -> bytes:
     if form == "lines":
         return b"\xef\xbb\xbf" + b"".join(json.dumps(one).encode() + b"\r\n" for one in records) + b"\n"
     if form == "array":
         return json.dumps(records).encode()
     if form == "wrapped" or len(records) != 1:
         span = {"report_start_day": records[0]["day"], "report_end_day": records[-1]["day"]} if records else {}
-        return json.dumps({**span, "enterprise_id": "4242", "day_totals": records}).encode()
+        return json.dumps({**span, **identity, "day_totals": records}).encode()
     return json.dumps(records[0]).encode()

@@ -56,12 +56,16 @@ class Copilot:
 
 @dataclass(slots=True)
 class Estate:
-    """All enterprises. `since` is the day from which appliances sent statistics and Copilot was used."""
+    """All enterprises. `since` is the day from which appliances sent statistics and Copilot was used.
+
+    Whether `statistics_in_pages` may be changed at any time: GitHub describes none, and could send them any day.
+    """
 
     enterprises: tuple[Enterprise, ...] = ()
     since: float = 0.0
     seed: int = 0
     copilot: Copilot = field(default_factory=Copilot)
+    statistics_in_pages: bool = False
 
     def enterprise(self, name: str) -> Enterprise | None:
         """Find by name, in any case."""

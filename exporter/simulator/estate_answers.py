@@ -9,13 +9,15 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from exporter.simulator import closed_copilot, copilot
 from exporter.simulator.access import Caller, admit
-from exporter.simulator.estate import DAY, Appliance, Estate, instant_of, midnight
+from exporter.simulator.estate import DAY, Appliance, Estate, day_of, instant_of, midnight
+from exporter.simulator.exports import Exports
 from exporter.simulator.ghes import all_stats, security_products, server_statistics
-from exporter.simulator.messages import Refused, Request, link_header, page_of
+from exporter.simulator.messages import LARGEST_PAGE, Page, Refused, Request, link_header, page_of
 from exporter.simulator.signed import SignedFiles
 
 _APPLIANCE = re.compile(r"/([^/]+)/api/v3(/.*)")
@@ -36,6 +38,7 @@ class Question(NamedTuple):
 
     estate: Estate
     files: SignedFiles
+    exports: Exports
     request: Request
     caller: Caller
     now: float
@@ -61,11 +64,10 @@ def of_appliance(estate: Estate, appliance: Appliance, path: str, caller: Caller
 
 def answer(question: Question, path: str) -> Content | None:
     """The answer to a path below the API's root; None if it is about something else."""
-    for pattern, answers in _ROUTES.items():
-        if found := pattern.fullmatch(path):
-            admit(question.caller, path, found[2 if pattern is _REPORT else 1].lower())
-            return answers(question, found)
-    return None
+    if question.request.method != "GET":
+        return None
+    found = ((answers, pattern.fullmatch(path)) for pattern, answers in _ROUTES.items())
+    return next((answers(question, words) for answers, words in found if words), None)
 
 
 def _statistics(question: Question, found: re.Match[str]) -> Content:
@@ -73,9 +75,12 @@ def _statistics(question: Question, found: re.Match[str]) -> Content:
     owner = estate.enterprise(found[1]) or estate.owner(found[1])
     if owner is None:
         raise Refused(404, "Not Found", "/enterprise-admin/admin-stats")
+    name = found[1].lower()
+    admit(question.caller, f"/{'enterprises' if owner.name == name else 'orgs'}/{name}/server-statistics", name)
     # Appliances are connected to the enterprise; an organization has none.
-    appliances = owner.appliances if owner.name == found[1].lower() else ()
-    return 200, server_statistics(estate, appliances, question.now, request.query), {}
+    appliances = owner.appliances if owner.name == name else ()
+    days = server_statistics(estate, appliances, question.now, request.query)
+    return _paged(request, days, page_of(request.pairs)) if estate.statistics_in_pages else (200, days, {})
 
 
 def _report(question: Question, found: re.Match[str]) -> Content:
@@ -84,16 +89,18 @@ def _report(question: Question, found: re.Match[str]) -> Content:
     exists = estate.enterprise(name) if kind == "enterprises" else estate.owner(name)
     if exists is None or (scope == "organization") != (kind == "orgs"):
         raise Refused(404, "Not Found", "/copilot/copilot-usage-metrics")
-    there = copilot.days(estate, name, now)
+    admit(question.caller, found[0], name)
     if period != "1-day":
-        latest = [day for day in there if day > midnight(now) - (_DAYS_OF_LATEST + 2) * DAY]
-        span = {"report_start_day": "", "report_end_day": ""}
+        last = midnight(now) - copilot.FINISHED
+        first = last - (_DAYS_OF_LATEST - 1) * DAY
+        latest = [day for day in range(first, last + 1, DAY) if copilot.is_there(estate, name, day, now)]
+        span = {"report_start_day": day_of(first), "report_end_day": day_of(last)}
         return 200, {**_links(question, name, latest), **span}, {}
     day = instant_of(question.request.query.get("day", ""))
     if day is None:
         raise Refused(422, "day is missing or no date", "/copilot/copilot-usage-metrics")
-    if day in there:
-        return 200, {**_links(question, name, [day]), "report_day": question.request.query["day"]}, {}
+    if copilot.is_there(estate, name, day, now):
+        return 200, {**_links(question, name, [day]), "report_day": day_of(day)}, {}
     if kind == "orgs":
         return 204, None, {}
     raise Refused(404, "Not Found", "/copilot/copilot-usage-metrics")
@@ -105,7 +112,7 @@ def _links(question: Question, name: str, days: list[int]) -> dict[str, Any]:
     estate.copilot.dead_links[name] = max(0, estate.copilot.dead_links.get(name, 0) - 1)
     bodies = copilot.files(estate, name, [copilot.shown(estate, name, day, now) for day in days])
     links = [
-        files.link(question.request.origin, f"{name}-{index}.json", body, now, dead=dead)
+        files.link(question.request.origin, f"{name}-{index}.json", partial(bytes, body), now, dead=dead)
         for index, body in enumerate(bodies, start=1)
     ]
     return {"download_links": links}
@@ -114,6 +121,7 @@ def _links(question: Question, name: str, days: list[int]) -> dict[str, Any]:
 def _seats(question: Question, found: re.Match[str]) -> Content:
     if question.estate.owner(found[1]) is None:
         raise Refused(404, "Not Found", "/copilot/copilot-user-management")
+    admit(question.caller, found[0], found[1].lower())
     return 200, copilot.seats(question.estate, found[1].lower()), {}
 
 
@@ -121,10 +129,17 @@ def _closed(question: Question, found: re.Match[str]) -> Content:
     estate, request = question.estate, question.request
     if estate.copilot.retired or estate.owner(found[1]) is None:
         raise Refused(404, "Not Found", closed_copilot.PAGE)
+    admit(question.caller, found[0], found[1].lower())
     days = closed_copilot.days(estate, found[1].lower(), question.now, request.query)
-    page = page_of(request.pairs)
-    link = link_header(f"{request.origin}{request.path}", request.pairs, page, len(days))
-    return 200, days[page.rows], {**closed_copilot.HEADERS, **link}
+    page = page_of(
+        [("per_page", str(LARGEST_PAGE)), *request.pairs]
+    )  # a hundred days are a page unless one asks for less
+    status, content, link = _paged(request, days, page)
+    return status, content, {**closed_copilot.HEADERS, **link}
+
+
+def _paged(request: Request, rows: list[dict[str, Any]], page: Page) -> Content:
+    return 200, rows[page.rows], link_header(f"{request.origin}{request.path}", request.pairs, page, len(rows))
 
 
 _ROUTES: Mapping[re.Pattern[str], Callable[[Question, re.Match[str]], Content]] = {

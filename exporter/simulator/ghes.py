@@ -123,8 +123,9 @@ def _record(estate: Estate, appliance: Appliance, day: int) -> dict[str, Any]:
         "dormant_users": {"total_dormant_users": users // 8, "dormancy_threshold": "90 days"},
     }
     if appliance.old:
-        left = ("actions_stats", "packages_stats", "advisory_db_stats")
-        return record | {name: {"$ref": f"server-statistics-{name.partition('_')[0]}.yaml"} for name in left}
+        left = ("actions", "packages", "advisory-db")
+        placeholders = {name: {"$ref": f"server-statistics-{name}.yaml"} for name in left}
+        return record | {f"{name.replace('-', '_')}_stats": place for name, place in placeholders.items()}
     chance = estate.random(appliance.name, day)
     return record | {
         "advisory_db_stats": {"reviewed_advisories": 20_000 + day // DAY % 1_000},  # what is in it GitHub does not tell

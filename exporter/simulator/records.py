@@ -13,7 +13,8 @@ class RequestRecord:
 
     Two requests overlapped if the later one started before the earlier one ended; `ended` is None while it runs.
     `pool` is whom GitHub counts it against: `user:NAME` (a token without a user: `user:FINGERPRINT`),
-    `installation:ID`, `app:CLIENT_ID` for what an App asks for itself, empty if nobody was recognised.
+    `installation:ID`, `app:CLIENT_ID` for what an App asks for itself, empty if nobody was recognised, and for signed
+    files.
     """
 
     at: float

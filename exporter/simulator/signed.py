@@ -3,6 +3,7 @@
 A storage host refuses whoever sends an `Authorization` header besides the signature; `tokens_sent` counts them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from urllib.parse import quote
@@ -15,7 +16,7 @@ DENIED = b'<?xml version="1.0" encoding="utf-8"?><Error><Code>AuthenticationFail
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    body: bytes
+    body: Callable[[], bytes]
     signature: str
     expires: float
 
@@ -35,8 +36,8 @@ class SignedFiles:
         """Signatures follow from the seed."""
         self._random = Random(f"{self.seed}:signatures")
 
-    def link(self, origin: str, name: str, body: bytes, now: float, *, dead: bool = False) -> str:
-        """A link to a file; a dead one has expired already."""
+    def link(self, origin: str, name: str, body: Callable[[], bytes], now: float, *, dead: bool = False) -> str:
+        """A link to a file, which is made when it is asked for; a dead link has expired already."""
         signature = f"{self._random.getrandbits(128):032x}"
         path = f"{FOLDER}{signature[:8]}/{name}"
         self._files[path] = _Signed(body, signature, now - 1 if dead else now + self.seconds)
@@ -52,4 +53,4 @@ class SignedFiles:
         file = self._files.get(request.path)
         if file is None or request.query.get("sig") != file.signature or now >= file.expires:
             return Answer(403, {"content-type": "application/xml"}, DENIED)
-        return Answer(200, {"content-type": "application/octet-stream"}, file.body)
+        return Answer(200, {"content-type": "application/octet-stream"}, file.body())

@@ -1,0 +1,117 @@
+"""The GitHub of `demo` and `simulate`: three organizations, their enterprise with two appliances, and who may read.
+
+It runs on the wall clock. A month of history is there from the start, and what GitHub delays by hours is delayed by
+seconds. Little is imported here, for the demo waits until it is there.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from exporter.collecting.exports import periods
+from exporter.simulator.access import TokenFacts
+from exporter.simulator.api import SimulatedGitHub
+from exporter.simulator.apps import Installation, SimulatedApp
+from exporter.simulator.estate import DAY, Appliance, Copilot, Enterprise, Estate, day_of
+from exporter.simulator.exports import Exports
+from exporter.simulator.facts import RETENTION, Switches
+from exporter.simulator.population import RUNAWAY, Size
+from exporter.simulator.traffic import seeded_world
+from exporter.simulator.world import World
+
+SEED = 7
+SIZES = {
+    "acme": Size(apps=80, users=500, runaway=1.0, throttled=1.0),
+    "globex": Size(apps=40, users=120),
+    "initech": Size(apps=14, users=46),
+}
+INSTALLED = ("acme", "globex")
+ENTERPRISE = "acme-corp"
+APPLIANCES = (
+    Appliance("ghes-eu", "ea6088f3-f095-4bf2-8d7f-c573819e8768", "ghes.eu.example.com", "3.19.2", users=2_400),
+    Appliance("ghes-us", "0b9f2a51-6c3e-4f6e-9a77-4d1c5b8e2f10", "ghes.us.example.com", "3.14.9", users=600, old=True),
+)
+COPILOT_DAYS = 35
+REVISED_AFTER = 40.0  # seconds
+DELAY = (3.0, 12.0)  # seconds; GitHub's are 4 to 6 hours
+CLIENT_ID = "Iv23liDEMO"
+EXPORTED_TOO = ("premium_request", "ai_credit")
+TOKENS = {
+    "finance": "github_pat_demo",
+    "classic": "ghp_demo",
+    **{one.name: f"ghp_demo{one.name}" for one in APPLIANCES},
+}
+READS = {
+    "organization_api_insights": "read",
+    "organization_copilot_metrics": "read",
+    "organization_copilot_seat_management": "read",
+    "organization_administration": "read",
+}
+SCOPES = ("read:enterprise", "read:org", "manage_billing:enterprise")
+
+
+def github(public_key: bytes) -> tuple[SimulatedGitHub, dict[str, Any]]:
+    """The demo's GitHub, and whom to watch there: the bot that runs away and a machine's account."""
+    clock = time.time  # noqa: TID251 - in this process there is no other clock
+    world = _world(clock())
+    actors = [source.actor for source in world.organizations[0].sources]
+    bot = next(actor for actor in actors if actor.subject_name == RUNAWAY)
+    robot = next(actor for actor in actors if actor.subject_name.endswith("-robot"))
+    simulated = SimulatedGitHub(
+        world,
+        clock,
+        tokens={
+            TOKENS["finance"]: TokenFacts({"initech"}, user="finance-bot", kind="fine_grained", permissions=READS),
+            TOKENS["classic"]: TokenFacts(frozenset(), {ENTERPRISE}, user="owner", scopes=SCOPES),
+            **{TOKENS[one.name]: TokenFacts(frozenset(), site_admin=True) for one in APPLIANCES},
+        },
+        apps=[
+            SimulatedApp(
+                CLIENT_ID, public_key, {name: Installation(100 + n, READS) for n, name in enumerate(INSTALLED)}
+            )
+        ],
+        estate=_estate(clock()),
+        limit=1_000_000,
+    )
+    _export(simulated.exports, clock())
+    return simulated, {
+        "users": [{"organization": "acme", "id": robot.subject_id}],
+        "actors": [{"organization": "acme", "type": bot.actor_type, "id": bot.actor_id}],
+    }
+
+
+def _world(now: float) -> World:
+    return seeded_world(SEED, tuple(SIZES), Switches(bucket=1, delay=DELAY), start=now - RETENTION, size=SIZES)
+
+
+def _estate(now: float) -> Estate:
+    """Five weeks with Copilot: a day late, some missing, one revised while one looks; files in parts and many forms."""
+    newest, before = (day_of(now - back * DAY) for back in (2, 3))
+    return Estate(
+        (Enterprise(ENTERPRISE, tuple(SIZES), APPLIANCES),),
+        since=now - COPILOT_DAYS * DAY,
+        seed=SEED,
+        copilot=Copilot(
+            late={("globex", newest): now + 2 * DAY},
+            missing={("initech", newest), ("initech", before), (ENTERPRISE, day_of(now - 9 * DAY))},
+            revised={("acme", newest): now + REVISED_AFTER},
+            files={"acme": 3, ENTERPRISE: 2},
+            forms={"globex": "lines", "initech": "array"},
+            dead_links={"acme": 1},
+            retired=False,
+        ),
+    )
+
+
+def _export(exports: Exports, now: float) -> None:
+    """The exports that somebody has made already; what is missing of the month before the exporter asks for."""
+    running, before = periods(now)
+    made = (("detailed", running), ("detailed", before), *((report_type, running) for report_type in EXPORTED_TOO))
+    for report_type, period in made:
+        order = {"report_type": report_type, "start_date": period.first, "end_date": period.last}
+        exports.make(ENTERPRISE, order, now, ready=now)
+
+
+def open_github(clock: Callable[[], float]) -> SimulatedGitHub:
+    """The same for any token."""
+    return SimulatedGitHub(_world(clock()), clock, estate=_estate(clock()), limit=1_000_000)
