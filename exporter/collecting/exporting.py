@@ -68,6 +68,7 @@ class Run:
     faults: list[GitHubError] = field(default_factory=list)
     polled: set[str] = field(default_factory=set)
     rejected: int = 0
+    now: float = 0.0
 
     @property
     def path(self) -> str:
@@ -81,7 +82,8 @@ class Run:
         if found is None:
             raise Invalid("the answer has no usage_report_exports")
         self.exports, self.rejected = found
-        spans = periods(self.ask.end)
+        self.now = self.api.now()  # the answer has told GitHub's clock; what is made must not depend on a wrong one
+        spans = periods(self.now)
         wanted: dict[str, tuple[Export, list[tuple[str, Period]]]] = {}
         for kind, report_type in self._types():
             for period in spans:
@@ -107,7 +109,7 @@ class Run:
         name = f"{report_type} {period.month}"
         await self._look_for(name)
         alike = [one for one in self.exports if one.report_type == report_type]
-        choice = choose(alike, self.kept.intents.get(name), period, self.ask.end, self.ask.interval)
+        choice = choose(alike, self.kept.intents.get(name), period, self.now, self.ask.interval)
         if choice.failed:
             self.faults.append(Unavailable(f"GitHub could not make the {report_type} report of {period.month}"))
         options = self.ask.options
@@ -115,7 +117,7 @@ class Run:
         if choice.make and report_type in made:
             await self._make(name, report_type, period)
             alike = [one for one in self.exports if one.report_type == report_type]
-            choice = choose(alike, self.kept.intents.get(name), period, self.ask.end, self.ask.interval)
+            choice = choose(alike, self.kept.intents.get(name), period, self.now, self.ask.interval)
         waits = {choice.wait.id} if choice.wait else set()
         if (intent := self.kept.intents.get(name)) and intent.id and not found_again(intent, self.exports):
             waits.add(intent.id)
@@ -145,7 +147,7 @@ class Run:
     async def _make(self, name: str, report_type: str, period: Period) -> None:
         """Ask for an export, once: whatever becomes of the answer, not again before the next refresh."""
         before = self.kept.intents.get(name)
-        intent = Intent(report_type, period.first, period.last, self.ask.end)
+        intent = Intent(report_type, period.first, period.last, self.now)
         self.kept.intents[name] = intent
         if not await self.ask.memory.keep(self.kept.data()):
             self._take_back(name, before)  # what cannot be remembered is not asked for

@@ -129,11 +129,12 @@ def choose(exports: Iterable[Export], intent: Intent | None, period: Period, now
     newest = covering[-1] if covering else None
     newer = newest if newest is not None and newest is not use else None
     wait = newer if newer and newer.status == "processing" and _recent(newer.created, now, interval) else None
-    failed = newer if newer and newer.status == "failed" and now - newer.created < interval else None
+    failed = newer if newer and newer.status == "failed" and _recent(newer.created, now, interval) else None
     settled = use is not None and not period.running and use.created >= period.ended + SETTLED_AFTER
     fresh = use is not None and (settled or now - use.created < interval)
+    tried = failed is not None and now - failed.created < interval
     asked = intent is not None and now - intent.at < max(interval, IN_FLIGHT)
-    return Choice(use, wait, failed, make=not (fresh or wait or failed or asked))
+    return Choice(use, wait, failed, make=not (fresh or wait or tried or asked))
 
 
 def found_again(intent: Intent, exports: Iterable[Export]) -> Export | None:

@@ -11,12 +11,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Context, Decimal, Inexact, localcontext
-from operator import itemgetter
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
+from itertools import compress, repeat
+from operator import contains, sub
 from typing import Any, BinaryIO, TextIO
 
 GROUPS = ("organization", "product", "sku", "unit_type", "cost_center")
@@ -32,13 +34,15 @@ LONGEST_ROW = 1024 * 1024
 LONGEST_KEY = 4096
 """Characters of a group's names together; what has more is summed as `other`."""
 
-EXACT = Context(prec=400, traps=[Inexact])
+EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 """No sum is rounded in it: a number is of at most 64 characters with an exponent of two digits, so it lies between
 10^163 and 10^-163, which leaves room for 10^70 rows. Should that be wrong it raises, and the report is not used."""
 
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 _LONGEST_NUMBER = 64
-_MOST_REMEMBERED = 20_000
+_LONGEST_DATE = 40
+_BLOCK = 64 * 1024
+_MOST_REMEMBERED = 8_000
 _KEY_LENGTH = 256  # characters that a group's names may have on average
 
 Key = tuple[str, ...]
@@ -118,10 +122,12 @@ def sum_up(part: Iterable[str], wanted: Wanted, sums: Sums) -> None:
     """
     reading = _Reading(part)
     header = reading.header()
-    if header is None:
-        return
-    with localcontext(EXACT):
-        _add(reading, _Columns.of(header, wanted), wanted, sums)
+    if header:
+        adding = _Adding(_Columns.of(header, wanted), wanted, sums)
+        with localcontext(EXACT):
+            for block in reading.blocks():
+                adding.block(block, reading)
+        adding.end()
 
 
 def finish(sums: Sums) -> None:
@@ -177,7 +183,8 @@ class _Numbers(dict[str, Decimal]):
     """Numbers by their text: most come again and again."""
 
     def __missing__(self, text: str) -> Decimal:
-        if len(text) > _LONGEST_NUMBER or _NUMBER(text) is None:
+        plain = text.strip("0123456789") == "." != text  # quicker, and nearly all that are new are such
+        if len(text) > _LONGEST_NUMBER or not (plain or _NUMBER(text)):
             raise ValueError("no number")
         if len(self) >= _MOST_REMEMBERED:
             self.clear()
@@ -185,7 +192,7 @@ class _Numbers(dict[str, Decimal]):
         return number
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class _Day:
     """Rows of a day of a wanted month."""
 
@@ -204,7 +211,7 @@ class _Days(dict[str, _Day | None]):
 
     def __missing__(self, text: str) -> _Day | None:
         name = text[:10]
-        if date.fromisoformat(name).isoformat() != name or text[10:11].isdecimal():
+        if len(text) > _LONGEST_DATE or text[10:11].isdigit() or date.fromisoformat(name).isoformat() != name:
             raise ValueError("no date")
         if len(self) >= _MOST_REMEMBERED:
             self.clear()
@@ -215,153 +222,227 @@ class _Days(dict[str, _Day | None]):
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where what is needed stands in a row of `width` values; what the file has not stands behind them, empty."""
+    """Where what is needed stands in a row of `width` values; None for what the file has not."""
 
     width: int
     date: int
-    amounts: tuple[int, ...]
-    group: tuple[int, ...]
+    needed: tuple[int, ...]
+    discount: int | None
+    group: tuple[int | None, ...]
     breakdowns: dict[str, int]
+
+    @property
+    def places(self) -> set[int]:
+        """All that are needed."""
+        found = {self.date, *self.needed, self.discount, *self.group, *self.breakdowns.values()}
+        return {place for place in found if place is not None}
 
     @classmethod
     def of(cls, header: list[str], wanted: Wanted) -> "_Columns":
         """Find them in a header; raises `Rejected`."""
-        names = [name.strip().lower() for name in header]
-        places = {name: names.index(name) for name in names}
+        places: dict[str, int] = {}
+        for place, name in enumerate(header):
+            places.setdefault(name.strip().lower(), place)
         missing = [name for name in REQUIRED if name not in places]
         if len(missing) == len(REQUIRED):
             raise Rejected("the report is no CSV with a header")
         if missing:
             raise Rejected(f"the report has no column {', '.join(missing)}")
-        places["cost_center"] = places.get("cost_center_name", places.get("cost_center", len(names)))
+        names = {name: name for name in GROUPS} | {"cost_center": "cost_center_name"}
         return cls(
-            len(names),
+            len(header),
             places["date"],
-            tuple(places.get(name, len(names)) for name in AMOUNTS),
-            tuple(places.get(name, len(names)) if name in wanted.group_by else len(names) for name in GROUPS),
+            tuple(places[name] for name in REQUIRED[3:]),
+            places.get("discount_amount"),
+            tuple(places.get(names[name]) if name in wanted.group_by else None for name in GROUPS),
             {name: places[name] for name in wanted.breakdowns if name in places},
         )
 
 
 class _Reading:
-    """The lines of a file, and whole rows where a line alone is none."""
+    """A file's blocks of whole lines; whole rows where lines are none."""
 
     def __init__(self, part: Iterable[str]) -> None:
-        self.lines = _lines(part)
         self.taken = 0
         """Of how many lines the last row was."""
-        self._line: str | None = None
-        self._length = 0
+        self._blocks = _blocks(part)
+        self._lines: list[str] = []
+        self._next = self._length = 0
         self._rows = csv.reader(self, strict=True)
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = next(self.lines) if self._line is None else self._line
-        self._line = None
+        if self._next == len(self._lines):
+            self._lines, self._next = next(self._blocks).split("\n")[:-1], 0
+        line = self._lines[self._next]
+        self._next += 1
         self.taken += 1
         self._length += len(line)
         if self._length > LONGEST_ROW:
             raise Rejected(f"a row of the report has more than {LONGEST_ROW} characters")
         return line + "\n"
 
-    def row(self, line: str) -> list[str]:
-        """The row that begins with this line; raises `csv.Error`."""
-        self._line, self.taken, self._length = line, 0, 0
-        return next(self._rows)
+    def header(self) -> list[str]:
+        """The first row that is not blank; empty if there is none."""
+        try:
+            return next((row for row in self._rows if any(name.strip() for name in row)), [])
+        except csv.Error:
+            raise Rejected("the report is no CSV with a header") from None
 
-    def header(self) -> list[str] | None:
-        """The first row that is not empty; None if there is none."""
-        for line in self.lines:
-            if line.strip():
-                try:
-                    return self.row(line)
-                except csv.Error:
-                    raise Rejected("the report is no CSV with a header") from None
-        return None
+    def blocks(self) -> Iterator[str]:
+        """What comes next, each of whole lines; a row may go on in the next one."""
+        if self._next < len(self._lines):
+            yield "\n".join(self._lines[self._next :]) + "\n"
+        yield from self._blocks
+
+    def rows(self, block: str) -> Iterator[list[str] | None]:
+        """The rows of a block, and of the next ones if a row goes on there; None for one that is no row."""
+        self._lines, self._next = block.split("\n")[:-1], 0
+        while self._next < len(self._lines):
+            self.taken = self._length = 0
+            try:
+                row = next(self._rows)
+            except csv.Error:
+                yield None
+            else:
+                if row:
+                    yield None if any("\0" in value for value in row) else row
 
 
-def _lines(part: Iterable[str]) -> Iterator[str]:
+def _blocks(part: Iterable[str]) -> Iterator[str]:
+    """Whole lines, a few hundred at once; the last one is ended if it is not."""
     rest, first = "", True
     for piece in part:
-        lines = (rest + piece).split("\n")
-        if first and lines[0]:
-            lines[0], first = lines[0].removeprefix("\ufeff"), False
-        rest = lines.pop()
-        if len(rest) > LONGEST_ROW:
-            raise Rejected(f"a row of the report has more than {LONGEST_ROW} characters")
-        yield from lines
+        for start in range(0, len(piece), _BLOCK):
+            text = piece[start : start + _BLOCK]
+            if first:
+                text, first = text.removeprefix("\ufeff"), False
+            end = text.rfind("\n") + 1
+            if end:
+                yield rest + text[:end]
+                rest = text[end:]
+            else:
+                rest += text
+            if len(rest) > LONGEST_ROW:
+                raise Rejected(f"a row of the report has more than {LONGEST_ROW} characters")
     if rest:
-        yield rest
+        yield rest + "\n"
 
 
-def _add(reading: _Reading, columns: _Columns, wanted: Wanted, sums: Sums) -> None:  # noqa: C901 - a call costs as much as a step
-    """The loop over rows: what is in it is paid for millions of times."""
-    numbers, days, most = _Numbers(), _Days(sums), wanted.most_groups
-    width, quotes, longest = columns.width, 2 * columns.width, csv.field_size_limit()
-    figures = itemgetter(columns.date, *columns.amounts)
-    no_discount = columns.amounts[2] == width
-    key_of = itemgetter(*columns.group)
-    breakdowns = [(name, itemgetter(*columns.group, place)) for name, place in columns.breakdowns.items()]
-    for line in reading.lines:
-        row: list[str] = []
-        reading.taken = 1
+def _split(block: str, places: Collection[int], width: int) -> dict[int, list[str]] | None:
+    """Columns of a block in which all rows are alike, much faster than the csv module; None for any other block.
+
+    Alike means: `width` values, either all without quotes, or all in quotes that hold no quote and no line's end.
+    """
+    rows = block.count("\n")
+    end = "\r\n" if "\r" in block else "\n"
+    quotes = 0
+    between, text = ",", block[: -len(end)]
+    if block[0] == '"':
+        quotes, text = 2 * width * rows, block[1 : -len(end) - 1]
+        between, end = '","', f'"{end}"'
+    odd = "\0" in block or len(block) > csv.field_size_limit() or block.count('"') != quotes
+    if odd or not block.endswith(end.rstrip('"')) or block.count("\r") != (rows if "\r" in end else 0):
+        return None
+    values, step = text.split(between), width - 1
+    # Every row's last value is still one with the next row's first: they must be where `width` says, and nowhere else.
+    joints = values[step:-1:step]
+    edges = end.join(joints).split(end) if joints else []
+    if len(values) != rows * step + 1 or len(edges) != 2 * len(joints) or not all(map(contains, joints, repeat(end))):
+        return None
+    columns = {place: values[place::step] for place in places if 0 < place < step}
+    return columns | {0: [values[0], *edges[1::2]], step: [*edges[::2], values[-1]]}
+
+
+class _Adding:
+    """Adds the rows of a part up, column by column: what is done per row is paid for millions of times."""
+
+    def __init__(self, columns: _Columns, wanted: Wanted, sums: Sums) -> None:
+        self._columns, self._wanted, self._sums = columns, wanted, sums
+        self._numbers, self._days = _Numbers(), _Days(sums)
+
+    def block(self, block: str, reading: _Reading) -> None:
+        """Add the rows of a block; if any is out of the usual they are read one by one."""
+        columns = _split(block, self._columns.places, self._columns.width)
+        if columns is not None:
+            try:
+                self._add(columns)
+            except ValueError:
+                columns = None
+        if columns is None:
+            rows = [row for row in reading.rows(block) if self._is_good(row, reading.taken)]
+            if rows:
+                self._add(dict(enumerate(zip(*rows, strict=True))))
+
+    def end(self) -> None:
+        """Count the rows."""
+        for day in self._days.known.values():
+            day.month.rows += day.rows
+            if day.rows:
+                day.month.newest = max(day.month.newest, day.name)
+
+    def _is_good(self, row: list[str] | None, lines: int) -> bool:
+        """Whether a row can be used. If not it is counted in its month, or in the first one if it does not say."""
+        places = self._columns
+        row = row or []
         try:
-            # Most lines are a row of values without any quote, or all in quotes; others are for the csv module.
-            plain = line[:-1] if line[-1:] == "\r" else line
-            if '"' not in plain and "\r" not in plain and len(plain) <= longest:
-                if not plain:
-                    continue
-                row = plain.split(",")
-            elif plain.count('"') == quotes and plain[0] == plain[-1] == '"' and len(plain) <= longest:
-                row = plain[1:-1].split('","')
-            if len(row) != width:
-                row = reading.row(line)
-            if "\0" in line:
-                raise ValueError("a NUL")  # noqa: TRY301 - the row is left out, as for all else that is wrong with it
-            if len(row) != width:
-                raise ValueError("short or long")  # noqa: TRY301 - the same
-            row.append("")
-            when, quantity_text, gross_text, discount_text, net_text = figures(row)
-            day = days[when]
-            if day is None:
-                continue
-            quantity, gross, net = numbers[quantity_text], numbers[gross_text], numbers[net_text]
-            discount = gross - net if no_discount else numbers[discount_text]
-        except (ValueError, csv.Error):
-            _blame(sums, wanted, days, row[columns.date] if len(row) > columns.date else "", reading.taken)
-            continue
-        day.rows += 1
-        month = day.month
-        key = key_of(row)
-        amounts = month.groups.get(key) or sums.place(month.groups, key, most)
-        amounts[0] += quantity
-        amounts[1] += gross
-        amounts[2] += discount
-        amounts[3] += net
-        for name, wider_key_of in breakdowns:
-            groups, key = month.breakdowns[name], wider_key_of(row)
-            amounts = groups.get(key) or sums.place(groups, key, most)
+            day = self._days[row[places.date]] if len(row) > places.date else self._days[""]
+        except ValueError:
+            self._sums.months[self._wanted.months[0]].rejected += lines
+            return False
+        if day is None:
+            return False
+        if len(row) == places.width:
+            try:
+                for place in (*places.needed, places.discount):
+                    if place is not None:
+                        self._numbers[row[place]]
+            except ValueError:
+                pass
+            else:
+                return True
+        day.month.rejected += lines
+        return False
+
+    def _add(self, columns: Mapping[int, Sequence[str]]) -> None:
+        """Add rows, given as columns; raises `ValueError`, before anything is added, if a value cannot be read."""
+        places, number = self._columns, self._numbers.__getitem__
+        dates = columns[places.date]
+        days = [(self._days[date], rows) for date, rows in Counter(dates).items()]
+        quantity, gross, net = (list(map(number, columns[place])) for place in places.needed)
+        if places.discount is None:
+            discount = list(map(sub, gross, net))
+        else:
+            discount = list(map(number, columns[places.discount]))
+        blank = [""] * len(dates)
+        names = [blank if place is None else columns[place] for place in places.group]
+        for month in {day.name[:7] for day, _ in days if day}:
+            sums = self._sums.months[month]
+            wanted = None
+            if any(day is None or day.month is not sums for day, _ in days):
+                wanted = [(day := self._days[date]) is not None and day.month is sums for date in dates]
+            for breakdown, groups in ({"": sums.groups} | sums.breakdowns).items():
+                if not breakdown or breakdown in places.breakdowns:
+                    wider = [columns[places.breakdowns[breakdown]]] if breakdown else []
+                    found = zip(zip(*names, *wider, strict=True), quantity, gross, discount, net, strict=True)
+                    self._add_to(groups, found if wanted is None else compress(found, wanted))
+        for day, rows in days:
+            if day:
+                day.rows += rows
+
+    def _add_to(self, groups: Groups, rows: Iterable[tuple[Key, Decimal, Decimal, Decimal, Decimal]]) -> None:
+        """The only step that is taken for each row by itself."""
+        known, place, most = groups.get, self._sums.place, self._wanted.most_groups
+        for key, quantity, gross, discount, net in rows:
+            amounts = known(key) or place(groups, key, most)
             amounts[0] += quantity
             amounts[1] += gross
-            amounts[2] += discount
-            amounts[3] += net
-    for day in days.known.values():
-        day.month.rows += day.rows
-        if day.rows:
-            day.month.newest = max(day.month.newest, day.name)
-
-
-def _blame(sums: Sums, wanted: Wanted, days: _Days, when: str, lines: int) -> None:
-    """Count what could not be read: in its month, or in the first one if it does not say."""
-    try:
-        day = days[when]
-    except ValueError:
-        sums.months[wanted.months[0]].rejected += lines
-        return
-    if day is not None:
-        day.month.rejected += lines
+            if discount:
+                amounts[2] += discount
+            if net:
+                amounts[3] += net
 
 
 def _json(value: Any) -> str:
