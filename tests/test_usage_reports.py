@@ -232,7 +232,7 @@ def test_a_fault_leaves_the_last_good_figures_and_is_counted(scene: Scene, fault
 
 def test_without_permission_to_make_one_what_is_there_is_shown_and_the_reason_is_counted(scene: Scene) -> None:
     scene.make()
-    scene.github.faults.add(Fault(lambda request: request.method == "POST", status=403))
+    scene.exports.read_only = True
     with Exporter(scene.folder, scene.config(create=True, interval="1h")) as exporter:
         exporter.start()
         until(lambda: failures(exporter, "forbidden") >= 1, "the reason")

@@ -4,77 +4,144 @@ import asyncio
 import json
 import struct
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator, Callable, Sequence
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import asdict
 
 from exporter.collecting import usage_sums
 from exporter.collecting.usage_sums import Sums, Wanted, load
-from exporter.github.errors import Invalid, Unavailable
+from exporter.github.errors import GitHubError, Invalid, Unavailable
 
-Part = Callable[[], AsyncGenerator[bytes, None]]
+Pieces = AsyncGenerator[bytes, None]
+Part = Pieces | Callable[[], Pieces]
 
-LONGEST_LINE = 256 * 1024
+MOST_BYTES = 64 * 1024 * 1024
+"""Of the child's answer; 20,000 groups take a tenth of it."""
+
+_LONGEST_LINE = 128 * 1024
+_FRAME = 128 * 1024
+_GONE = (BrokenPipeError, ConnectionResetError)
 
 
-async def summed(parts: Sequence[Part], wanted: Wanted) -> Sums:
-    """The sums over all parts of a report.
+async def summed(parts: Sequence[Part], wanted: Wanted, patience: float = 60.0) -> Sums:
+    """The sums over all parts of a report, which are asked for one after another.
 
-    Raises `Invalid` for a report that cannot be used, `Unavailable` if the child came to grief, and what a part raises.
-    Whatever happens, the child is gone afterwards.
+    Raises `Invalid` for a report that cannot be used, and for a child that breaks; `Unavailable` for one that is
+    killed, does not start, or takes nothing for `patience` seconds; and what a part raises. Whatever happens, the child
+    is gone and the parts are closed afterwards.
     """
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", usage_sums.__file__),
-        stdin=PIPE,
-        stdout=PIPE,
-        env={},
-        limit=LONGEST_LINE,
-    )
-    answer = asyncio.create_task(_answer(child))
     try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has seen enough: its answer says why
-            await _feed(child, parts, wanted)
-        return await answer
+        child = await _started()
+        try:
+            with suppress(*_GONE):  # it has seen enough: its answer says why
+                await _feed(child, parts, wanted, patience)
+            return await _sums(child, patience)
+        finally:
+            await _end(child)
     finally:
-        answer.cancel()
-        with suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
-        with suppress(asyncio.CancelledError, Exception):
-            await answer
+        for part in parts:
+            if isinstance(part, AsyncGenerator):
+                await part.aclose()
 
 
-async def _feed(child: Process, parts: Sequence[Part], wanted: Wanted) -> None:
-    assert child.stdin is not None
-
-    async def send(content: bytes) -> None:
-        assert child.stdin is not None
-        child.stdin.write(struct.pack(">I", len(content)) + content)
-        await child.stdin.drain()
-
-    await send(json.dumps(asdict(wanted)).encode())
-    for part in parts:
-        async with aclosing(part()) as pieces:
-            async for piece in pieces:
-                if piece:
-                    await send(piece)
-        await send(b"")
-    child.stdin.close()
-    with suppress(BrokenPipeError, ConnectionResetError):
-        await child.stdin.wait_closed()
-
-
-async def _answer(child: Process) -> Sums:
-    """Sums line by line, or why there are none."""
-    assert child.stdout is not None
-    sums = Sums()
+async def _started() -> Process:
+    """The child, without our environment, which may hold secrets; its own file is all that it needs of us."""
+    command = (sys.executable, "-I", "-S", usage_sums.__file__)
     try:
-        async for line in child.stdout:
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, limit=_LONGEST_LINE
+        )
+    except OSError as error:
+        raise Unavailable(f"no process could be started to sum up a usage report: {error.strerror}") from None
+
+
+async def _feed(child: Process, parts: Sequence[Part], wanted: Wanted, patience: float) -> None:
+    """Send all parts; raises `BrokenPipeError` or `ConnectionResetError` if the child is gone."""
+    assert child.stdin is not None
+    await _send(child, json.dumps(asdict(wanted)).encode(), patience)
+    for part in parts:
+        pieces = part if isinstance(part, AsyncGenerator) else part()
+        async with aclosing(pieces), aclosing(_frames(pieces)) as frames:
+            async for frame in frames:
+                await _send(child, frame, patience)
+        await _send(child, b"", patience)
+    child.stdin.close()
+
+
+async def _frames(pieces: Pieces) -> AsyncGenerator[bytes, None]:
+    """The same in pieces of one size: the child is faster with them, and they bound its memory."""
+    waiting = bytearray()
+    async for piece in pieces:
+        waiting += piece
+        while len(waiting) >= _FRAME:
+            yield bytes(waiting[:_FRAME])
+            del waiting[:_FRAME]
+    if waiting:
+        yield bytes(waiting)
+
+
+async def _send(child: Process, content: bytes, patience: float) -> None:
+    assert child.stdin is not None
+    child.stdin.write(struct.pack(">I", len(content)))
+    child.stdin.write(content)
+    try:
+        async with asyncio.timeout(patience):
+            await child.stdin.drain()
+    except TimeoutError:
+        raise Unavailable(f"the process that sums up a usage report took nothing for {patience:g} s") from None
+
+
+async def _sums(child: Process, patience: float) -> Sums:
+    """What the child answers."""
+    sums = Sums()
+    complete = False
+    try:
+        async for line in _lines(child, patience):
             if line.startswith(b'{"rejected":'):
                 raise Invalid(str(json.loads(line)["rejected"])[:200])
-            if load(line, sums):
-                return sums
-    except ValueError:
-        raise Unavailable("the process that sums up a usage report gave no sums") from None
-    raise Unavailable("the process that sums up a usage report ended before it had done so; is there enough memory?")
+            complete = load(line, sums)
+    except (ValueError, RecursionError):
+        raise Invalid("the process that sums up a usage report gave no sums") from None
+    if not complete:
+        raise await _grief(child, patience)
+    return sums
+
+
+async def _lines(child: Process, patience: float) -> AsyncIterator[bytes]:
+    assert child.stdout is not None
+    size = 0
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                line = await child.stdout.readline()
+        except TimeoutError:
+            raise Unavailable(f"the process that sums up a usage report was silent for {patience:g} s") from None
+        size += len(line)
+        if not line or size > MOST_BYTES:
+            return
+        yield line
+
+
+async def _grief(child: Process, patience: float) -> GitHubError:
+    """Why there is no whole answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await child.wait()
+    if child.returncode is not None and child.returncode < 0:
+        return Unavailable(
+            f"the process that sums up a usage report was killed by signal {-child.returncode}: is there enough memory?"
+        )
+    return Invalid(f"the process that sums up a usage report broke with status {child.returncode}")
+
+
+async def _end(child: Process) -> None:
+    """Kill and reap it, and close its pipes; what it wrote is read, for else the pipe stays open."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with suppress(ProcessLookupError):
+        child.kill()
+    child.stdin.transport.abort()
+    while await child.stdout.read(_FRAME):
+        pass
+    await child.wait()

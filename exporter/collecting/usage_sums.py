@@ -19,7 +19,7 @@ from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import compress, repeat
 from operator import contains, sub
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 GROUPS = ("organization", "product", "sku", "unit_type", "cost_center")
 AMOUNTS = ("quantity", "gross_amount", "discount_amount", "net_amount")
@@ -453,28 +453,31 @@ class _CutOffError(Exception):
     """The parent is gone."""
 
 
-def main(frames: BinaryIO, answer: TextIO) -> None:
-    """The child: frames in, lines of JSON out.
+def main(frames: BinaryIO, answer: BinaryIO) -> None:
+    """The child: frames in, lines of JSON out, either those of `dumped` or one that says why the report is rejected.
 
     A frame is its length (4 bytes, big endian) and so many bytes. The first one is `Wanted`, an empty one ends a part.
     """
     with suppress(OSError):
         os.nice(NICENESS)
-    given = json.loads(_frame(frames) or b"")
-    months, group_by, breakdowns = (tuple(given[name]) for name in ("months", "group_by", "breakdowns"))
-    wanted = Wanted(months, group_by, breakdowns, given["most_groups"])
+    with suppress(_CutOffError, BrokenPipeError):
+        answer.writelines(f"{line}\n".encode() for line in _answer(frames))
+        answer.flush()
+
+
+def _answer(frames: BinaryIO) -> Iterator[str]:
+    given = json.loads(_frame(frames) or b"{}")
+    names = (tuple(given[name]) for name in ("months", "group_by", "breakdowns"))
+    wanted = Wanted(*names, most_groups=given["most_groups"])
     sums = Sums.of(wanted)
     try:
         while (first := _frame(frames)) is not None:
             sum_up(_text(first, frames), wanted, sums)
         finish(sums)
     except Rejected as error:
-        answer.write(_json({"rejected": str(error)}) + "\n")
-    except _CutOffError:
-        return
+        yield _json({"rejected": str(error)})
     else:
-        answer.writelines(line + "\n" for line in dumped(sums))
-    answer.flush()
+        yield from dumped(sums)
 
 
 def _frame(frames: BinaryIO) -> bytes | None:
@@ -502,4 +505,4 @@ def _text(first: bytes, frames: BinaryIO) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main(sys.stdin.buffer, sys.stdout)
+    main(sys.stdin.buffer, sys.stdout.buffer)

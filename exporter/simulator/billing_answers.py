@@ -37,7 +37,8 @@ def reports(question: Question, found: re.Match[str]) -> Content:
     exports = question.exports
     if request.method == "POST" and not found[2]:
         caller = question.caller
-        if caller.kind == "installation" and not allows(caller.permissions, "enterprise_billing", "write"):
+        reads = caller.kind == "installation" and not allows(caller.permissions, "enterprise_billing", "write")
+        if exports.read_only or reads:
             headers = {"x-accepted-github-permissions": "enterprise_billing=write"}
             raise Refused(403, "Resource not accessible by integration", PAGE, headers)
         made = exports.make(enterprise, order_of(request.body), now)

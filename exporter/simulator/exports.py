@@ -42,7 +42,7 @@ class Exports:
     """All exports; what is set here may be changed at any time.
 
     A new one takes `seconds`, fails for the types in `failing`, and has its rows in so many `files`. `lost_answers`
-    are how many requests to make one are done without an answer.
+    are how many requests to make one are done without an answer; with `read_only` nobody may make one.
     """
 
     seed: int | str = 0
@@ -51,6 +51,7 @@ class Exports:
     files: int = 1
     dead_links: int = 0
     lost_answers: int = 0
+    read_only: bool = False
     made: list[Made] = field(default_factory=list)
     _random: Random = field(init=False)
 
