@@ -31,6 +31,7 @@ docs: $(VENV)/.dev ## write docs/metrics.md and docs/configuration.md from the c
 
 bench: $(VENV)/.dev ## measure; figures are ratios from one run
 	$(BIN)/python -m tests.bench_scrape
+	$(BIN)/python -m tests.bench_usage
 
 lock: ## resolve the requirements anew (needs uv); no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt

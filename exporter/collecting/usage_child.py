@@ -141,7 +141,8 @@ async def _end(child: Process) -> None:
     assert child.stdout is not None
     with suppress(ProcessLookupError):
         child.kill()
-    child.stdin.transport.abort()
+    if not child.stdin.is_closing():
+        child.stdin.transport.abort()
     while await child.stdout.read(_FRAME):
         pass
     await child.wait()

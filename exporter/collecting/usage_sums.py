@@ -467,8 +467,8 @@ def main(frames: BinaryIO, answer: BinaryIO) -> None:
 
 def _answer(frames: BinaryIO) -> Iterator[str]:
     given = json.loads(_frame(frames) or b"{}")
-    names = (tuple(given[name]) for name in ("months", "group_by", "breakdowns"))
-    wanted = Wanted(*names, most_groups=given["most_groups"])
+    months, group_by, breakdowns = (tuple(given[name]) for name in ("months", "group_by", "breakdowns"))
+    wanted = Wanted(months, group_by, breakdowns, given["most_groups"])
     sums = Sums.of(wanted)
     try:
         while (first := _frame(frames)) is not None:
