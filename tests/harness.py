@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -214,13 +214,14 @@ def config_for(url: str, *organizations: str, token_file: Path, interval: str = 
 
 
 class Prometheus:
-    """A real Prometheus that scrapes one exporter every second."""
+    """A real Prometheus that scrapes one exporter every second, and evaluates rules as often."""
 
-    def __init__(self, folder: Path, target: str) -> None:
+    def __init__(self, folder: Path, target: str, rules: Sequence[str] = ()) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": list(rules),
             "scrape_configs": [{"job_name": "exporter", "static_configs": [{"targets": [target]}]}],
         }
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
