@@ -3,18 +3,30 @@
 import asyncio
 import csv
 import io
+import itertools
+import json
 import os
+import re
+import signal
+import struct
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.collecting import usage_sums
 from exporter.collecting.usage_child import summed
 from exporter.collecting.usage_sums import Rejected, Sums, Wanted, dumped, finish, loaded, sum_up
-from exporter.github.errors import Invalid, Unavailable
+from exporter.github.errors import Invalid, LinkExpired, Unavailable
 
 HEADER = (
     *("date", "product", "sku", "quantity", "unit_type", "applied_cost_per_quantity", "gross_amount"),
@@ -207,6 +219,165 @@ def test_the_sums_are_those_of_fractions_however_the_file_is_cut(
     assert loaded(dumped(sums)).months == sums.months
 
 
+def test_rows_that_a_quote_swallows_are_counted_one_by_one() -> None:
+    sums = Sums.of(WANTED)
+    lines = written(*[row()] * 5000, quoting=csv.QUOTE_MINIMAL).splitlines(keepends=True)
+    lines[1000] = lines[1000].replace("octocat", '"octocat')
+    sum_up(iter(lines), WANTED, sums)
+    month = sums.months["2026-11"]
+    assert month.rows + month.rejected == 5000
+    assert 1 < month.rejected < 3000
+    assert month.groups[ACME][0] == 10 * month.rows
+
+
+def test_a_value_that_is_too_long_costs_its_row_only() -> None:
+    long = row(workflow_path="x" * (csv.field_size_limit() + 1))
+    month = sums_of(written(*GOOD, long, row())).months["2026-11"]
+    assert (month.rows, month.rejected) == (201, 1)
+
+
+@pytest.mark.parametrize(
+    ("start", "again"),
+    [
+        ("", "x"),
+        ('"', "x"),
+        (written() + '"2026-11-01","', 'x","'),
+        (written() + '"\n', "x"),
+    ],
+)
+def test_a_row_without_end_is_rejected_before_it_fills_the_memory(start: str, again: str) -> None:
+    endless = itertools.chain([start], itertools.repeat(again * 50_000))
+    with pytest.raises(Rejected):
+        sum_up(endless, WANTED, Sums.of(WANTED))
+
+
+def test_names_that_are_too_long_are_summed_as_other() -> None:
+    month = sums_of(written(row(organization="x" * 5000), row())).months["2026-11"]
+    assert month.groups["other", "other", "other", "other", "other"][0] == 10
+    assert month.groups[ACME][0] == 10
+
+
+def test_what_is_known_keeps_its_group_when_the_bound_is_reached_in_a_later_part() -> None:
+    wanted = Wanted(("2026-11",), ("organization",), (), most_groups=1)
+    part = written(row(), row(organization="globex"))
+    month = sums_of(part, part, wanted=wanted).months["2026-11"]
+    assert {key[0]: values[0] for key, values in month.groups.items()} == {"acme": 20, "other": 20}
+
+
+def test_columns_that_are_not_there_and_breakdowns_without_a_column_are_empty() -> None:
+    names = ("date", "product", "sku", "quantity", "gross_amount", "net_amount")
+    wanted = Wanted(("2026-11",), WANTED.group_by, ("model",))
+    month = sums_of(written(row(), header=names), wanted=wanted).months["2026-11"]
+    assert list(month.groups) == [("", "actions", "actions_linux", "", "")]
+    assert month.breakdowns == {"model": {}}
+
+
+def test_corrections_are_taken_off() -> None:
+    correction = row(quantity="-4", gross_amount="-0.024", discount_amount="-0.04", net_amount="0.016")
+    assert amounts(written(row(), correction)) == [Decimal(6), Decimal("0.036"), Decimal("-0.03"), Decimal("0.066")]
+
+
+VALUES = {
+    "date": ["2026-11-01", "2026-11-30", "2026-11-07T12:00:00Z", "2026-10-31", "2026-11-31", "", "20261101", "x\n"],
+    "quantity": [
+        "1",
+        "-3",
+        "0.036000000000000004",
+        "1e-05",
+        "5.",
+        ".5",
+        "",
+        ".",
+        "1_0",
+        " 1",
+        "\u0661",
+        "NaN",
+        "1" * 65,
+    ],
+    "gross_amount": ["7.5", "0.1", "-0.1", "123456789012345678", "1e40", "1,5", "Unlimited", "1E+3", "0x10"],
+    "organization": [
+        "acme",
+        "a,b",
+        'a"b',
+        "a\nb",
+        "a\r\nb",
+        "",
+        " acme ",
+        "é",
+        "\ufeff",
+        "a\0b",
+        "other",
+        "\u2028",
+        '","',
+    ],
+}
+HOSTILE = st.fixed_dictionaries({name: st.sampled_from([values[0]] * 12 + values) for name, values in VALUES.items()})
+MARRED = st.sampled_from([*[""] * 20, "drop", "add", '"', "\r", "blank"])
+
+
+def truth(text: str) -> tuple[int, int, dict[tuple[str, str], list[Fraction]]]:
+    """Rows, lines of bad rows and sums: by the csv module, a row at a time, and fractions."""
+    reader = csv.reader((line + "\n" for line in text.removesuffix("\n").split("\n")), strict=True)
+    header = next(reader)
+    rows, bad, sums = 0, 0, {}
+    while True:
+        before, found = reader.line_num, None
+        with suppress(csv.Error):
+            found = next(reader, [])
+        if found == []:
+            if reader.line_num == before:
+                return rows, bad, sums
+            continue
+        found = found or []
+        one = dict(zip(header, found, strict=False))
+        day = re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", one.get("date", ""))
+        with suppress(ValueError):
+            if "\0" not in "".join(found) and day and date.fromisoformat(day[0]).month == 10:
+                continue
+        try:
+            assert len(found) == len(header)
+            assert "\0" not in "".join(found)
+            assert day
+            date.fromisoformat(day[0])
+            texts = [one[name] for name in ("quantity", "gross_amount", "discount_amount", "net_amount")]
+            assert all(re.fullmatch(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d\d?)?", text, re.ASCII) for text in texts)
+            numbers = [Fraction(text) for text in texts]
+            assert all(len(text) < 65 for text in texts)
+        except (AssertionError, ValueError):
+            bad += reader.line_num - before
+            continue
+        rows += 1
+        key = one["organization"], one["sku"]
+        sums[key] = [a + b for a, b in zip(sums.get(key, [Fraction(0)] * 4), numbers, strict=True)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(HOSTILE, MARRED), max_size=25),
+    st.lists(st.integers(1, 700), max_size=15),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_hostile_files_are_read_as_by_the_csv_module(
+    rows: list[tuple[dict[str, str], str]], cuts: list[int], quoting: int, end: str
+) -> None:
+    pieces = [written(quoting=quoting).replace("\n", end)]
+    for change, marred in rows:
+        line = written(row(**change), quoting=quoting).split("\n", 1)[1].removesuffix("\n")
+        marred_line = {"drop": line.rpartition(",")[0], "add": line + ",1", "blank": ""}.get(marred, line + marred)
+        pieces.append(marred_line + end)
+    text = "".join(pieces)
+    places = sorted({cut % (len(text) + 1) for cut in itertools.accumulate(cuts)} | {0, len(text)})
+    sums = Sums.of(WANTED)
+    sum_up((text[start:stop] for start, stop in itertools.pairwise(places)), WANTED, sums)
+    month = sums.months["2026-11"]
+    found: dict[tuple[str, str], list[Fraction]] = {}
+    for key, values in month.groups.items():
+        before = found.get((key[0], key[2]), [Fraction(0)] * 4)
+        found[key[0], key[2]] = [a + Fraction(b) for a, b in zip(before, values, strict=True)]
+    assert (month.rows, month.rejected, found) == truth(text)
+
+
 Part = Callable[[], AsyncGenerator[bytes, None]]
 
 
@@ -264,3 +435,94 @@ def test_whoever_stops_waiting_leaves_no_child() -> None:
 
     asyncio.run(stop())
     assert not list(children())
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - their number is what is wanted
+
+
+async def closes_all_but(number: int) -> None:
+    """Pipes are closed in the loop's next rounds."""
+    async with asyncio.timeout(5):
+        while open_files() > number:  # noqa: ASYNC110 - nothing tells that a file was closed
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV])
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_child_that_is_killed_or_hangs_is_no_hang(sign: signal.Signals, run: Callable[..., None]) -> None:
+    async def fatal() -> AsyncGenerator[bytes, None]:
+        text = written(*GOOD).encode()
+        yield text
+        for child in children():
+            os.kill(child, sign)
+        while True:
+            yield text[text.index(b"\n") + 1 :]
+            await asyncio.sleep(0)
+
+    async def grief() -> None:
+        await summed([part_of(written().encode())], WANTED)  # the loop keeps a file that it needs for any child
+        before = open_files()
+        with pytest.raises(Unavailable, match=r"killed by signal|took nothing"):
+            await summed([fatal], WANTED, patience=0.5)
+        assert not list(children())
+        await closes_all_but(before)
+
+    run(grief())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_however_it_ends_nothing_stays_open(run: Callable[..., int]) -> None:
+    closed = []
+
+    async def watched(*pieces: bytes, fails: bool) -> AsyncGenerator[bytes, None]:
+        try:
+            for piece in pieces:
+                yield piece
+            if fails:
+                raise LinkExpired("gone")
+            await asyncio.sleep(0)
+        finally:
+            closed.append(fails)
+
+    async def rounds() -> int:
+        good = written(*GOOD).encode()
+        await summed([part_of(good)], WANTED)  # the loop keeps a file that it needs for any child
+        before = open_files()
+        for _ in range(3):
+            await summed([watched(good, fails=False), lambda: watched(good, fails=False)], WANTED)
+            for part in (watched(good, fails=True), watched(b"<html>", b"x" * 10**7, fails=True)):
+                never = watched(fails=False)
+                with pytest.raises((LinkExpired, Invalid)):
+                    await summed([part, never], WANTED)
+                assert never.ag_frame is None
+            waits = asyncio.create_task(summed([watched(*[good] * 10**6, fails=False)], WANTED))
+            while not list(children()):  # noqa: ASYNC110 - nothing tells that a process was started
+                await asyncio.sleep(0.01)
+            waits.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waits
+            assert not list(children())
+            await closes_all_but(before)
+        return len(closed)
+
+    assert run(rounds()) >= 12
+
+
+def test_a_child_whose_parent_died_says_nothing() -> None:
+    def frame(content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + content
+
+    begun = frame(json.dumps(asdict(WANTED)).encode()) + frame(written(*GOOD).encode())
+    whole = begun + frame(b"")
+    command = [sys.executable, "-I", "-S", usage_sums.__file__]
+    for sent in (begun, begun[:-10], begun + b"\0\0", whole):
+        done = subprocess.run(command, input=sent, capture_output=True, env={}, timeout=30, check=True, cwd="/")
+        assert done.stderr == b""
+        assert done.stdout.endswith(b"[]\n") if sent == whole else done.stdout == b""
+
+
+def test_bytes_that_are_no_utf_8_cost_nothing_but_themselves() -> None:
+    text = written(*GOOD, row(organization="café")).encode("latin-1")
+    sums = asyncio.run(summed([part_of(b"\xef", b"\xbb\xbf" + text)], WANTED))
+    assert {key[0] for key in sums.months["2026-11"].groups} == {"acme", "caf\ufffd"}

@@ -48,10 +48,14 @@ async def summed(parts: Sequence[Part], wanted: Wanted, patience: float = 60.0) 
 async def _started() -> Process:
     """The child, without our environment, which may hold secrets; its own file is all that it needs of us."""
     command = (sys.executable, "-I", "-S", usage_sums.__file__)
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, limit=_LONGEST_LINE)
+    )
     try:
-        return await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, limit=_LONGEST_LINE
-        )
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:  # uvloop would leave the child behind
+        await _end(await starting)
+        raise
     except OSError as error:
         raise Unavailable(f"no process could be started to sum up a usage report: {error.strerror}") from None
 
@@ -83,8 +87,9 @@ async def _frames(pieces: Pieces) -> AsyncGenerator[bytes, None]:
 
 async def _send(child: Process, content: bytes, patience: float) -> None:
     assert child.stdin is not None
-    child.stdin.write(struct.pack(">I", len(content)))
-    child.stdin.write(content)
+    if child.stdin.is_closing():  # uvloop's pipe would raise a RuntimeError
+        raise BrokenPipeError
+    child.stdin.write(struct.pack(">I", len(content)) + content)
     try:
         async with asyncio.timeout(patience):
             await child.stdin.drain()

@@ -87,7 +87,7 @@ class Month:
 
 @dataclass(slots=True)
 class Sums:
-    """The sums of a report by month; `full` counts what the groups take of their bounds."""
+    """The sums of a report by month; `groups` and `letters` count what their keys take of the bounds."""
 
     months: dict[str, Month] = field(default_factory=dict)
     groups: int = 0
