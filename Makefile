@@ -25,9 +25,10 @@ check: $(VENV)/.dev ## lint, format and types
 golden: $(VENV)/.dev ## write the golden /metrics texts anew; review the diff
 	$(BIN)/python -m pytest tests/test_golden.py --golden-update
 
-docs: $(VENV)/.dev ## write docs/metrics.md and docs/configuration.md from the code
+docs: $(VENV)/.dev ## write docs/metrics.md, docs/configuration.md and the dashboards from the code
 	$(BIN)/github-enterprise-exporter metrics > docs/metrics.md
 	$(BIN)/python -c "from exporter.__main__ import configuration_reference; print(configuration_reference(), end='')" > docs/configuration.md
+	$(BIN)/python -m grafana
 
 bench: $(VENV)/.dev ## measure; figures are ratios from one run
 	$(BIN)/python -m tests.bench_scrape

@@ -1,0 +1,271 @@
+"""The first page: whether all is well, who is near a limit, what it costs."""
+
+from grafana.board import Board, Row
+from grafana.common import (
+    APP_LIMIT,
+    ENTERPRISE,
+    LATE,
+    NET,
+    ORGANIZATION,
+    RUNNING,
+    SEAT_PRICE,
+    USER_LIMIT,
+    forecast,
+    near_limit,
+)
+from grafana.links import cell, series, to
+from grafana.panels import ANY_IS_BAD, ANY_IS_NOTABLE, SHARE_OF_LIMIT, Column, bars, stat, table, timeseries
+
+MORE_API = (("More: API Insights", to("api-insights", "organization")),)
+MORE_EXPORTER = (("More: the exporter", to("exporter")),)
+MORE_SPEND = (("More: spend", to("spend", "enterprise")),)
+MORE_COPILOT = (("More: Copilot", to("copilot", "organization", "enterprise")),)
+MORE_GHES = (("More: GHES", to("ghes")),)
+
+OVERVIEW = Board(
+    name="overview",
+    title="GitHub Enterprise / Overview",
+    description="Is all well, who is near a limit, and what does it cost? Each panel leads to a dashboard that "
+    "tells more.",
+    variables=(ORGANIZATION, ENTERPRISE, APP_LIMIT, USER_LIMIT, SEAT_PRICE),
+    rows=(
+        Row(
+            "Is all well?",
+            (
+                stat(
+                    "Sources that fail",
+                    "How many of GitHub's statistics could not be read at the last attempt. The last good numbers "
+                    "stay for "
+                    "a while. 0 is good; otherwise the exporter's dashboard tells which and why.",
+                    "count(github_exporter_collector_success == 0) or vector(0)",
+                    "none",
+                    ANY_IS_BAD,
+                    links=MORE_EXPORTER,
+                ),
+                stat(
+                    "Oldest numbers",
+                    "Time since the source that is worst off was read completely. Sources are asked every 15 "
+                    "minutes to "
+                    "once a day, so up to a day is normal.",
+                    "max(time() - github_exporter_collector_last_success_timestamp_seconds)",
+                    "s",
+                    ((None, "green"), (90_000, "orange"), (259_200, "red")),
+                    links=MORE_EXPORTER,
+                    decimals=0,
+                ),
+                stat(
+                    "GitHub's delay",
+                    "Age of the newest API requests that GitHub shows, in the organization where it is worst. 4 to "
+                    "6 hours "
+                    "are normal; more is an incident at GitHub, or nobody made a request.",
+                    "clamp_min(max(time() - github_api_insights_newest_data_timestamp_seconds), 0)",
+                    "s",
+                    ((None, "green"), (25_200, "orange"), (43_200, "red")),
+                    links=MORE_API,
+                    decimals=0,
+                ),
+                stat(
+                    "Refused requests, last hour",
+                    "API requests that GitHub refused because an app or user was over its limit, of those that became "
+                    f"visible in the last hour. Whoever it was did not get its work done. {LATE}",
+                    "sum(increase(github_api_insights_rate_limited_requests_total[1h]))",
+                    "short",
+                    ANY_IS_NOTABLE,
+                    links=MORE_API,
+                    decimals=0,
+                ),
+                stat(
+                    "Least quota left for the exporter",
+                    "Share of GitHub's hourly limit that is left to the credential that has least. Below 20 % "
+                    "others who "
+                    "use the same credential may be refused.",
+                    "min(github_exporter_rate_limit_remaining / github_exporter_rate_limit_limit)",
+                    "percentunit",
+                    ((None, "red"), (0.1, "orange"), (0.2, "green")),
+                    links=MORE_EXPORTER,
+                    decimals=0,
+                ),
+                stat(
+                    "Oldest GHES report",
+                    "Time since the appliance that is worst off sent its statistics to GitHub; they do it once a "
+                    "day. More "
+                    "than three days: GitHub Connect is broken, or Server Statistics are off.",
+                    "max(time() - github_server_statistics_collection_timestamp_seconds)",
+                    "s",
+                    ((None, "green"), (172_800, "orange"), (259_200, "red")),
+                    links=MORE_GHES,
+                    decimals=0,
+                ),
+            ),
+        ),
+        Row(
+            "Who is near a limit?",
+            (
+                bars(
+                    "Closest to their hourly limit",
+                    "Requests that became visible in the last hour, as a share of the caller's limit (set at the "
+                    "top): an App has one in "
+                    "each organization, a user one for all tokens. From 80 % on expect refusals in busy hours; 100 "
+                    "% and more "
+                    "was refused, or several hours became visible at once.",
+                    near_limit(10),
+                    "{{subject_name}} ({{subject_type}}) {{organization}}",
+                    "percentunit",
+                    steps=SHARE_OF_LIMIT,
+                    height=9,
+                    highest=1,
+                    links=MORE_API,
+                    clicks=(
+                        (
+                            "What ${__field.labels.subject_name} does",
+                            to("api-insights", "organization", subject_name=series("subject_name")),
+                        ),
+                    ),
+                ),
+                timeseries(
+                    "API requests in the last hour",
+                    f"Requests to each organization that became visible in the hour before. {LATE}",
+                    {"{{organization}}": "sum by (organization) (increase(github_api_insights_requests_total[1h]))"},
+                    "short",
+                    height=9,
+                    stacked=True,
+                    links=MORE_API,
+                    clicks=(("This organization", to("api-insights", organization=series("organization"))),),
+                    decimals=0,
+                ),
+                table(
+                    "Organizations",
+                    "API use of each organization in the time that is selected above, and its busiest clock hour of "
+                    "the last "
+                    "24 settled ones. Click an organization to see who it was.",
+                    {"organization": "Organization"},
+                    {
+                        "Requests": Column(
+                            "sum by (organization) (increase(github_api_insights_requests_total[$__range]))",
+                            "short",
+                            decimals=0,
+                        ),
+                        "Refused": Column(
+                            "sum by (organization) "
+                            "(increase(github_api_insights_rate_limited_requests_total[$__range]))",
+                            "short",
+                            ANY_IS_NOTABLE,
+                            decimals=0,
+                        ),
+                        "Busiest hour": Column(
+                            "max by (organization) (github_api_insights_busiest_hour_requests)", "short", decimals=0
+                        ),
+                        "Copilot seats": Column("max by (organization) (github_copilot_seats)", "short"),
+                        "Used Copilot in 28 days": Column(
+                            "max by (organization) (github_copilot_organization_monthly_active_users)", "short"
+                        ),
+                        "Net spend of the month (USD)": Column(
+                            f"sum by (organization) ({NET} and on (enterprise, month) {RUNNING})",
+                            "currencyUSD",
+                            decimals=0,
+                        ),
+                    },
+                    sort="Requests",
+                    height=7,
+                    clicks={
+                        "organization": (
+                            ("Its API use", to("api-insights", organization=cell("organization"))),
+                            ("Its Copilot", to("copilot", "enterprise", organization=cell("organization"))),
+                            ("Its spend", to("spend", "enterprise", organization=cell("organization"))),
+                        )
+                    },
+                ),
+            ),
+        ),
+        Row(
+            "What does it cost?",
+            (
+                stat(
+                    "Net spend this month",
+                    "What is charged for the running month so far (USD), after discounts and what the plan "
+                    "includes. GitHub "
+                    "books a day one or two days late. Without usage reports this is the sum of the billing API.",
+                    f"sum({NET} and on (enterprise, month) {RUNNING}) or "
+                    f"sum(github_billing_usage_enterprise_net_amount_usd)",
+                    "currencyUSD",
+                    links=MORE_SPEND,
+                    decimals=0,
+                ),
+                stat(
+                    "Forecast for the month",
+                    "Net spend at the month's end if all of its days cost as much as those booked so far (USD). Too "
+                    "high in the first "
+                    "days if licences are booked at once.",
+                    f"sum({forecast(NET)} and on (enterprise, month) {RUNNING})",
+                    "currencyUSD",
+                    links=MORE_SPEND,
+                    decimals=0,
+                ),
+                stat(
+                    "Copilot seats in use",
+                    "Share of the paid Copilot seats whose owner used Copilot in this billing cycle. Below 70 % "
+                    "seats are "
+                    "worth a look.",
+                    "sum(github_copilot_seats_active_this_cycle) / (sum(github_copilot_seats) > 0)",
+                    "percentunit",
+                    ((None, "red"), (0.5, "orange"), (0.7, "green")),
+                    links=MORE_COPILOT,
+                    decimals=0,
+                ),
+                stat(
+                    "Idle Copilot seats, per month",
+                    "What seats that nobody used in this billing cycle cost in a month (USD), at the price at the top.",
+                    "sum(github_copilot_seats_inactive_this_cycle) * $seat_price",
+                    "currencyUSD",
+                    ((None, "green"), (1000, "orange"), (10_000, "red")),
+                    links=MORE_COPILOT,
+                    decimals=0,
+                ),
+                stat(
+                    "GHES users",
+                    "User accounts on all connected appliances. Somebody with accounts on two appliances counts twice.",
+                    "sum(github_server_statistics_total_users)",
+                    "short",
+                    links=MORE_GHES,
+                ),
+                stat(
+                    "GHES users who are dormant",
+                    "Share of the accounts whose owner has not been active for long (the appliance sets how long). "
+                    "They may "
+                    "hold licences that somebody else could use.",
+                    "sum(github_server_statistics_total_dormant_users) / (sum(github_server_statistics_total_users) "
+                    "> 0)",
+                    "percentunit",
+                    ((None, "green"), (0.2, "orange"), (0.4, "red")),
+                    links=MORE_GHES,
+                    decimals=0,
+                ),
+                timeseries(
+                    "Net spend of the month so far",
+                    "It begins at 0 when a month begins (UTC) and rises as GitHub books days; a fall within a month "
+                    "is a correction "
+                    "by GitHub.",
+                    {"{{enterprise}}": f"sum by (enterprise) ({NET} and on (enterprise, month) {RUNNING})"},
+                    "currencyUSD",
+                    links=MORE_SPEND,
+                    decimals=0,
+                ),
+                timeseries(
+                    "Who uses Copilot",
+                    "People of the enterprise who used Copilot on the newest complete day, in the week and in the "
+                    "28 days "
+                    "before it. GitHub's days are two to four days old.",
+                    {
+                        "{{enterprise}}, 28 days": "max by (enterprise) "
+                        "(github_copilot_enterprise_monthly_active_users)",
+                        "{{enterprise}}, week": "max by (enterprise) (github_copilot_enterprise_weekly_active_users)",
+                        "{{enterprise}}, day": "max by (enterprise) (github_copilot_enterprise_daily_active_users)",
+                    },
+                    "short",
+                    links=MORE_COPILOT,
+                    decimals=0,
+                ),
+            ),
+        ),
+    ),
+)
