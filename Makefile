@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden docs bench lock clean
+.PHONY: help demo test check golden docs bench image lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -29,10 +29,14 @@ docs: $(VENV)/.dev ## write docs/metrics.md, docs/configuration.md and the dashb
 	$(BIN)/github-enterprise-exporter metrics > docs/metrics.md
 	$(BIN)/python -c "from exporter.__main__ import configuration_reference; print(configuration_reference(), end='')" > docs/configuration.md
 	$(BIN)/python -m grafana
+	$(BIN)/python deploy/kubernetes/components/prometheus-rule/generate.py
 
 bench: $(VENV)/.dev ## measure; figures are ratios from one run
 	$(BIN)/python -m tests.bench_scrape
 	$(BIN)/python -m tests.bench_usage
+
+image: ## build the image and run it, without a daemon (as root on Debian)
+	deploy/image-test.sh
 
 lock: ## resolve the requirements anew (needs uv); no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt

@@ -59,6 +59,7 @@ class Estate:
     """All enterprises. `since` is the day from which appliances sent statistics and Copilot was used.
 
     Whether `statistics_in_pages` may be changed at any time: GitHub describes none, and could send them any day.
+    `larger_runners` tells from which day on an organization's tests run on runners that cost a multiple.
     """
 
     enterprises: tuple[Enterprise, ...] = ()
@@ -66,6 +67,7 @@ class Estate:
     seed: int = 0
     copilot: Copilot = field(default_factory=Copilot)
     statistics_in_pages: bool = False
+    larger_runners: dict[str, float] = field(default_factory=dict)
 
     def enterprise(self, name: str) -> Enterprise | None:
         """Find by name, in any case."""

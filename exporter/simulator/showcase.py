@@ -2,6 +2,10 @@
 
 It runs on the wall clock. A month of history is there from the start, and what GitHub delays by hours is delayed by
 seconds. Little is imported here, for the demo waits until it is there.
+
+Four things are wrong with it, so that alerts have something to tell: a bot and a machine's account run into their rate
+limits, GitHub is half a day late with an organization, that organization's token may not read its billing, and another
+one has moved its tests to expensive runners at the beginning of the month.
 """
 
 import time
@@ -12,9 +16,9 @@ from exporter.collecting.exports import periods
 from exporter.simulator.access import TokenFacts
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.apps import Installation, SimulatedApp
-from exporter.simulator.estate import DAY, Appliance, Copilot, Enterprise, Estate, day_of
+from exporter.simulator.estate import DAY, Appliance, Copilot, Enterprise, Estate, day_of, instant_of
 from exporter.simulator.exports import Exports
-from exporter.simulator.facts import RETENTION, Switches
+from exporter.simulator.facts import HOUR, RETENTION, Switches
 from exporter.simulator.population import RUNAWAY, Size
 from exporter.simulator.traffic import seeded_world
 from exporter.simulator.world import World
@@ -34,6 +38,8 @@ APPLIANCES = (
 COPILOT_DAYS = 35
 REVISED_AFTER = 40.0  # seconds
 DELAY = (3.0, 12.0)  # seconds; GitHub's are 4 to 6 hours
+LATE = {"initech": (10.5 * HOUR, 11.0 * HOUR)}  # an incident at GitHub
+SPENDER = "globex"
 CLIENT_ID = "Iv23liDEMO"
 EXPORTED_TOO = ("premium_request", "ai_credit")
 TOKENS = {
@@ -47,6 +53,7 @@ READS = {
     "organization_copilot_seat_management": "read",
     "organization_administration": "read",
 }
+MISSING = "organization_administration"  # of whose token nobody gave it: initech's billing is forbidden
 SCOPES = ("read:enterprise", "read:org", "manage_billing:enterprise")
 
 
@@ -56,12 +63,13 @@ def github(public_key: bytes) -> tuple[SimulatedGitHub, dict[str, Any]]:
     world = _world(clock())
     actors = [source.actor for source in world.organizations[0].sources]
     bot = next(actor for actor in actors if actor.subject_name == RUNAWAY)
+    given = {permission: level for permission, level in READS.items() if permission != MISSING}
     robot = next(actor for actor in actors if actor.subject_name.endswith("-robot"))
     simulated = SimulatedGitHub(
         world,
         clock,
         tokens={
-            TOKENS["finance"]: TokenFacts({"initech"}, user="finance-bot", kind="fine_grained", permissions=READS),
+            TOKENS["finance"]: TokenFacts({"initech"}, user="finance-bot", kind="fine_grained", permissions=given),
             TOKENS["classic"]: TokenFacts(frozenset(), {ENTERPRISE}, user="owner", scopes=SCOPES),
             **{TOKENS[one.name]: TokenFacts(frozenset(), site_admin=True) for one in APPLIANCES},
         },
@@ -81,7 +89,9 @@ def github(public_key: bytes) -> tuple[SimulatedGitHub, dict[str, Any]]:
 
 
 def _world(now: float) -> World:
-    return seeded_world(SEED, tuple(SIZES), Switches(bucket=1, delay=DELAY), start=now - RETENTION, size=SIZES)
+    switches = {name: Switches(bucket=1, delay=LATE.get(name, DELAY)) for name in SIZES}
+    alone = [seeded_world(SEED, (name,), switches[name], start=now - RETENTION, size=SIZES) for name in SIZES]
+    return World([one for world in alone for one in world.organizations], Switches(bucket=1), SEED)
 
 
 def _estate(now: float) -> Estate:
@@ -91,6 +101,7 @@ def _estate(now: float) -> Estate:
         (Enterprise(ENTERPRISE, tuple(SIZES), APPLIANCES),),
         since=now - COPILOT_DAYS * DAY,
         seed=SEED,
+        larger_runners={SPENDER: float(instant_of(periods(now)[0].first) or now)},
         copilot=Copilot(
             late={("globex", newest): now + 2 * DAY},
             missing={("initech", newest), ("initech", before), (ENTERPRISE, day_of(now - 9 * DAY))},

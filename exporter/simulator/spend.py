@@ -170,6 +170,11 @@ def _of_day(estate: Estate, organization: str, day: int) -> Iterator[Usage]:
         yield Usage(
             date, "copilot", "copilot_premium_request", "requests", asked, _usd("0.04"), Decimal(1), *who, booked
         )
+    if day >= estate.larger_runners.get(organization, float("inf")):
+        minutes = Decimal(chance.randrange(7_000, 9_000))
+        where = (organization, "infra", "mona", ".github/workflows/infra.yml", "", center)
+        sku, price = "actions_linux_64_core", _usd("0.162")
+        yield Usage(date, "actions", sku, "minutes", minutes, price, Decimal(0), *where, booked)
     if date.endswith("-05"):  # the month's correction: minutes that were booked twice are taken back
         taken = Decimal(-100)
         where = (organization, "web", "", "", "", center)
