@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden docs bench image lock clean
+.PHONY: help demo test check golden docs bench bench-check image lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
 
 demo: $(VENV)/.run ## run the exporter against a simulated GitHub: no token, no network
 	$(BIN)/github-enterprise-exporter demo
@@ -32,8 +32,10 @@ docs: $(VENV)/.dev ## write docs/metrics.md, docs/configuration.md and the dashb
 	$(BIN)/python deploy/kubernetes/components/prometheus-rule/generate.py
 
 bench: $(VENV)/.dev ## measure; figures are ratios from one run
-	$(BIN)/python -m tests.bench_scrape
-	$(BIN)/python -m tests.bench_usage
+	$(BIN)/python -m tests.bench
+
+bench-check: $(VENV)/.dev ## fail if a ratio is below its floor
+	$(BIN)/python -m tests.bench --check
 
 image: ## build the image and run it, without a daemon (as root on Debian)
 	deploy/image-test.sh

@@ -16,6 +16,7 @@ from exporter.collectors import route_stats
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.pacing import Pool
+from exporter.serving.columns import column
 from exporter.serving.snapshot import Snapshot
 from tests.test_golden import NOW, job_of
 
@@ -72,7 +73,9 @@ def test_then_nothing_is_asked_and_our_read_counts_as_of_theirs() -> None:
     brought, paths = asked(QUESTION)
     assert paths == []
     assert (brought.still, brought.end, brought.sums) == (True, TOTALS.read_at, (100, 2))
-    before = Snapshot(version=4, counting=COUNTING, requests=3, sums=(100, 2), gauges={"github_x": ((("a",), 1.0),)})
+    before = Snapshot(
+        version=4, counting=COUNTING, requests=3, sums=(100, 2), gauges={"github_x": column([(("a",), 1.0)])}
+    )
     after = conclude(JOB, before, Attempt(brought, NOW, 0.1, 0.0), Rules(500, 1e9)).snapshot
     assert after.counting == replace(COUNTING, read_at=TOTALS.read_at)
     assert (after.last_success, after.data_time) == (NOW, float(TOTALS.read_at))

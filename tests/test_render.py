@@ -3,16 +3,24 @@
 import gzip
 import math
 import zlib
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from prometheus_client import Metric, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from exporter.catalogue import Labels
 from exporter.collecting.reading import MAX_LABEL_LENGTH, label_text
+from exporter.collectors.subject_stats import COLLECTOR as SUBJECTS
+from exporter.serving.columns import CHUNK, column
 from exporter.serving.negotiation import wanted_format, wants_gzip
-from exporter.serving.render import gzipped, header, piece, plain, sample
+from exporter.serving.render import Piece, chunk, gzipped, header, number, piece, plain, sample
+from exporter.serving.server import LARGE_BYTES, SLICE_BYTES, slices
+from tests.test_golden import job_of
 
 # What Prometheus 2.42 and 3.5 send.
 PROMETHEUS_2 = (
@@ -94,7 +102,7 @@ def test_any_number_is_read_back(value: float) -> None:
 
 @given(st.lists(st.binary(max_size=2000), max_size=6))
 def test_pieces_join_into_one_gzip_member(texts: list[bytes]) -> None:
-    pieces = [piece(text) for text in texts]
+    pieces = [chunk(text) for text in texts]
     assert b"".join(plain(pieces)) == b"".join(texts)
     packed = b"".join(gzipped(pieces))
     one_member = zlib.decompressobj(zlib.MAX_WBITS | 16)  # reads a single member, as many clients do
@@ -104,7 +112,84 @@ def test_pieces_join_into_one_gzip_member(texts: list[bytes]) -> None:
     assert gzip.decompress(packed) == b"".join(texts)
 
 
-def test_an_unchanged_piece_is_not_compressed_again() -> None:
-    first = piece(b"github_x 1\n", 1)
-    assert piece(b"github_x 1\n", 2, first).deflated is first.deflated
-    assert piece(b"github_x 1\n", 2, first).version == 2
+TABLE = SUBJECTS.tables[0]
+FAMILY = TABLE.counters[0].name
+NAMES = SUBJECTS.labels(TABLE)
+JOB = job_of(SUBJECTS)
+VALUES = st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from([0, 1, 0.5, 2.0**63, -0.0, 1e300, 5e-324])
+WORDS = st.text(max_size=8) | st.sampled_from(['"', "\\", "\n", "%", "%d", "%%b", "é", "\0", "{}", '",l1="'])
+SETS = st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=20)
+
+
+def rendered(samples: Sequence[tuple[Labels, float]], before: Piece | None = None) -> Piece:
+    return piece(JOB, TABLE, FAMILY, column(samples), 1, before=before)
+
+
+def text_of(found: Piece) -> str:
+    return b"".join(plain(found.chunks)).decode()
+
+
+def by_prometheus(samples: Sequence[tuple[Labels, float]]) -> list[str]:
+    """The lines as prometheus-client renders them, but that it sorts labels by name, and spells 5 as 5.0."""
+    metric = Metric(FAMILY.removesuffix("_total"), "X.", "counter")
+    for labels, value in samples:
+        metric.add_sample(FAMILY, {f"l{at}": word for at, word in enumerate((*JOB.prefix, *labels))}, value)
+    registry = SimpleNamespace(collect=lambda: [metric])
+    text = generate_latest(registry).decode().replace('{l0="', f'{{{NAMES[0]}="')
+    for at, name in enumerate(NAMES):
+        text = text.replace(f'",l{at}="', f'",{name}="')  # never inside a value, where quotes are escaped
+    lines = text.split("\n")
+    pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+    return [f"{series} {number(float(value))}" for series, _, value in pairs]
+
+
+@given(SETS.map(lambda sets: [tuple(label_text(word) for word in one) for one in dict.fromkeys(sets)]), st.data())
+def test_lines_are_those_of_prometheus_client(sets: list[Labels], data: st.DataObject) -> None:
+    samples = [(labels, data.draw(VALUES)) for labels in sets]
+    assert text_of(rendered(samples)).split("\n")[:-1] == by_prometheus(samples)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 1100), st.booleans(), VALUES), min_size=1, max_size=3))
+def test_whatever_changes_the_piece_is_as_if_made_anew(steps: list[tuple[int, bool, float]]) -> None:
+    """Series come, go and change, over the borders of chunks; what is taken over from the piece before never shows."""
+    before = None
+    for size, shifted, value in steps:
+        samples = [(("user", str(one + shifted), "x"), one % 7) for one in range(size)]
+        samples[size // 2 : size // 2 + 1] = [(("bot", "0", "y"), value)]
+        before = rendered(samples, before)
+        assert text_of(before) == text_of(rendered(samples))
+        assert gzip.decompress(b"".join(gzipped(before.chunks))) == text_of(before).encode()
+        assert before.samples == text_of(before).count("\n") == len(samples)
+        assert all(one.lines.count(b"\n") <= CHUNK for one in before.chunks)
+
+
+def test_what_did_not_change_is_not_made_again() -> None:
+    def samples(changed: int, value: float = 7) -> list[tuple[Labels, float]]:
+        return [(("user", str(one), "x"), value if one == changed else 1) for one in range(3 * CHUNK)]
+
+    first = rendered(samples(0))
+    second = rendered(samples(CHUNK), first)
+    pairs = list(zip(first.chunks, second.chunks, strict=True))
+    assert [one.template is other.template for one, other in pairs] == [True, True, True]
+    assert [one is other for one, other in pairs] == [False, False, True]
+    assert rendered(samples(CHUNK, 0.5), second).chunks[1].template is not second.chunks[1].template
+
+
+@given(SETS, st.data())
+def test_a_column_gives_back_what_it_was_made_of(sets: list[Labels], data: st.DataObject) -> None:
+    samples = [(labels, data.draw(VALUES)) for labels in sets]
+    found = list(column(samples))
+    assert [labels for labels, _ in found] == sets
+    for (_, value), (_, kept) in zip(samples, found, strict=True):
+        assert kept == float(value) or kept == value or math.isnan(value)
+    assert column(samples).labels == column([(tuple(map("".join, labels)), 0) for labels in sets]).labels
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (1, 2), (SLICE_BYTES + 1,), (LARGE_BYTES, 1), (9,) * 30000, (90_000,) * 9])
+def test_slices_are_the_same_bytes_and_neither_small_nor_large(sizes: tuple[int, ...]) -> None:
+    parts = [bytes([at % 256]) * size for at, size in enumerate(sizes)]
+    found = slices(parts)
+    assert b"".join(found) == b"".join(parts)
+    assert all(len(one) <= SLICE_BYTES for one in found)
+    assert all(len(one) >= LARGE_BYTES for one in found[:-1])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.collecting.counters import Count, Counting, Key
+from exporter.serving.columns import column
 from exporter.serving.snapshot import Outcome, Snapshot, dump, load
 from exporter.state import KEPT_ASIDE, Restored, State, StateLockedError, Wait
 
@@ -20,7 +21,7 @@ NOW = 1_795_262_400.0
 KEY = Key(("user", "1", "ada"), (Count(1, 2, 3, 4, 5), Count(0, 0, 0, 0, 0)), NOW, True, (None, None), 2)
 COUNTING = Counting(1, 2, 3, True, {("user", "1"): KEY}, (7, 8), (None, None))
 SNAPSHOT = Snapshot(
-    gauges={"github_x_seconds": ((("a", "b"), 1.5), (("c", "d"), float(2**60)))},
+    gauges={"github_x_seconds": column([(("a", "b"), 1.5), (("c", "d"), float(2**60))])},
     counting=COUNTING,
     outcome=Outcome(NOW, 0.25, "unavailable", "unavailable", "GitHub answered 502"),
     last_success=NOW - 60,
@@ -238,7 +239,7 @@ def test_a_full_disk_keeps_what_was_saved_and_mends_itself(tmp_path: Path) -> No
     saved(tmp_path)
     state = State(tmp_path)
     state.open(NOW)
-    large = replace(SNAPSHOT, gauges={"github_x_seconds": tuple(((str(n), "x" * 40), 1.0) for n in range(4000))})
+    large = replace(SNAPSHOT, gauges={"github_x_seconds": column(((str(n), "x" * 40), 1.0) for n in range(4000))})
     with full_disk(100_000):
         assert state.save("job", large, NOW, ended=True) is False
         assert state.failed_writes == 1

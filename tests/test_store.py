@@ -7,7 +7,8 @@ import pytest
 from exporter.collecting.plan import Target
 from exporter.collectors import user_stats
 from exporter.collectors.summary_stats import COLLECTOR
-from exporter.serving.render import piece, render
+from exporter.serving.columns import Column, column
+from exporter.serving.render import Piece, chunk, columns_of, plain, render
 from exporter.serving.snapshot import Snapshot
 from exporter.serving.store import Store
 from tests.test_golden import job_of
@@ -19,7 +20,7 @@ DELAY = 60.0
 
 
 def published(store: Store, version: int, now: float) -> None:
-    pieces = {name: piece(f"{name} {version}\n".encode(), version) for name in (REQUESTS, LIMITED)}
+    pieces = {name: Piece((chunk(f"{name} {version}\n".encode()),), 1, version) for name in (REQUESTS, LIMITED)}
     store.publish(JOB, Snapshot(version=version), pieces, now, waiting=True)
 
 
@@ -98,8 +99,8 @@ def test_a_withdrawn_job_shows_nothing() -> None:
     assert list(store.parts((REQUESTS,), None)) == []
 
 
-def names(*found: tuple[str, str]) -> dict[str, tuple[tuple[tuple[str, ...], float], ...]]:
-    rows = tuple(((kind, "5", name, "", ""), 1.0) for kind, name in found)
+def names(*found: tuple[str, str]) -> dict[str, Column]:
+    rows = column(((kind, "5", name, "", ""), 1.0) for kind, name in found)
     return {"github_api_insights_actor_info": rows}
 
 
@@ -109,7 +110,7 @@ def shown(store: Store, *collectors: str) -> list[str]:
         line
         for _family, parts in store.parts(["github_api_insights_actor_info"], chosen)
         for part in parts
-        for line in part.piece.lines.decode().splitlines()
+        for line in b"".join(plain(part.piece.chunks)).decode().splitlines()
     ]
     return sorted(line.partition('actor_type="')[2].partition('",integration')[0] for line in lines)
 
@@ -117,7 +118,7 @@ def shown(store: Store, *collectors: str) -> list[str]:
 def show(store: Store, user: str, at: float, *found: tuple[str, str]) -> None:
     job = replace(job_of(user_stats.COLLECTOR), subject=(user,))
     snapshot = Snapshot(version=int(at), gauges=names(*found), last_success=at)
-    store.publish(job, snapshot, render(job, snapshot, at, {}), at, waiting=False)
+    store.publish(job, snapshot, render(job, columns_of(job, snapshot, at), snapshot.version), at, waiting=False)
 
 
 def test_what_several_jobs_of_a_target_tell_stands_once_as_it_was_read_last() -> None:
@@ -146,5 +147,5 @@ def test_targets_do_not_share_their_rows() -> None:
     show(store, "1", 1.0, ("oauth_app", "name"))
     job = replace(job_of(user_stats.COLLECTOR), target=Target("organization", "globex", "token"))
     snapshot = Snapshot(version=1, gauges=names(("oauth_app", "name")), last_success=1.0)
-    store.publish(job, snapshot, render(job, snapshot, 1.0, {}), 1.0, waiting=False)
+    store.publish(job, snapshot, render(job, columns_of(job, snapshot, 1.0), snapshot.version), 1.0, waiting=False)
     assert len(shown(store)) == 2

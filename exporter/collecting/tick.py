@@ -22,8 +22,9 @@ from exporter.collecting.windows import Windows
 from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import GitHubError, Invalid, OverBudget, Unavailable
 from exporter.github.pacing import Pool
-from exporter.serving.render import Piece, render
-from exporter.serving.snapshot import GaugeSamples, Outcome, Snapshot
+from exporter.serving.columns import Column, column
+from exporter.serving.render import Piece, columns_of, render
+from exporter.serving.snapshot import Outcome, Snapshot
 from exporter.serving.store import Store
 from exporter.state import State
 
@@ -156,11 +157,9 @@ def _ended(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error:
     )
 
 
-def _gauges(
-    job: Job, rows: Iterable[Row], counting: Counting | None, places: int
-) -> tuple[Mapping[str, GaugeSamples], int]:
+def _gauges(job: Job, rows: Iterable[Row], counting: Counting | None, places: int) -> tuple[Mapping[str, Column], int]:
     """Gauge samples by family: of a counting table for the keys shown, of others for as many rows as have a place."""
-    gauges: dict[str, GaugeSamples] = {}
+    gauges: dict[str, Column] = {}
     left_out = 0
     for table in job.collector.tables:
         by_labels: dict[tuple[str, ...], Row] = {}
@@ -179,7 +178,7 @@ def _gauges(
                 summed = [value for row in rows_of_it if (value := family.of(row)) is not None]
                 if summed and table.sums:
                     samples.append((other, math.fsum(summed)))
-            gauges[family.name] = tuple(samples)
+            gauges[family.name] = column(samples)
     return gauges, left_out
 
 
@@ -285,7 +284,7 @@ class Ticks:
     def restore(self, job: Job, snapshot: Snapshot) -> None:
         """Show what the state held."""
         waiting = snapshot.counting is not None and snapshot.counting.waiting
-        pieces = render(job, snapshot, self.clock.wall(), {})
+        pieces = render(job, columns_of(job, snapshot, self.clock.wall()), snapshot.version)
         self.store.publish(job, snapshot, pieces, self.clock.monotonic(), waiting=waiting)
 
     def forget(self, job_key: str) -> None:
@@ -359,7 +358,8 @@ class Ticks:
             def make() -> tuple[Snapshot, Mapping[str, Piece], bool, Result]:
                 after, result = work(before)
                 waiting = after.counting is not None and after.counting.waiting
-                return after, render(job, after, self.clock.wall(), pieces), waiting, result
+                shown = columns_of(job, after, self.clock.wall())
+                return after, render(job, shown, after.version, pieces), waiting, result
 
             after, made, waiting, result = await asyncio.to_thread(make)
             if self.store.find(job.key) is not entry:

@@ -12,11 +12,11 @@ from prometheus_client import Counter
 
 from exporter.catalogue import Collector
 from exporter.serving.negotiation import wanted_format, wants_gzip
-from exporter.serving.render import CONTENT_TYPES, Format, Piece, gzipped, header, piece, plain
-from exporter.serving.server import send_body
+from exporter.serving.render import CONTENT_TYPES, Chunk, Format, chunk, gzipped, header, plain
+from exporter.serving.server import send_body, slices
 from exporter.serving.store import Part, Store
 
-OwnFamilies = Sequence[tuple[str, str, str, Piece]]
+OwnFamilies = Sequence[tuple[str, str, str, Chunk]]
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -44,7 +44,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bytes of `/metrics`, in parts that are sent one after another, and the pieces that they show."""
+    """The bytes of `/metrics`, in slices that are sent one after another, and the pieces that they show."""
 
     body: Sequence[bytes]
     parts: tuple[Part, ...]
@@ -62,7 +62,7 @@ class Exposition:
             for table in collector.tables:
                 for family in table.families:  # of a family that several collectors fill, the first one tells
                     self._families.setdefault(family.name, (family.kind, collector.help(table, family)))
-        self._headers: dict[tuple[str, Format], Piece] = {}
+        self._headers: dict[tuple[str, Format], Chunk] = {}
         self._own_rendered: OwnFamilies = ()
         self._own_second = float("-inf")
         self._ready: dict[tuple[Format, bool], tuple[tuple[int, float], Answer]] = {}
@@ -81,23 +81,25 @@ class Exposition:
         return ready[1]
 
     def _join(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
-        pieces: list[Piece] = []
+        chunks: list[Chunk] = []
         shown: list[Part] = []
         wanted = [name for name, (kind, _help) in self._families.items() if filters.wants(name, kind)]
         for name, parts in self._store.parts(wanted, filters.collectors):
-            pieces += (self._header(name, *self._families[name], form), *(part.piece for part in parts))
+            chunks.append(self._header(name, *self._families[name], form))
+            for part in parts:
+                chunks += part.piece.chunks
             shown += parts
         for name, kind, text, samples in self._own_rendered:
             if filters.wants(name, kind):
-                pieces += (self._header(name, kind, text, form), samples)
+                chunks += (self._header(name, kind, text, form), samples)
         if form == "openmetrics":
-            pieces.append(piece(b"# EOF\n"))
-        return Answer(gzipped(pieces) if gzip else plain(pieces), tuple(shown))
+            chunks.append(chunk(b"# EOF\n"))
+        return Answer(slices(gzipped(chunks) if gzip else plain(chunks)), tuple(shown))
 
-    def _header(self, name: str, kind: str, text: str, form: Format) -> Piece:
+    def _header(self, name: str, kind: str, text: str, form: Format) -> Chunk:
         made = self._headers.get((name, form))
         if made is None:
-            made = self._headers[name, form] = piece(header(name, kind, text, form))
+            made = self._headers[name, form] = chunk(header(name, kind, text, form))
         return made
 
 

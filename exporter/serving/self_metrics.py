@@ -24,7 +24,7 @@ from exporter.catalogue import Collector
 from exporter.collecting.plan import Job, Target
 from exporter.github.errors import GitHubError, Reason, State
 from exporter.github.pacing import Pool
-from exporter.serving.render import Piece, piece, sample
+from exporter.serving.render import Chunk, chunk, sample
 from exporter.serving.store import Entry, Store
 
 WORST_FIRST: tuple[State, ...] = (
@@ -151,13 +151,13 @@ class SelfMetrics:
         """Every family that there can be, as (name, type, help); a counter's name has its `_total`."""
         return [(_full_name(metric), metric.type, metric.documentation) for metric in self._collected()]
 
-    def render(self) -> list[tuple[str, str, str, Piece]]:
-        """Every family that has samples, as (name, type, help, piece)."""
+    def render(self) -> list[tuple[str, str, str, Chunk]]:
+        """Every family that has samples, as (name, type, help, lines)."""
         rendered = []
         for metric in self._collected():
             lines = (sample(s.name, tuple(s.labels), tuple(s.labels.values()), s.value) for s in metric.samples)
             if text := "".join(lines):
-                rendered.append((_full_name(metric), metric.type, metric.documentation, piece(text.encode())))
+                rendered.append((_full_name(metric), metric.type, metric.documentation, chunk(text.encode())))
         return rendered
 
     def _collected(self) -> list[Metric]:

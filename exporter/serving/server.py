@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import termios
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 SLICE_BYTES = 256 * 1024
+LARGE_BYTES = 64 * 1024
 TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 UNSENT_BYTES = 128 * 1024
 
@@ -92,8 +93,7 @@ async def listening(
 async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]) -> bool:
     """Send a whole answer with its Content-Length, and tell whether it was sent in full.
 
-    `body` is pieces; they are not joined to one. They go out in slices of at most 256 KiB, each only after the kernel
-    has taken the one before, so a slow client holds one slice of our memory.
+    `body` is slices (see `slices`), which go out one by one, each only after the kernel has taken the one before.
 
     True: the client's machine has every byte (elsewhere than on Linux: ours has handed every byte to its kernel), and
     the connection had not been reset by then. False: the client left before that or missed its deadline, and lacks at
@@ -102,7 +102,7 @@ async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, byte
     start = {"type": "http.response.start", "status": status}
     try:
         await send({**start, "headers": [*headers, (b"content-length", b"%d" % sum(map(len, body)))]})
-        for slice_ in _slices(body):
+        for slice_ in body:
             await send({"type": "http.response.body", "body": slice_, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     except OSError:  # ASGI's word for a client that left; see `_Connection._send`
@@ -122,19 +122,24 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _slices(pieces: Sequence[bytes]) -> Iterator[bytes]:
+def slices(parts: Iterable[bytes]) -> list[bytes]:
+    """The same bytes in slices to send: small parts are joined, those that are large enough are not even copied."""
+    made: list[bytes] = []
     batch: list[bytes] = []
     size = 0
-    for piece in pieces:
-        if size + len(piece) > SLICE_BYTES:
-            yield b"".join(batch)
+    for part in parts:
+        if size and size + len(part) > SLICE_BYTES:
+            made.append(b"".join(batch))
             batch, size = [], 0
-        if len(piece) > SLICE_BYTES:
-            yield from (piece[at : at + SLICE_BYTES] for at in range(0, len(piece), SLICE_BYTES))
+        if len(part) > SLICE_BYTES:
+            made += (part[at : at + SLICE_BYTES] for at in range(0, len(part), SLICE_BYTES))
         else:
-            batch.append(piece)
-            size += len(piece)
-    yield b"".join(batch)
+            batch.append(part)
+            size += len(part)
+        if size >= LARGE_BYTES:
+            made.append(b"".join(batch))
+            batch, size = [], 0
+    return [*made, b"".join(batch)] if batch else made
 
 
 async def _listen(text: str, backlog: int) -> socket.socket:

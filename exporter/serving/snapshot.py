@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exporter.catalogue import Labels
 from exporter.collecting.counters import Count, Counting, Key, Numbers
 from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import Reason, State
-
-GaugeSamples = tuple[tuple[Labels, float], ...]
+from exporter.serving.columns import Column, column
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Snapshot:
     """
 
     version: int = 0
-    gauges: Mapping[str, GaugeSamples] = field(default_factory=dict)
+    gauges: Mapping[str, Column] = field(default_factory=dict)
     counting: Counting | None = None
     outcome: Outcome | None = None
     last_success: float | None = None
@@ -48,7 +46,7 @@ class Snapshot:
     brought: float | None = None
     memory: Any = None
 
-    def gauges_at(self, now: float, max_age: float) -> Mapping[str, GaugeSamples]:
+    def gauges_at(self, now: float, max_age: float) -> Mapping[str, Column]:
         """The gauges, or none when the run that brought them is too long ago. Counters never age."""
         brought = self.last_success if self.brought is None else self.brought
         return self.gauges if brought is not None and now - brought <= max_age else {}
@@ -103,7 +101,7 @@ def load(data: Mapping[str, Any]) -> Snapshot:
     """The snapshot that `dump` made; raises what a wrong shape raises."""
     return Snapshot(
         gauges={
-            family: tuple((tuple(labels), float(value)) for labels, value in samples)
+            family: column((tuple(map(str, labels)), float(value)) for labels, value in samples)
             for family, samples in data["gauges"].items()
         },
         counting=data["counting"] and _load_counting(data["counting"]),

@@ -5,12 +5,13 @@ birth delay has passed (see `collecting/counters.py`).
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.catalogue import HOUR, Labels
 from exporter.collecting.plan import Job
-from exporter.serving.render import Piece, gauge_lines, piece
+from exporter.serving.columns import column
+from exporter.serving.render import Piece, piece
 from exporter.serving.snapshot import Snapshot
 
 
@@ -23,6 +24,7 @@ class Served:
 
 
 NEVER_SERVED = Served(-1, float("-inf"))
+MOST_UNSETTLED = 8
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Store:
     def __init__(self, birth_delay: float) -> None:
         self._entries: dict[str, Entry] = {}
         self._birth_delay = birth_delay
+        self._sent: dict[int, tuple[Sequence[Part], float]] = {}
         self.generation = 0
 
     def __iter__(self) -> Iterator[Entry]:
@@ -99,6 +102,7 @@ class Store:
 
     def withdraw(self, job_key: str) -> None:
         """Show nothing of a job any more."""
+        self._settle()  # what was sent of this job is nothing to a later one with its key
         entry = self._entries.pop(job_key, None)
         if entry:
             self._part_twins(entry.job)
@@ -116,19 +120,28 @@ class Store:
             if parts:
                 yield family, parts
 
-    def sent(self, parts: Iterable[Part], now: float) -> None:
+    def sent(self, parts: Sequence[Part], now: float) -> None:
         """Note that an answer with these parts was sent in full (`now`: monotonic seconds)."""
-        for part in parts:
-            entry = self._entries.get(part.job)
-            if entry:
-                newest = max(part.piece.version, entry.served.get(part.family, NEVER_SERVED).version)
-                entry.served[part.family] = Served(newest, now)
+        # The same answer is sent to every scrape until something changes; its hundreds of parts wait until one asks.
+        self._sent[id(parts)] = parts, now
+        if len(self._sent) > MOST_UNSETTLED:
+            self._settle()
+
+    def _settle(self) -> None:
+        for parts, now in self._sent.values():
+            for part in parts:
+                entry = self._entries.get(part.job)
+                if entry:
+                    before = entry.served.get(part.family, NEVER_SERVED)
+                    entry.served[part.family] = Served(max(part.piece.version, before.version), max(now, before.at))
+        self._sent.clear()
 
     def taken_along(self, job: Job, version: int) -> bool:
         """Whether scrapes have taken along all that this version shows of the job's counters.
 
         A family that scrapes leave out (`name[]`) does not count: it was not sent for an hour while others were.
         """
+        self._settle()
         entry = self._entries.get(job.key)
         if entry is None or not entry.pieces:
             return True
@@ -139,6 +152,7 @@ class Store:
 
     def releasable(self, job: Job, now: float) -> tuple[int, ...]:
         """Per counter family of the job, the newest version whose newborn series may move (`now`: monotonic)."""
+        self._settle()
         entry = self._entries.get(job.key)
         if entry is None:
             return ()
@@ -163,8 +177,9 @@ class Store:
                     shown.update(labels[: table.keys] for labels, _value in alone)
                     before = entry.without_twins.pop(family.name, None)
                     if len(alone) < len(samples):
-                        lines = gauge_lines(entry.job, table, family.name, alone)
-                        entry.without_twins[family.name] = piece(lines, entry.snapshot.version, before)
+                        version = entry.snapshot.version
+                        made = piece(entry.job, table, family.name, column(alone), version, before=before)
+                        entry.without_twins[family.name] = made
 
     def _prune(self, published: deque[tuple[int, float]], now: float) -> None:
         """Keep the newest version that was shown for the birth delay, and those after it."""

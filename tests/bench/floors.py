@@ -1,0 +1,96 @@
+"""The promises: ratios of one run, and the floor under each that `make bench-check` holds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.bench.fetching import STOCK
+from tests.bench.figures import Cell, Figures, Spread
+from tests.bench.run import GAUGEVEC, OBJECTS, OURS, STATIC
+from tests.bench.starting import EAGER
+
+SERIES, MANY, FEW, PAGES = 100_000, 1_000_000, 1_000, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One ratio: what it is of, and what it must not fall below, or not exceed; `goal` is what was once seen."""
+
+    what: str
+    ratio: Callable[[Figures], Spread | None]
+    floor: float
+    goal: float | None
+    at_most: bool = False
+    unit: str = "x"
+
+    def kept(self, found: Spread) -> bool:
+        """Whether the median of the rounds is on the right side."""
+        return found.middle <= self.floor if self.at_most else found.middle >= self.floor
+
+
+def times(over: Cell, under: Cell) -> Callable[[Figures], Spread | None]:
+    """The ratio of two cells, round by round."""
+    return lambda figures: figures.ratio(over, under)
+
+
+def _theirs(what: str, whose: str, series: int = SERIES) -> Callable[[Figures], Spread | None]:
+    return times((what, whose, series), (what, OURS, series))
+
+
+def _ours(what: str, whose: str, series: int = SERIES) -> Callable[[Figures], Spread | None]:
+    return times((what, OURS, series), (what, whose, series))
+
+
+def _idle_ratio(busy: str) -> Callable[[Figures], Spread | None]:
+    return times((f"{busy} p99", OURS, SERIES), ("idle p99", OURS, SERIES))
+
+
+def _per_series(figures: Figures) -> Spread | None:
+    found = figures.ratio(("cycle", OURS, MANY), ("cycle", OURS, SERIES))
+    scale = SERIES / MANY
+    return found and Spread(found.middle * scale, found.least * scale, found.most * scale)
+
+
+PROMISES: Sequence[Promise] = (
+    Promise("gzip scrape p50, 100k series: client_golang GaugeVec / ours", _theirs("p50 gzip", GAUGEVEC), 500, 1400),
+    Promise("identity scrape p50, 100k: GaugeVec / ours", _theirs("p50 identity", GAUGEVEC), 40, 80),
+    Promise("gzip scrape p50, 100k: prometheus_client / ours", _theirs("p50 gzip", OBJECTS), 1000, 3000),
+    Promise("gzip scrape p50, 100k: ours / static Go handler", _ours("p50 gzip", STATIC), 3, 1.5, at_most=True),
+    Promise("identity scrape p50, 100k: ours / static Go handler", _ours("p50 identity", STATIC), 3, 1.5, at_most=True),
+    Promise("whole cycle, 100k: GaugeVec / ours", _theirs("cycle", GAUGEVEC), 12, 24),
+    Promise("render, 100k: generate_latest / ours", _theirs("render", OBJECTS), 70, 140),
+    Promise("gzip scrape p99: during nonstop refresh / idle", _idle_ratio("refresh"), 2, 1.1, at_most=True),
+    Promise("gzip scrape p99: while a usage report is summed up / idle", _idle_ratio("report"), 2, None, at_most=True),
+    Promise("resident memory, 100k: ours / GaugeVec", _ours("resident", GAUGEVEC), 0.5, 0.25, at_most=True),
+    Promise("ten scrapers at once, gzip p99, 100k: GaugeVec / ours", _theirs("10 scrapers p99", GAUGEVEC), 200, 600),
+    Promise(
+        "client CPU per page, TLS: stock httpx / ours",
+        times(("page https", STOCK, PAGES), ("page https", OURS, PAGES)),
+        2,
+        5,
+    ),
+    Promise("start to first complete answer: everything imported first / ours", _theirs("start", EAGER, FEW), 2.5, 4.5),
+    Promise("cycle cost per series: 1M / 100k", _per_series, 2, 1, at_most=True),
+    Promise(
+        "idle daemon, 100k series: CPU",
+        lambda figures: figures.get("idle", OURS, SERIES),
+        0.5,
+        0.1,
+        at_most=True,
+        unit=" % of a core",
+    ),
+)
+"""As agreed; a floor is about half of what was seen, for machines that do other things."""
+
+
+def broken(figures: Figures) -> list[str]:
+    """What is on the wrong side of its floor."""
+    return [
+        f"{promise.what}: {found.middle:.3g}{promise.unit}, floor {'≤ ' if promise.at_most else ''}{promise.floor:g}"
+        for promise in PROMISES
+        if (found := promise.ratio(figures)) is not None and not promise.kept(found)
+    ]
+
+
+def unknown(figures: Figures) -> list[str]:
+    """What was not measured in this run."""
+    return [promise.what for promise in PROMISES if promise.ratio(figures) is None]

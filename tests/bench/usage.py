@@ -1,0 +1,39 @@
+"""Usage reports: what rows cost, and what a scrape feels of a big one."""
+
+import threading
+from statistics import median
+
+from tests import bench_usage
+from tests.bench.contender import Contender
+from tests.bench.figures import quantile
+from tests.bench.load import scrapes
+from tests.bench.run import OURS, Run
+
+BARE = "csv.reader"
+BIG = 500_000
+
+
+def rows_cost(run: Run, sizes: tuple[int, ...]) -> None:
+    """Cells `rows` in seconds: all of ours against a bare loop over the standard library's csv module."""
+    for rows in sizes:
+        run.say(f"a usage report of {rows:,} rows")
+        path = run.folder / f"usage-{rows}.csv"
+        totals = bench_usage.write(path, rows)
+        for _ in range(run.rounds if rows < 10**6 else 1):
+            run.figures.add("rows", OURS, rows, bench_usage.ours(path, totals)[0])
+            run.figures.add("rows", BARE, rows, bench_usage.bare(path))
+
+
+def scraped_meanwhile(run: Run, ours: Contender, series: int, rows: int = BIG) -> None:
+    """Cells `report p50` and `report p99`: milliseconds of gzip scrapes 5 ms apart while a report is summed up."""
+    path = run.folder / f"usage-{rows}.csv"
+    if not path.exists():
+        bench_usage.write(path, rows)
+    ours.send("csv", path)
+    told = threading.Thread(target=ours.told)
+    told.start()
+    found: list[float] = []
+    while told.is_alive():
+        found += scrapes(ours.port, "gzip", seconds=0.2, least=1, most=1000, apart=0.005)
+    run.figures.add("report p50", OURS, series, median(found) * 1e3)
+    run.figures.add("report p99", OURS, series, quantile(found, 0.99) * 1e3)
