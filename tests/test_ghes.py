@@ -27,7 +27,7 @@ from exporter.github.errors import CredentialRejected, GitHubError, Invalid, Rat
 from exporter.github.pacing import Pool
 from exporter.serving.http import Exposition, Filters
 from exporter.serving.render import columns_of, render
-from exporter.serving.snapshot import Snapshot
+from exporter.serving.snapshot import Snapshot, at_rest
 from exporter.serving.store import Store
 from tests.test_golden import HERE, NOW, TARGETS, exposition, job_of, samples, snapshot_of
 
@@ -233,7 +233,7 @@ def test_enterprise_and_organization_share_their_families_on_one_page() -> None:
     store = Store(60.0)
     for job in map(job_of, (STATISTICS, OF_ORGANIZATION)):
         snapshot = snapshot_of(job)
-        store.publish(job, snapshot, render(job, columns_of(job, snapshot, NOW), snapshot.version), 0.0, waiting=False)
+        store.publish(job, at_rest(snapshot), render(job, columns_of(job, snapshot, NOW), snapshot.version), 0.0)
     page = Exposition(store, [STATISTICS, OF_ORGANIZATION], tuple, lambda: 0.0)
     text = b"".join(page.answer("text", gzip=False, filters=Filters()).body).decode()
     types = [line for line in text.splitlines() if line.startswith("# TYPE")]

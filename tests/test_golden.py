@@ -34,7 +34,7 @@ from exporter.github.downloads import Downloads
 from exporter.github.pacing import Pool
 from exporter.serving.http import Exposition, Filters
 from exporter.serving.render import Format, columns_of, render
-from exporter.serving.snapshot import Snapshot
+from exporter.serving.snapshot import Snapshot, at_rest
 from exporter.serving.store import Store
 
 HERE = Path(__file__).parent
@@ -134,7 +134,7 @@ def _fields(snapshot: Snapshot) -> dict[str, Any]:
 
 def exposition(job: Job, snapshot: Snapshot, form: Format, *, compressed: bool = False) -> str:
     store = Store(60.0)
-    store.publish(job, snapshot, render(job, columns_of(job, snapshot, NOW), snapshot.version), 0.0, waiting=False)
+    store.publish(job, at_rest(snapshot), render(job, columns_of(job, snapshot, NOW), snapshot.version), 0.0)
     answer = Exposition(store, [job.collector], tuple, lambda: 0.0).answer(form, gzip=compressed, filters=Filters())
     body = b"".join(answer.body)
     return (gzip.decompress(body) if compressed else body).decode()

@@ -16,7 +16,7 @@ from exporter.collectors import COLLECTORS, summary_stats, time_stats
 from exporter.serving.http import Exposition, Web
 from exporter.serving.render import Chunk, Piece, chunk
 from exporter.serving.server import listening
-from exporter.serving.snapshot import Snapshot
+from exporter.serving.snapshot import Snapshot, at_rest
 from exporter.serving.store import Store
 from tests.test_golden import job_of
 
@@ -48,7 +48,7 @@ class Site:
         for collector, names in ((summary_stats.COLLECTOR, (REQUESTS, LIMITED)), (time_stats.COLLECTOR, (NEWEST,))):
             lines = {name: chunk(f'{name}{{organization="acme"}} {version}\n'.encode()) for name in names}
             pieces = {name: Piece((one,), 1, version) for name, one in lines.items()}
-            self.store.publish(job_of(collector), Snapshot(version=version), pieces, self.now, waiting=False)
+            self.store.publish(job_of(collector), at_rest(Snapshot(version=version)), pieces, self.now)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from exporter.collecting.counters import Count, Counting, Key
 from exporter.serving.columns import column
-from exporter.serving.snapshot import Outcome, Snapshot, dump, load
+from exporter.serving.snapshot import Outcome, Snapshot, at_rest, dump, load
 from exporter.state import KEPT_ASIDE, Restored, State, StateLockedError, Wait
 
 NOW = 1_795_262_400.0
@@ -46,6 +46,17 @@ def found(folder: Path) -> Restored:
     restored = state.open(NOW)
     state.close()
     return restored
+
+
+def test_a_snapshot_at_rest_is_the_same_one_when_it_is_made_whole() -> None:
+    held = replace(COUNTING, keys={("user", "1"): replace(KEY, held=(3, None), outgrown=2)}, other_held=(None, 4))
+    for counting in (None, COUNTING, held):
+        snapshot = replace(SNAPSHOT, counting=counting)
+        rest = at_rest(snapshot)
+        assert rest.snapshot.counting is None
+        assert rest.whole() == snapshot
+        assert (rest.series, rest.folded) == (snapshot.series(), snapshot.folded)
+    assert at_rest(replace(SNAPSHOT, counting=held)).waiting
 
 
 def test_a_snapshot_survives_as_it_was() -> None:

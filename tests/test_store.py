@@ -9,7 +9,7 @@ from exporter.collectors import user_stats
 from exporter.collectors.summary_stats import COLLECTOR
 from exporter.serving.columns import Column, column
 from exporter.serving.render import Piece, chunk, columns_of, plain, render
-from exporter.serving.snapshot import Snapshot
+from exporter.serving.snapshot import Snapshot, at_rest
 from exporter.serving.store import Store
 from tests.test_golden import job_of
 
@@ -21,7 +21,7 @@ DELAY = 60.0
 
 def published(store: Store, version: int, now: float) -> None:
     pieces = {name: Piece((chunk(f"{name} {version}\n".encode()),), 1, version) for name in (REQUESTS, LIMITED)}
-    store.publish(JOB, Snapshot(version=version), pieces, now, waiting=True)
+    store.publish(JOB, at_rest(Snapshot(version=version)), pieces, now)
 
 
 def scrape(store: Store, now: float, *names: str) -> None:
@@ -118,7 +118,7 @@ def shown(store: Store, *collectors: str) -> list[str]:
 def show(store: Store, user: str, at: float, *found: tuple[str, str]) -> None:
     job = replace(job_of(user_stats.COLLECTOR), subject=(user,))
     snapshot = Snapshot(version=int(at), gauges=names(*found), last_success=at)
-    store.publish(job, snapshot, render(job, columns_of(job, snapshot, at), snapshot.version), at, waiting=False)
+    store.publish(job, at_rest(snapshot), render(job, columns_of(job, snapshot, at), snapshot.version), at)
 
 
 def test_what_several_jobs_of_a_target_tell_stands_once_as_it_was_read_last() -> None:
@@ -147,5 +147,5 @@ def test_targets_do_not_share_their_rows() -> None:
     show(store, "1", 1.0, ("oauth_app", "name"))
     job = replace(job_of(user_stats.COLLECTOR), target=Target("organization", "globex", "token"))
     snapshot = Snapshot(version=1, gauges=names(("oauth_app", "name")), last_success=1.0)
-    store.publish(job, snapshot, render(job, columns_of(job, snapshot, 1.0), snapshot.version), 1.0, waiting=False)
+    store.publish(job, at_rest(snapshot), render(job, columns_of(job, snapshot, 1.0), snapshot.version), 1.0)
     assert len(shown(store)) == 2

@@ -109,7 +109,8 @@ class Schedule:
         entries = [entry for entry in self._ticks.store if entry.job.target == target]
         found: dict[Subject, int] = {}
         for entry in entries:
-            for subject, requests in seen(entry.job.collector, entry.snapshot.counting).items():
+            counting = self._ticks.store.whole(entry.job.key).counting if entry.job.collector.leads else None
+            for subject, requests in seen(entry.job.collector, counting).items():
                 found[subject] = found.get(subject, 0) + requests
         wanted, wall = self._wanted, self._clock.wall()
         self._gone = {key: gone for key, gone in self._gone.items() if gone[1] > wall}
@@ -134,11 +135,11 @@ class Schedule:
         self._run_at(job, due)
 
     def _drop(self, key: str) -> None:
-        job = self._jobs.pop(key)
+        del self._jobs[key]
         self._tried.discard(key)
         with suppress(JobLookupError):
             self._scheduler.remove_job(key)
-        snapshot = self._ticks.store[job]
+        snapshot = self._ticks.store.whole(key)
         if snapshot.outcome or snapshot.counting:
             # Without an outcome it is known as one that was hidden, and reads its whole window at once when it is back.
             hidden = replace(snapshot, outcome=None, next_run=0.0)
@@ -312,7 +313,7 @@ class Schedule:
             self._forget_at = now + DAY
             await asyncio.to_thread(self._state.forget, now)
         for entry in self._ticks.store:
-            if entry.waiting:
+            if entry.rest.waiting:
                 await self._ticks.release(entry.job)
             if entry.shows_gauges and not entry.snapshot.gauges_at(now, entry.job.max_age):
                 await self._ticks.withdraw_old_gauges(entry.job)

@@ -24,7 +24,7 @@ from exporter.github.errors import GitHubError, Invalid, OverBudget, Unavailable
 from exporter.github.pacing import Pool
 from exporter.serving.columns import Column, column
 from exporter.serving.render import Piece, columns_of, render
-from exporter.serving.snapshot import Outcome, Snapshot
+from exporter.serving.snapshot import Outcome, Rest, Snapshot, at_rest
 from exporter.serving.store import Store
 from exporter.state import State
 
@@ -283,9 +283,8 @@ class Ticks:
 
     def restore(self, job: Job, snapshot: Snapshot) -> None:
         """Show what the state held."""
-        waiting = snapshot.counting is not None and snapshot.counting.waiting
         pieces = render(job, columns_of(job, snapshot, self.clock.wall()), snapshot.version)
-        self.store.publish(job, snapshot, pieces, self.clock.monotonic(), waiting=waiting)
+        self.store.publish(job, at_rest(snapshot), pieces, self.clock.monotonic())
 
     def forget(self, job_key: str) -> None:
         """Show nothing of a job any more."""
@@ -324,14 +323,14 @@ class Ticks:
         """What the collector remembers; what it remembers from now on is saved at once."""
 
         async def save(value: Any) -> bool:
-            snapshot = replace(self.store[job], memory=value)
+            snapshot = replace(self.store.whole(job.key), memory=value)
             return await asyncio.to_thread(self.state.save, job.key, snapshot, self.clock.wall(), ended=False)
 
         return Memory(self.store[job].memory, save)
 
     def _question(self, job: Job, memory: Memory, *, writable: bool) -> Question:
-        snapshot = self.store[job]
-        totals = self.store.find(f"{job.collector.still} {job.target}")
+        snapshot = self.store.whole(job.key)
+        totals = self.store.whole(f"{job.collector.still} {job.target}")
         return Question(
             job,
             snapshot.counting,
@@ -339,7 +338,7 @@ class Ticks:
             writable,
             self.naming,
             snapshot.sums,
-            totals_of(totals.snapshot.counting) if totals else None,
+            totals_of(totals.counting),
             snapshot.data_time,
             memory,
         )
@@ -353,24 +352,26 @@ class Ticks:
             entry = self.store.find(job.key)
             if entry is None:
                 return None
-            before, pieces = entry.snapshot, entry.pieces
+            kept = entry
 
-            def make() -> tuple[Snapshot, Mapping[str, Piece], bool, Result]:
+            def make() -> tuple[Rest | None, Mapping[str, Piece], Result]:
+                before = self.store.whole(job.key)
                 after, result = work(before)
-                waiting = after.counting is not None and after.counting.waiting
+                if after is before:
+                    return None, {}, result
                 shown = columns_of(job, after, self.clock.wall())
-                return after, render(job, shown, after.version, pieces), waiting, result
+                return at_rest(after), render(job, shown, after.version, kept.pieces), result
 
-            after, made, waiting, result = await asyncio.to_thread(make)
+            after, made, result = await asyncio.to_thread(make)
             if self.store.find(job.key) is not entry:
                 return None
-            if after is not before:
-                self.store.publish(job, after, made, self.clock.monotonic(), waiting=waiting)
+            if after is not None:
+                self.store.publish(job, after, made, self.clock.monotonic())
             return result
 
     def _places(self, job: Job) -> int:
         """How many rows may have series: as many as the collector may show and as there is room for over all jobs."""
-        taken = sum(entry.series for entry in self.store if entry.job.key != job.key)
+        taken = sum(entry.rest.series for entry in self.store if entry.job.key != job.key)
         widest = max(len(table.families) for table in job.collector.tables)
         room = max(1, (self.max_series - taken) // widest)
         return min(room, getattr(job.settings.options, "max_series", room))

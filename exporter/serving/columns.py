@@ -54,9 +54,9 @@ def unpacked(chunk: bytes) -> tuple[Labels, ...]:
 
 def numbers(values: Sequence[float]) -> "array[int] | array[float]":
     """Values as `Column` has them: whole numbers stay whole."""
-    if all(isinstance(value, int) or (value.is_integer() and abs(value) < _LARGEST) for value in values):
-        try:
-            return array("q", map(int, values))
-        except OverflowError:
-            pass
-    return array("d", values)
+    try:
+        return array("q", values)
+    except (TypeError, OverflowError):
+        floats = array("d", values)
+    whole = all(map(float.is_integer, floats)) and max(map(abs, floats)) < _LARGEST
+    return array("q", map(int, values)) if whole else floats

@@ -88,13 +88,13 @@ def columns_of(job: Job, snapshot: Snapshot, now: float) -> dict[str, Column]:
     if table and counting:
         shown = [key for key in counting.keys.values() if key.shown]
         labels = [key.labels for key in shown]
-        own = [[count.own for count in key.counts] for key in shown]
-        if counting.other_held is not None:
+        others = counting.other if counting.other_held is not None else ()
+        if others:
             labels.append(tuple(word or "" for word in table.other or ()))
-            own.append(list(counting.other))
         chunks = packed(labels)
         for index, family in enumerate(table.counters):
-            columns[family.name] = Column(chunks, numbers([values[index] for values in own]))
+            own = [key.counts[index].own for key in shown]
+            columns[family.name] = Column(chunks, numbers([*own, *others[index : index + 1]]))
     return columns
 
 

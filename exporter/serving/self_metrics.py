@@ -228,7 +228,7 @@ def _by_target(by_target: Mapping[tuple[str, str], list[Entry]]) -> Iterator[Met
             "collector_next_run_timestamp_seconds": min(snapshot.next_run for snapshot in snapshots),
             "collector_duration_seconds": sum(outcome.duration for outcome in outcomes) if outcomes else None,
             "collector_series": sum(entry.samples for entry in entries),
-            "collector_series_folded": sum(snapshot.folded for snapshot in snapshots),
+            "collector_series_folded": sum(entry.rest.folded for entry in entries),
             "collector_data_timestamp_seconds": min(data_times, default=None),
             "endpoint_deprecation_timestamp_seconds": _soonest(one.closing.deprecation for one in snapshots),
             "endpoint_sunset_timestamp_seconds": _soonest(one.closing.sunset for one in snapshots),
@@ -265,7 +265,7 @@ def _counting_since(by_target: Mapping[tuple[str, str], list[Entry]]) -> Metric:
         labels=("organization", "collector"),
     )
     for (collector, _target), entries in by_target.items():
-        since = [entry.snapshot.counting.since for entry in entries if entry.snapshot.counting]
+        since = [entry.rest.since for entry in entries if entry.rest.since is not None]
         if since and entries[0].job.target.kind == "organization":
             family.add_metric((entries[0].job.target.name, collector), min(since))
     return family

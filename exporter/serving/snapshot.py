@@ -1,7 +1,9 @@
 """The immutable answer of one job, and its form as JSON data."""
 
+import marshal
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 from typing import Any
 
 from exporter.collecting.counters import Count, Counting, Key, Numbers
@@ -75,6 +77,54 @@ def unnamed(snapshot: Snapshot) -> Snapshot:
         }
         counting = replace(counting, keys=keys)
     return replace(snapshot, counting=counting, gauges={}, memory=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A snapshot between two ticks: no Python object is kept for each of its series.
+
+    `snapshot` is without its counting, which `counted` has packed. `folded` is how many rows have no series of their
+    own, `waiting` whether series are held, `since` when counting began.
+    """
+
+    snapshot: Snapshot
+    counted: bytes | None
+    series: int
+    folded: int
+    waiting: bool
+    since: int | None
+
+    def whole(self) -> Snapshot:
+        """The snapshot as it was, made anew for each who asks."""
+        return replace(self.snapshot, counting=_unpacked(self.counted)) if self.counted else self.snapshot
+
+
+def at_rest(snapshot: Snapshot) -> Rest:
+    """What is kept of a snapshot."""
+    counting = snapshot.counting
+    return Rest(
+        replace(snapshot, counting=None),
+        _packed(counting) if counting else None,
+        snapshot.series(),
+        snapshot.folded,
+        counting is not None and counting.waiting,
+        counting.since if counting else None,
+    )
+
+
+def _packed(counting: Counting) -> bytes:
+    keys = [
+        (identity, key.labels, tuple(map(tuple, key.counts)), key.seen, key.shown, key.held, key.outgrown)
+        for identity, key in counting.keys.items()
+    ]
+    source = (counting.anchor, counting.read_at, counting.since, counting.strict)
+    return marshal.dumps((*source, keys, counting.other, counting.other_held))
+
+
+def _unpacked(packed: bytes) -> Counting:
+    anchor, read_at, since, strict, rows, other, other_held = marshal.loads(packed)  # noqa: S302 - made above, and never leaves the process
+    keys = {identity: Key(labels, tuple(starmap(Count, counts)), *rest) for identity, labels, counts, *rest in rows}
+    return Counting(anchor, read_at, since, strict, keys, other, other_held)
 
 
 def dump(snapshot: Snapshot) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from exporter.catalogue import HOUR, Labels
 from exporter.collecting.plan import Job
 from exporter.serving.columns import column
 from exporter.serving.render import Piece, piece
-from exporter.serving.snapshot import Snapshot
+from exporter.serving.snapshot import Rest, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,16 @@ class Entry:
     """
 
     job: Job
-    snapshot: Snapshot
+    rest: Rest
     pieces: Mapping[str, Piece]
     without_twins: dict[str, Piece] = field(default_factory=dict)
     published: deque[tuple[int, float]] = field(default_factory=deque)
     served: dict[str, Served] = field(default_factory=dict)
-    waiting: bool = False
-    series: int = 0
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot without its counting."""
+        return self.rest.snapshot
 
     @property
     def shows_gauges(self) -> bool:
@@ -76,8 +79,14 @@ class Store:
         return iter(list(self._entries.values()))
 
     def __getitem__(self, job: Job) -> Snapshot:
+        """A job's snapshot without its counting."""
         entry = self._entries.get(job.key)
         return entry.snapshot if entry else Snapshot()
+
+    def whole(self, job_key: str) -> Snapshot:
+        """A job's snapshot with its counting."""
+        entry = self._entries.get(job_key)
+        return entry.rest.whole() if entry else Snapshot()
 
     def find(self, job_key: str) -> Entry | None:
         """A job's entry, if there is one."""
@@ -88,15 +97,15 @@ class Store:
         entry = self._entries.get(job.key)
         return entry.pieces if entry else {}
 
-    def publish(self, job: Job, snapshot: Snapshot, pieces: Mapping[str, Piece], now: float, *, waiting: bool) -> None:
-        """Show a snapshot from now on (`now`: monotonic seconds); `waiting` tells that it has held series."""
+    def publish(self, job: Job, rest: Rest, pieces: Mapping[str, Piece], now: float) -> None:
+        """Show a snapshot from now on (`now`: monotonic seconds)."""
         entry = self._entries.get(job.key)
         published = entry.published if entry else deque()
-        published.append((snapshot.version, now))
+        published.append((rest.snapshot.version, now))
         self._prune(published, now)
         served = entry.served if entry else {}
         twins = entry.without_twins if entry else {}
-        self._entries[job.key] = Entry(job, snapshot, pieces, twins, published, served, waiting, snapshot.series())
+        self._entries[job.key] = Entry(job, rest, pieces, twins, published, served)
         self._part_twins(job)
         self.generation += 1
 

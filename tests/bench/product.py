@@ -111,7 +111,7 @@ class Product:
         kept = []
         for _ in range(2):
             await self.tick()
-            kept.append([self.store[job] for job in self.jobs])
+            kept.append([self.store.whole(job.key) for job in self.jobs])
         self.ready = kept
 
     async def set(self, turn: int) -> None:
