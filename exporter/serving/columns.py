@@ -8,11 +8,14 @@ import marshal
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from exporter.catalogue import Labels
 
 CHUNK = 500
 """Series whose text is made, deflated and kept as one."""
+
+Values: TypeAlias = "array[Any]"
 
 _DETERMINISTIC = 2  # the newest form of marshal in which equal label sets are equal bytes
 _LARGEST = 2**63
@@ -26,7 +29,7 @@ class Column:
     """
 
     labels: tuple[bytes, ...]
-    values: "array[int] | array[float]"
+    values: Values
 
     def __len__(self) -> int:
         return len(self.values)
@@ -52,7 +55,7 @@ def unpacked(chunk: bytes) -> tuple[Labels, ...]:
     return labels
 
 
-def numbers(values: Sequence[float]) -> "array[int] | array[float]":
+def numbers(values: Sequence[float]) -> Values:
     """Values as `Column` has them: whole numbers stay whole."""
     try:
         return array("q", values)

@@ -21,7 +21,7 @@ from isal import isal_zlib
 
 from exporter.catalogue import Labels, Table
 from exporter.collecting.plan import Job
-from exporter.serving.columns import CHUNK, Column, numbers, packed, unpacked
+from exporter.serving.columns import CHUNK, Column, Values, numbers, packed, unpacked
 from exporter.serving.snapshot import Snapshot
 
 Format = Literal["text", "openmetrics"]
@@ -37,17 +37,26 @@ _LAST_BLOCK = b"\x03\x00"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some lines, the same deflated up to a byte boundary, and their checksum for the join.
+    """Some lines, deflated up to a byte boundary, with their checksum and size for the join.
 
-    Lines of samples are `template % values`, with %d for whole numbers, and keep the label sets that it is made of.
+    Lines of samples keep what they were made of: `template % values`, and the label sets that the template holds.
     """
 
-    lines: bytes
     deflated: bytes
     crc: int
+    size: int
     labels: bytes = b""
     template: bytes = b""
-    whole: bool = True
+    values: "Values | None" = None
+
+    def fits(self, labels: bytes, values: Values) -> bool:
+        """Whether the template serves for these."""
+        return self.labels == labels and self.values is not None and self.values.typecode == values.typecode
+
+    @property
+    def lines(self) -> bytes:
+        """The text, which hardly any scrape wants: it is 15 times as much to keep."""
+        return isal_zlib.decompressobj(wbits=-15).decompress(self.deflated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +68,11 @@ class Piece:
     version: int = 0
 
 
-def chunk(lines: bytes, labels: bytes = b"", template: bytes = b"", *, whole: bool = True) -> Chunk:
+def chunk(lines: bytes, labels: bytes = b"", template: bytes = b"", values: "Values | None" = None) -> Chunk:
     """Make a chunk."""
     compressor = isal_zlib.compressobj(level=1, wbits=-15)
     deflated = compressor.compress(lines) + compressor.flush(isal_zlib.Z_SYNC_FLUSH)
-    return Chunk(lines, deflated, isal_zlib.crc32(lines), labels, template, whole)
+    return Chunk(deflated, isal_zlib.crc32(lines), len(lines), labels, template, values)
 
 
 def plain(chunks: Iterable[Chunk]) -> list[bytes]:
@@ -75,8 +84,8 @@ def gzipped(chunks: Sequence[Chunk]) -> list[bytes]:
     """An answer as one ordinary gzip member, in parts."""
     crc = size = 0
     for part in chunks:
-        crc = isal_zlib.crc32_combine(crc, part.crc, len(part.lines))
-        size += len(part.lines)
+        crc = isal_zlib.crc32_combine(crc, part.crc, part.size)
+        size += part.size
     trailer = struct.pack("<II", crc, size & 0xFFFFFFFF)
     return [_GZIP_HEADER, *(part.deflated for part in chunks), _LAST_BLOCK, trailer]
 
@@ -119,15 +128,13 @@ def piece(job: Job, table: Table, family: str, column: Column, version: int, *, 
     for at, labels in enumerate(column.labels):
         values = column.values[at * CHUNK : (at + 1) * CHUNK]
         whole = values.typecode == "q"
-        was = old[at] if at < len(old) else None
-        if was is not None and was.labels == labels and was.whole == whole:
-            template = was.template
-        else:
-            was, template = None, _template(family, names, prefix, labels, whole=whole)
+        was = old[at] if at < len(old) and old[at].fits(labels, values) else None
+        if was and was.values == values:
+            chunks.append(was)
+            continue
+        template = was.template if was else _template(family, names, prefix, labels, whole=whole)
         lines = template % (tuple(values) if whole else tuple(number(value).encode() for value in values))
-        chunks.append(
-            was if was and was.lines == lines else chunk(lines, was.labels if was else labels, template, whole=whole)
-        )
+        chunks.append(chunk(lines, was.labels if was else labels, template, values))
     return Piece(tuple(chunks), len(column), version)
 
 

@@ -128,17 +128,14 @@ def slices(parts: Iterable[bytes]) -> list[bytes]:
     batch: list[bytes] = []
     size = 0
     for part in parts:
-        if size and size + len(part) > SLICE_BYTES:
+        if size and (size + len(part) > SLICE_BYTES or len(part) >= LARGE_BYTES):
             made.append(b"".join(batch))
             batch, size = [], 0
-        if len(part) > SLICE_BYTES:
+        if len(part) >= LARGE_BYTES:
             made += (part[at : at + SLICE_BYTES] for at in range(0, len(part), SLICE_BYTES))
         else:
             batch.append(part)
             size += len(part)
-        if size >= LARGE_BYTES:
-            made.append(b"".join(batch))
-            batch, size = [], 0
     return [*made, b"".join(batch)] if batch else made
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from itertools import starmap
 from typing import Any
 
+from isal import isal_zlib
+
 from exporter.collecting.counters import Count, Counting, Key, Numbers
 from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import Reason, State
@@ -118,11 +120,11 @@ def _packed(counting: Counting) -> bytes:
         for identity, key in counting.keys.items()
     ]
     source = (counting.anchor, counting.read_at, counting.since, counting.strict)
-    return marshal.dumps((*source, keys, counting.other, counting.other_held))
+    return isal_zlib.compress(marshal.dumps((*source, keys, counting.other, counting.other_held)), level=1)
 
 
 def _unpacked(packed: bytes) -> Counting:
-    anchor, read_at, since, strict, rows, other, other_held = marshal.loads(packed)  # noqa: S302 - made above, and never leaves the process
+    anchor, read_at, since, strict, rows, other, other_held = marshal.loads(isal_zlib.decompress(packed))  # noqa: S302
     keys = {identity: Key(labels, tuple(starmap(Count, counts)), *rest) for identity, labels, counts, *rest in rows}
     return Counting(anchor, read_at, since, strict, keys, other, other_held)
 

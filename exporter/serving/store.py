@@ -7,6 +7,7 @@ birth delay has passed (see `collecting/counters.py`).
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 from exporter.catalogue import HOUR, Labels
 from exporter.collecting.plan import Job
@@ -73,6 +74,7 @@ class Store:
         self._entries: dict[str, Entry] = {}
         self._birth_delay = birth_delay
         self._sent: dict[int, tuple[Sequence[Part], float]] = {}
+        self._mutex = Lock()  # ticks ask in a worker thread while scrapes are sent
         self.generation = 0
 
     def __iter__(self) -> Iterator[Entry]:
@@ -132,18 +134,21 @@ class Store:
     def sent(self, parts: Sequence[Part], now: float) -> None:
         """Note that an answer with these parts was sent in full (`now`: monotonic seconds)."""
         # The same answer is sent to every scrape until something changes; its hundreds of parts wait until one asks.
-        self._sent[id(parts)] = parts, now
+        with self._mutex:
+            self._sent[id(parts)] = parts, now
         if len(self._sent) > MOST_UNSETTLED:
             self._settle()
 
     def _settle(self) -> None:
-        for parts, now in self._sent.values():
+        with self._mutex:
+            sent = list(self._sent.values())
+            self._sent.clear()
+        for parts, now in sent:
             for part in parts:
                 entry = self._entries.get(part.job)
                 if entry:
                     before = entry.served.get(part.family, NEVER_SERVED)
                     entry.served[part.family] = Served(max(part.piece.version, before.version), max(now, before.at))
-        self._sent.clear()
 
     def taken_along(self, job: Job, version: int) -> bool:
         """Whether scrapes have taken along all that this version shows of the job's counters.

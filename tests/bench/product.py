@@ -10,7 +10,7 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +28,8 @@ from exporter.collecting.windows import Windows
 from exporter.collectors import route_stats, subject_stats
 from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
-from exporter.serving.render import chunk, columns_of, render
-from exporter.serving.snapshot import Snapshot
+from exporter.serving.render import Piece, chunk, columns_of, render
+from exporter.serving.snapshot import Snapshot, at_rest
 from exporter.settings import parse
 from exporter.state import State
 from tests.bench import series as made
@@ -117,11 +117,13 @@ class Product:
     async def set(self, turn: int) -> None:
         """Publish the other snapshot of every job: all values are new."""
         for job, snapshot in zip(self.jobs, self.ready[turn % 2], strict=True):
+            pieces = await asyncio.to_thread(self.pieces, job, snapshot)
+            rest = at_rest(replace(snapshot, counting=None, version=self.store[job].version + 1))
+            self.store.publish(job, rest, pieces, time.monotonic())
 
-            def work(before: Snapshot, after: Snapshot = snapshot) -> tuple[Snapshot, None]:
-                return replace(after, version=before.version + 1), None
-
-            await self.ticks._publish(job, work)
+    def pieces(self, job: Job, snapshot: Snapshot) -> Mapping[str, Piece]:
+        """What a tick does to show a snapshot."""
+        return render(job, columns_of(job, snapshot, time.time()), snapshot.version, self.store.pieces(job))
 
     def rendered(self, turn: int) -> tuple[float, float, float]:
         """Seconds to find the values of all snapshots, to render them, and, of the latter, to deflate."""
