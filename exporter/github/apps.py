@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-import jwt
-
 from exporter.catalogue import TokenKind
 from exporter.github.errors import CredentialRejected, Forbidden, Invalid, NotFound, Unavailable
 from exporter.github.exchange import Exchange, Method, Reply
 from exporter.github.files import SecretFile
 from exporter.github.installations import Minted, found_installation, minted_token
-from exporter.github.keys import SigningKey, signing_key
+from exporter.github.keys import SigningKey, signed, signing_key
 
 REJECTED_FOR = 3600.0
 """Seconds until a key that GitHub rejected is tried again though its file did not change."""
@@ -135,8 +133,8 @@ class App:
 
     def _jwt(self, key: SigningKey, now: float) -> str:
         """What GitHub asks for: at most ten minutes, and a minute of slack for clocks that differ."""
-        claims = {"iss": self.client_id, "iat": int(now) - 60, "exp": int(now) + 540}
-        return jwt.encode(claims, key.private, algorithm="RS256")
+        claims: dict[str, str | int] = {"iss": self.client_id, "iat": int(now) - 60, "exp": int(now) + 540}
+        return signed(key, claims)
 
 
 @dataclass(slots=True)
