@@ -28,6 +28,7 @@ from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
 from exporter.serving.http import Exposition, Web
 from exporter.serving.page import status_page
+from exporter.serving.page_quotas import quota_of
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.store import Store
@@ -155,7 +156,18 @@ class Exporter:
             rejected=self._own.scrapes_rejected,
             ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
-            page=lambda: status_page(self._store, version=VERSION, telemetry_path=web.telemetry_path, now=clock.wall()),
+            page=self._page,
+        )
+
+    def _page(self) -> str:
+        now, monotonic = self._clock.wall(), self._clock.monotonic()
+        return status_page(
+            self._store,
+            [quota_of(one.pool, one.github.skew, now, monotonic) for one in self._schedule.accesses],
+            version=VERSION,
+            telemetry_path=self._settings.web.telemetry_path,
+            now=now,
+            failed_writes=self._state.failed_writes,
         )
 
     def _largest_skew(self) -> float:

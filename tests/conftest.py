@@ -7,16 +7,57 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.harness import Prometheus, get, until
 
 RULES = (Path(__file__).parent.parent / "deploy" / "prometheus").glob("*.yaml")
+ASKING_THE_DEMO = {
+    file.name for file in Path(__file__).parent.glob("test_*.py") if "demo: Prometheus" in file.read_text()
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden-update", action="store_true", help="write the golden texts anew; review the diff")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: measures time, so it runs while nothing else does")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what may take longest; who asks the demo takes the turn of the last file that does.
+
+    The demo and its Prometheus then run until their worker ends, and what is left keeps the other workers busy.
+    """
+    for item in items:
+        if "demo" in getattr(item, "fixturenames", ()) and item.path.name not in ASKING_THE_DEMO:
+            raise pytest.UsageError(f"{item.path.name} asks the demo; write so: `demo: Prometheus`")
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("timeout") is None,
+            max(ASKING_THE_DEMO) if item.path.name in ASKING_THE_DEMO else item.path.name,
+        )
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - one test at a time needs no xdist
+
+    class OneDemo(LoadScopeScheduling):
+        """Any test to any worker that is free, but those that ask the demo to one.
+
+        Marks xdist_group would say so if xdist 3.8 heeded them with pytest 9.2:
+        https://github.com/pytest-dev/pytest-xdist/issues/1386
+        """
+
+        def _split_scope(self, nodeid: str) -> str:
+            return "demo" if nodeid.partition("::")[0].rpartition("/")[2] in ASKING_THE_DEMO else nodeid
+
+    return OneDemo(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +73,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         found = until(lambda: re.search(r"http://localhost:(\d+)/metrics", output.read_text()), "the demo listens")
         rules = [str(path) for path in sorted(RULES)]
         with Prometheus(folder / "prometheus", f"127.0.0.1:{found[1]}", rules) as prometheus:
+            prometheus.target_url = f"http://127.0.0.1:{found[1]}"
             until(lambda: _moves(f"http://127.0.0.1:{found[1]}/metrics"), "counters move at every level", 60, every=1)
             seen = time.monotonic() + 15
             until(lambda: time.monotonic() > seen, "a few more scrapes")

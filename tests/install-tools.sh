@@ -1,10 +1,11 @@
 #!/bin/sh
-# The tests scrape the exporter with a real Prometheus, lint with promtool and turn its clock with libfaketime; install
-# Debian's when missing.
+# The tests scrape the exporter with a real Prometheus, lint with promtool, turn its clock with libfaketime and look at
+# its page with Chromium; install Debian's when missing.
 set -eu
 missing=""
 command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="prometheus"
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing faketime"
+command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then as_root=""; elif command -v sudo >/dev/null; then as_root="sudo"; else as_root="none"; fi
 if ! command -v apt-get >/dev/null || [ "$as_root" = none ]; then

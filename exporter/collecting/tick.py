@@ -160,6 +160,7 @@ def _ended(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error:
 def _gauges(job: Job, rows: Iterable[Row], counting: Counting | None, places: int) -> tuple[Mapping[str, Column], int]:
     """Gauge samples by family: of a counting table for the keys shown, of others for as many rows as have a place."""
     gauges: dict[str, Column] = {}
+    known: dict[bytes, bytes] = {}
     left_out = 0
     for table in job.collector.tables:
         by_labels: dict[tuple[str, ...], Row] = {}
@@ -178,7 +179,7 @@ def _gauges(job: Job, rows: Iterable[Row], counting: Counting | None, places: in
                 summed = [value for row in rows_of_it if (value := family.of(row)) is not None]
                 if summed and table.sums:
                     samples.append((other, math.fsum(summed)))
-            gauges[family.name] = column(samples)
+            gauges[family.name] = column(samples, known)
     return gauges, left_out
 
 

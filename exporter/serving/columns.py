@@ -38,10 +38,13 @@ class Column:
         return zip((one for chunk in self.labels for one in unpacked(chunk)), self.values, strict=True)
 
 
-def column(samples: Iterable[tuple[Labels, float]]) -> Column:
-    """The column of samples."""
+def column(samples: Iterable[tuple[Labels, float]], known: dict[bytes, bytes] | None = None) -> Column:
+    """The column of samples; columns with one `known` share label sets that are equal."""
     found = list(samples)
-    return Column(packed([labels for labels, _ in found]), numbers([value for _, value in found]))
+    chunks = packed([labels for labels, _ in found])
+    if known is not None:
+        chunks = tuple(known.setdefault(one, one) for one in chunks)
+    return Column(chunks, numbers([value for _, value in found]))
 
 
 def packed(labels: Sequence[Labels]) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ from prometheus_client import Counter
 
 from exporter.catalogue import Collector
 from exporter.serving.negotiation import wanted_format, wants_gzip
+from exporter.serving.page_style import CSP
 from exporter.serving.render import CONTENT_TYPES, Chunk, Format, chunk, gzipped, header, plain
 from exporter.serving.server import send_body, slices
 from exporter.serving.store import Part, Store
@@ -25,7 +26,9 @@ Headers = list[tuple[bytes, bytes]]
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 HTML: Headers = [
     (b"content-type", b"text/html; charset=utf-8"),
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"content-security-policy", CSP.encode()),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 ]
 
@@ -77,7 +80,9 @@ class Exposition:
         ready = self._ready.get((form, gzip))
         if ready is None or ready[0] != state:
             ready = (state, self._join(form, gzip=gzip, filters=filters))
-            self._ready[form, gzip] = ready
+            # What is out of date in another form is dropped: it is as large as all text, and may never be asked for.
+            fresh = {wanted: one for wanted, one in self._ready.items() if one[0] == state}
+            self._ready = fresh | {(form, gzip): ready}
         return ready[1]
 
     def _join(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:

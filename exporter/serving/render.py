@@ -100,7 +100,8 @@ def columns_of(job: Job, snapshot: Snapshot, now: float) -> dict[str, Column]:
         others = counting.other if counting.other_held is not None else ()
         if others:
             labels.append(tuple(word or "" for word in table.other or ()))
-        chunks = packed(labels)
+        known = {one: one for gauge in columns.values() for one in gauge.labels}
+        chunks = tuple(known.get(one, one) for one in packed(labels))
         for index, family in enumerate(table.counters):
             own = [key.counts[index].own for key in shown]
             columns[family.name] = Column(chunks, numbers([*own, *others[index : index + 1]]))

@@ -121,15 +121,13 @@ class Store:
 
     def parts(self, families: Iterable[str], collectors: frozenset[str] | None) -> Iterator[tuple[str, list[Part]]]:
         """Family by family, the pieces of all jobs (of the named collectors only, if any are named)."""
-        entries = [entry for entry in self if collectors is None or entry.job.collector.name in collectors]
-        for family in families:
-            parts = [
-                Part(entry.job.key, family, entry.without_twins.get(family, whole))
-                for entry in entries
-                if (whole := entry.pieces.get(family)) is not None
-            ]
-            if parts:
-                yield family, parts
+        found: dict[str, list[Part]] = {family: [] for family in families}
+        for entry in self:
+            if collectors is None or entry.job.collector.name in collectors:
+                for family, whole in entry.pieces.items():
+                    if family in found:
+                        found[family].append(Part(entry.job.key, family, entry.without_twins.get(family, whole)))
+        return ((family, parts) for family, parts in found.items() if parts)
 
     def sent(self, parts: Sequence[Part], now: float) -> None:
         """Note that an answer with these parts was sent in full (`now`: monotonic seconds)."""
