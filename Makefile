@@ -15,7 +15,7 @@ demo: $(VENV)/.run ## run the exporter against a simulated GitHub: no token, no 
 
 test: $(VENV)/.dev ## run all tests, with a real Prometheus (installed when missing, as root)
 	sh tests/install-tools.sh
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	sh tests/run.sh $(BIN)/python $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check .

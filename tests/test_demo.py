@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 FAMILIES = {family.name for one in COLLECTORS for table in one.tables for family in table.families}
 
 
+@pytest.mark.alone
 def test_the_demo_is_complete_within_five_seconds_and_moves_within_a_minute(tmp_path: Path) -> None:
     began = time.monotonic()
     output = tmp_path / "demo.log"

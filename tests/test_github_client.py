@@ -715,6 +715,7 @@ def test_other_encodings_are_refused(encoding: str) -> None:
         (gzip.compress(TEXT) + b"more", Invalid),
         (gzip.compress(TEXT) * 2, Invalid),
     ],
+    ids=["no gzip", "zlib", "damaged", "without its end", "half a header", "more behind it", "twice"],
 )
 @pytest.mark.parametrize("size", [7, 10_000])
 def test_broken_gzip_is_never_half_an_answer(data: bytes, kind: type[GitHubError], size: int) -> None:

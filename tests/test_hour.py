@@ -20,6 +20,8 @@ from exporter.simulator.records import RequestRecord, overlapping
 from exporter.simulator.traffic import seeded_world
 from tests.harness import INSIGHTS_ONLY, Exporter, SimClock, get, simulated, until
 
+pytestmark = pytest.mark.alone
+
 HOUR = 3600
 START = 1_795_000_000
 ORGANIZATIONS = ("acme", "globex", "initech", "umbrella", "hooli")

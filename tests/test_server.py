@@ -14,6 +14,8 @@ import uvloop
 
 from exporter.serving.server import Limits, Message, Receive, Send, listening, parse_address, send_body
 
+pytestmark = pytest.mark.alone
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 PIECES = [bytes([65 + i % 26]) * 87_000 for i in range(200)]  # 17.4 MB
