@@ -6,14 +6,26 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Prometheus, until
+from tests.test_rules import RECORDED_NAMES, catalogue
 
 ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 QUERIES = [
     pytest.param(query.strip(), id=f"{page.name}-{number}")
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for page in PAGES
     for number, query in enumerate(re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL), start=1)
 ]
 ROUTE = "github_api_insights_route_requests_total"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_metric_that_is_named_exists(page: Path) -> None:
+    """The page on other exporters names theirs; `github_x_` and `github_x_…` stand for all that begin so."""
+    if page.name == "migrating.md":
+        return
+    known = catalogue() | RECORDED_NAMES | {"github_app_user_to_server"}  # the last one is a kind of actor
+    named = set(re.findall(r"(?<![\w:/.])(github_[a-z0-9_]+?(?:_(?=…|\b)|\b(?![-./]\w)))(?!\w)", page.read_text()))
+    assert {name for name in named if not any(one == name or one.startswith(name) for one in known)} == set()
 
 
 @pytest.mark.parametrize("query", QUERIES)
