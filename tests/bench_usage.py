@@ -83,6 +83,20 @@ def bare(path: Path) -> float:
     return time.perf_counter() - began
 
 
+def summed_as_floats(path: Path) -> float:
+    """Seconds of a loop that sums up as one would without care: by the same names, in floats."""
+    sums: dict[tuple[str, ...], list[float]] = {}
+    began = time.perf_counter()
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        next(reader)
+        for row in reader:
+            found = sums.setdefault((row[10], row[1], row[2], row[4], row[13]), [0.0] * 4)
+            for place, amount in enumerate((row[3], row[6], row[7], row[8])):
+                found[place] += float(amount)
+    return time.perf_counter() - began
+
+
 async def pieces(path: Path) -> AsyncGenerator[bytes, None]:
     """The file as a download brings it."""
     with path.open("rb") as file:

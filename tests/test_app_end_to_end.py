@@ -73,6 +73,7 @@ def overlapped(github: SimulatedGitHub) -> bool:
     return bool(overlapping(record for record in github.log if record.pool.startswith("installation:")))
 
 
+@pytest.mark.timeout(300)
 def test_app_and_tokens_count_exactly_over_kills_revocations_and_a_new_key(tmp_path: Path) -> None:
     clock = SimClock(time.time())
     clock.run(1.0)
@@ -124,7 +125,7 @@ def test_app_and_tokens_count_exactly_over_kills_revocations_and_a_new_key(tmp_p
                             _sum(exporter.metrics(), family, name) == each * added
                         ),
                         f"{family} of {name} is {each * added}",
-                        40,
+                        120,
                     )
             pools = {"app/acme", "app/initech", "pat"}
             until(lambda: _pools(exporter.metrics()) == pools, "each installation is a pool of its own")

@@ -7,8 +7,9 @@ from tests.bench.fetching import STOCK
 from tests.bench.figures import Cell, Figures, Spread
 from tests.bench.run import GAUGEVEC, OBJECTS, OURS, STATIC
 from tests.bench.starting import EAGER
+from tests.bench.usage import BARE
 
-SERIES, MANY, FEW, PAGES = 100_000, 1_000_000, 1_000, 1_000
+SERIES, MANY, FEW, PAGES, ROWS = 100_000, 1_000_000, 1_000, 1_000, 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,17 @@ PROMISES: Sequence[Promise] = (
         times(("page https", STOCK, PAGES), ("page https", OURS, PAGES)),
         2,
         5,
+    ),
+    Promise(
+        "usage report, 5M rows: bare csv.reader / ours", times(("rows", BARE, ROWS), ("rows", OURS, ROWS)), 0.5, None
+    ),
+    Promise(
+        "usage report, 5M rows: memory of all processes",
+        lambda figures: figures.get("rows memory", OURS, ROWS),
+        64,
+        None,
+        at_most=True,
+        unit=" MiB",
     ),
     Promise("start to first complete answer: everything imported first / ours", _theirs("start", EAGER, FEW), 2.5, 4.5),
     Promise("cycle cost per series: 1M / 100k", _per_series, 2, 1, at_most=True),
