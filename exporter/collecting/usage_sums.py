@@ -7,6 +7,7 @@ https://docs.github.com/enterprise-cloud@latest/billing/reference/billing-report
 
 import codecs
 import csv
+import gc
 import json
 import os
 import re
@@ -43,6 +44,7 @@ _LONGEST_NUMBER = 64
 _LONGEST_DATE = 40
 _BLOCK = 64 * 1024
 _MOST_REMEMBERED = 8_000
+_MOST_DIGITS = 10  # of a number that is remembered: longer ones hardly come again
 _KEY_LENGTH = 256  # characters that a group's names may have on average
 
 Key = tuple[str, ...]
@@ -186,9 +188,11 @@ class _Numbers(dict[str, Decimal]):
         plain = text.strip("0123456789") == "." != text  # quicker, and nearly all that are new are such
         if len(text) > _LONGEST_NUMBER or not (plain or _NUMBER(text)):
             raise ValueError("no number")
-        if len(self) >= _MOST_REMEMBERED:
-            self.clear()
-        self[text] = number = Decimal(text)
+        number = Decimal(text)
+        if len(text) <= _MOST_DIGITS:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[text] = number
         return number
 
 
@@ -458,6 +462,7 @@ def main(frames: BinaryIO, answer: BinaryIO) -> None:
 
     A frame is its length (4 bytes, big endian) and so many bytes. The first one is `Wanted`, an empty one ends a part.
     """
+    gc.disable()  # nothing here is a cycle
     with suppress(OSError):
         os.nice(NICENESS)
     with suppress(_CutOffError, BrokenPipeError):
