@@ -23,10 +23,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden-update", action="store_true", help="write the golden texts anew; review the diff")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "alone: measures time, so it runs while nothing else does")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what may take longest; who asks the demo takes the turn of the last file that does.
 

@@ -147,7 +147,8 @@ class Exporter:
     def _line(self, event: str, offset: int) -> dict[str, Any] | None:
         with self.log.open("rb") as log:
             log.seek(offset)
-            for text in log.read().splitlines():
+            *whole, _being_written = log.read().split(b"\n")
+            for text in whole:
                 if text.startswith(b"{") and (line := json.loads(text)).get("event") == event:
                     return dict(line)
         return None

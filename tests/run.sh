@@ -4,7 +4,7 @@
 set -u
 python=$1
 shift
-"$python" -m pytest --numprocesses=3 --dist=loadgroup --no-loadscope-reorder -m "not alone" "$@"
+"$python" -m pytest --numprocesses=3 --no-loadscope-reorder -m "not alone" "$@"
 together=$?
 "$python" -m pytest -m alone "$@"
 alone=$?
