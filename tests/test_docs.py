@@ -13,6 +13,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 QUERIES = [
     pytest.param(query.strip(), id=f"{page.name}-{number}")
     for page in PAGES
+    if page.parent.name != "runbooks"  # what they ask is there when something is wrong
     for number, query in enumerate(re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL), start=1)
 ]
 ROUTE = "github_api_insights_route_requests_total"
