@@ -53,10 +53,10 @@ def clock_of(now: float, rate: float) -> dict[str, str]:
     return {"LD_PRELOAD": str(library), "FAKETIME": f"{start} x{rate:g}", "TZ": "UTC"}
 
 
-def busiest_hour(log: Sequence[RequestRecord]) -> int:
-    """Most counted requests within any sliding hour."""
-    sent = sorted(record.at for record in log if record.counted)
-    return max(sum(at - HOUR < other <= at for other in sent) for at in sent)
+def busiest(log: Sequence[RequestRecord], seconds: float) -> int:
+    """The most requests that any stretch of so long holds."""
+    sent = [record.at for record in log]
+    return max(sum(at - seconds < other <= at for other in sent) for at in sent)
 
 
 def planned(config: Path, now: float) -> float:
@@ -112,7 +112,8 @@ def test_an_hour_stays_inside_the_budget(scene: Scene, tmp_path: Path) -> None:
     )
     print(f"{first_minutes} in the first five minutes; totals at most {oldest:.0f} s old")
     print(Counter(record.path.split("/")[5] for record in in_the_hour))
-    assert busiest_hour(log) <= budget
+    # A request's way takes a real second at most, which is longer by this clock: one may leave the hour as one comes.
+    assert busiest(log, HOUR - scene.rate) <= budget
     assert overlapping(log) == []
     assert oldest <= HOUR + 60
     assert first_minutes <= budget / 3 + 1
