@@ -133,10 +133,12 @@ class Product:
         made = [
             render(job, columns, turn, self.store.pieces(job)) for job, columns in zip(self.jobs, found, strict=True)
         ]
-        rendered = time.perf_counter()
-        for lines in (part.lines for one in made for piece in one.values() for part in piece.chunks):
+        rendered = time.perf_counter() - columns
+        texts = [part.lines for one in made for piece in one.values() for part in piece.chunks]
+        again = time.perf_counter()
+        for lines in texts:
             chunk(lines)
-        return columns - began, rendered - columns, time.perf_counter() - rendered
+        return columns - began, rendered, time.perf_counter() - again
 
     async def forever(self, once: Callable[[int], Awaitable[None]]) -> None:
         """Do it again and again."""
