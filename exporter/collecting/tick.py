@@ -312,7 +312,8 @@ class Ticks:
         deadline = max(self.deadline, job.collector.deadline)
         try:
             async with asyncio.timeout(deadline):
-                return await ask(self._question(job, memory, writable=writable), api)
+                question = await asyncio.to_thread(self._question, job, memory, writable=writable)
+                return await ask(question, api)
         except GitHubError as error:
             return error
         except TimeoutError:

@@ -139,14 +139,13 @@ class Store:
 
     def _settle(self) -> None:
         with self._mutex:
-            sent = list(self._sent.values())
+            for parts, now in self._sent.values():
+                for part in parts:
+                    entry = self._entries.get(part.job)
+                    if entry:
+                        before = entry.served.get(part.family, NEVER_SERVED)
+                        entry.served[part.family] = Served(max(part.piece.version, before.version), max(now, before.at))
             self._sent.clear()
-        for parts, now in sent:
-            for part in parts:
-                entry = self._entries.get(part.job)
-                if entry:
-                    before = entry.served.get(part.family, NEVER_SERVED)
-                    entry.served[part.family] = Served(max(part.piece.version, before.version), max(now, before.at))
 
     def taken_along(self, job: Job, version: int) -> bool:
         """Whether scrapes have taken along all that this version shows of the job's counters.
