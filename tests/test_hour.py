@@ -112,8 +112,8 @@ def test_an_hour_stays_inside_the_budget(scene: Scene, tmp_path: Path) -> None:
     )
     print(f"{first_minutes} in the first five minutes; totals at most {oldest:.0f} s old")
     print(Counter(record.path.split("/")[5] for record in in_the_hour))
-    # A request's way takes a real second at most, which is longer by this clock: one may leave the hour as one comes.
-    assert busiest(log, HOUR - scene.rate) <= budget
+    # A request's way may take a quarter of a real second, which is longer by this clock: one may come as one leaves.
+    assert busiest(log, HOUR - scene.rate / 4) <= budget
     assert overlapping(log) == []
     assert oldest <= HOUR + 60
     assert first_minutes <= budget / 3 + 1
