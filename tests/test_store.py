@@ -26,7 +26,7 @@ def published(store: Store, version: int, now: float) -> None:
 
 def scrape(store: Store, now: float, *names: str) -> None:
     for _family, parts in store.parts(names or (REQUESTS, LIMITED), None):
-        store.sent(parts, now)
+        store.sent_parts(parts, now)
 
 
 def test_a_version_is_releasable_once_it_was_sent_and_shown_for_the_birth_delay() -> None:
@@ -82,6 +82,32 @@ def test_a_family_that_was_taken_along_lately_is_waited_for() -> None:
     assert store.taken_along(JOB, 2) is False
     scrape(store, 4000.0, REQUESTS)
     assert store.taken_along(JOB, 2) is True
+
+
+def test_a_whole_answer_takes_along_what_was_shown_when_it_was_made() -> None:
+    store = Store(DELAY)
+    published(store, 1, now=0.0)
+    made = store.generation
+    published(store, 2, now=1.0)
+    store.sent(made, 2.0)
+    assert store.releasable(JOB, 100.0) == (-1, -1)  # version 1 may not have been in it for all that is known
+    store.sent(store.generation, 3.0)
+    assert store.releasable(JOB, 100.0) == (2, 2)
+    published(store, 3, now=101.0)
+    assert store.releasable(JOB, 200.0) == (2, 2)
+    store.sent(made, 201.0)
+    assert store.releasable(JOB, 201.0) == (2, 2)
+    assert store.taken_along(JOB, 2)
+    assert not store.taken_along(JOB, 3)
+
+
+def test_a_whole_answer_is_nothing_to_a_job_that_came_later_under_the_same_key() -> None:
+    store = Store(DELAY)
+    published(store, 7, now=0.0)
+    store.sent(store.generation, 1.0)
+    store.withdraw(JOB.key)
+    published(store, 1, now=2.0)
+    assert store.releasable(JOB, 100.0) == (-1, -1)
 
 
 def test_an_unbounded_row_of_versions_is_not_kept() -> None:

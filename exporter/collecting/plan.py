@@ -47,11 +47,11 @@ class Job:
     order: int
     subject: Subject = ()
     busy: int = field(default=0, compare=False)
+    key: str = field(init=False, compare=False)
+    """The source's name in state and log."""
 
-    @property
-    def key(self) -> str:
-        """The source's name in state and log."""
-        return _named(self.collector, self.target, self.settings)(self.subject)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", _named(self.collector, self.target, self.settings)(self.subject))
 
     @property
     def prefix(self) -> Labels:

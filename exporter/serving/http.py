@@ -23,6 +23,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+_END = chunk(b"# EOF\n")
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 HTML: Headers = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -47,10 +48,14 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bytes of `/metrics`, in slices that are sent one after another, and the pieces that they show."""
+    """The bytes of `/metrics`, in slices that are sent one after another, and what they show.
+
+    That is everything of a generation of the store, or `parts` of it.
+    """
 
     body: Sequence[bytes]
-    parts: tuple[Part, ...]
+    generation: int
+    parts: Sequence[Part] | None
 
 
 class Exposition:
@@ -98,8 +103,9 @@ class Exposition:
             if filters.wants(name, kind):
                 chunks += (self._header(name, kind, text, form), samples)
         if form == "openmetrics":
-            chunks.append(chunk(b"# EOF\n"))
-        return Answer(slices(gzipped(chunks) if gzip else plain(chunks)), tuple(shown))
+            chunks.append(_END)
+        body = slices(gzipped(chunks) if gzip else plain(chunks))
+        return Answer(body, self._store.generation, None if filters == Filters() else shown)
 
     def _header(self, name: str, kind: str, text: str, form: Format) -> Chunk:
         made = self._headers.get((name, form))
@@ -161,7 +167,10 @@ class Web:
             if scope["method"] == "HEAD":
                 await _answer(send, scope, 200, headers, b"".join(answer.body))
             elif await send_body(send, 200, headers, answer.body):
-                self.store.sent(answer.parts, self.clock())
+                if answer.parts is None:
+                    self.store.sent(answer.generation, self.clock())
+                else:
+                    self.store.sent_parts(answer.parts, self.clock())
         finally:
             self.in_flight -= 1
 

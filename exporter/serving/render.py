@@ -14,12 +14,15 @@ so any answer is headers and chunks, one after another.
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Literal
 
 from isal import isal_zlib
 
 from exporter.catalogue import Labels, Table
+from exporter.collecting.counters import Count
 from exporter.collecting.plan import Job
 from exporter.serving.columns import CHUNK, Column, Values, numbers, packed, unpacked
 from exporter.serving.snapshot import Snapshot
@@ -31,6 +34,7 @@ CONTENT_TYPES: Mapping[Format, str] = {
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
 
+_labels, _counts, _own = attrgetter("labels"), attrgetter("counts"), itemgetter(Count._fields.index("own"))
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LAST_BLOCK = b"\x03\x00"
 
@@ -96,14 +100,14 @@ def columns_of(job: Job, snapshot: Snapshot, now: float) -> dict[str, Column]:
     table, counting = job.collector.counting, snapshot.counting
     if table and counting:
         shown = [key for key in counting.keys.values() if key.shown]
-        labels = [key.labels for key in shown]
+        labels = list(map(_labels, shown))
         others = counting.other if counting.other_held is not None else ()
         if others:
             labels.append(tuple(word or "" for word in table.other or ()))
         known = {one: one for gauge in columns.values() for one in gauge.labels}
         chunks = tuple(known.get(one, one) for one in packed(labels))
         for index, family in enumerate(table.counters):
-            own = [key.counts[index].own for key in shown]
+            own = map(_own, map(itemgetter(index), map(_counts, shown)))
             columns[family.name] = Column(chunks, numbers([*own, *others[index : index + 1]]))
     return columns
 
@@ -157,12 +161,16 @@ def header(name: str, kind: str, text: str, form: Format) -> bytes:
 
 def sample(name: str, label_names: Sequence[str], labels: Labels, value: float) -> str:
     """One line."""
-    return f"{_series(name, label_names, labels)} {number(value)}\n"
+    return f"{_kept(name, label_names, labels)} {number(value)}\n"
 
 
 def _series(name: str, label_names: Sequence[str], labels: Labels) -> str:
     pairs = ",".join(f'{label}="{escape(text)}"' for label, text in zip(label_names, labels, strict=True))
     return f"{name}{{{pairs}}}" if pairs else name
+
+
+_kept = lru_cache(maxsize=20_000)(_series)
+"""For the exporter's own samples, which are rendered one by one, and are the same every second."""
 
 
 def escape(text: str) -> str:

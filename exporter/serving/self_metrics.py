@@ -40,6 +40,7 @@ STATUSES = ("200", "401", "403", "404", "422", "429", "500", "502", "503", "erro
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 PREFIX = "github_exporter_"
+BUILD = (version("github-enterprise-exporter"), platform.python_version())
 
 BY_TARGET = {
     "collector_success": "1 if the last attempt gave a complete snapshot, 0 if not; absent before the first attempt.",
@@ -172,7 +173,7 @@ class SelfMetrics:
         yield _counting_since(by_target)
         yield from self._of_pools()
         build = GaugeMetricFamily(PREFIX + "build_info", "Which build runs.", labels=("version", "pythonversion"))
-        build.add_metric((version("github-enterprise-exporter"), platform.python_version()), 1)
+        build.add_metric(BUILD, 1)
         yield build
         yield GaugeMetricFamily(
             PREFIX + "clock_skew_seconds", "GitHub's clock less ours, as its Date headers tell.", value=self._skew()

@@ -26,10 +26,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
-SLICE_BYTES = 256 * 1024
-LARGE_BYTES = 64 * 1024
+SLICE_BYTES = 1024 * 1024
 TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 UNSENT_BYTES = 128 * 1024
+AHEAD_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ async def listening(
 async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]) -> bool:
     """Send a whole answer with its Content-Length, and tell whether it was sent in full.
 
-    `body` is slices (see `slices`), which go out one by one, each only after the kernel has taken the one before.
+    `body` is slices (see `slices`). They are not copied: the transport holds them until the kernel has taken them.
 
     True: the client's machine has every byte (elsewhere than on Linux: ours has handed every byte to its kernel), and
     the connection had not been reset by then. False: the client left before that or missed its deadline, and lacks at
@@ -123,19 +123,16 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def slices(parts: Iterable[bytes]) -> list[bytes]:
-    """The same bytes in slices to send: small parts are joined, those that are large enough are not even copied."""
+    """The same bytes in slices to send: few, for each costs a turn, and no part is cut."""
     made: list[bytes] = []
     batch: list[bytes] = []
     size = 0
     for part in parts:
-        if size and (size + len(part) > SLICE_BYTES or len(part) >= LARGE_BYTES):
+        if size + len(part) > SLICE_BYTES and batch:
             made.append(b"".join(batch))
             batch, size = [], 0
-        if len(part) >= LARGE_BYTES:
-            made += (part[at : at + SLICE_BYTES] for at in range(0, len(part), SLICE_BYTES))
-        else:
-            batch.append(part)
-            size += len(part)
+        batch.append(part)
+        size += len(part)
     return [*made, b"".join(batch)] if batch else made
 
 
@@ -208,15 +205,14 @@ class _Connection(H11Protocol):
         self.limits = limits
         self.doing: Literal["asking", "taking", "idling"] = "asking"
         self.deadline: asyncio.TimerHandle | None = None
-        self.unsent = False  # the transport has bytes that the kernel has not taken
+        self.unsent = False  # the transport has more than its limit of bytes that the kernel has not taken
         self.broken = False  # bytes were lost: reset by the client, or cut by us
         self.heard = asyncio.Event()  # the client sent something, and with it an acknowledgement
         self.served, self.app = self.app, self._answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        # Nothing may wait in the transport unnoticed. At 0 asyncio's TLS transports would pause for ever.
-        transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
+        transport.set_write_buffer_limits(high=AHEAD_BYTES)  # a body is written whole: its slices are ours already
         self._begin("asking", self.limits.header_seconds)
         if len(self.connections) > self.limits.connections:
             self._make_room()
@@ -261,26 +257,30 @@ class _Connection(H11Protocol):
                 self._begin("idling", self.limits.idle_seconds)
 
     async def _send(self, send: Any, message: Message) -> None:
-        """Send of an unfinished body waits until the kernel has taken it, and raises if it did not, as ASGI asks.
+        """Send of an unfinished body waits only for a client that is far behind: the rest goes without the interpreter.
 
-        uvicorn neither waits nor tells. The empty end of a body waits until the client's machine has acknowledged the
-        rest. A client that has everything may close before we look: that is no failure.
+        The empty end of a body waits until the client's machine has acknowledged the rest, and raises if it never does,
+        as ASGI asks; uvicorn neither waits nor tells. A client that has everything may close before we look: that is no
+        failure.
         """
-        if not message.get("more_body"):
-            if not message.get("body"):
-                await self._acknowledged()
-            await send(message)
-            return
-        if self.transport.is_closing():
-            raise ConnectionResetError("the client left before it was sent everything")
+        if message.get("more_body"):
+            if self.transport.is_closing():
+                raise ConnectionResetError("the client left before it was sent everything")
+        elif message["type"] == "http.response.body" and not message.get("body"):
+            await self._taken()
+            await self._acknowledged()
         await send(message)
-        await self.flow.drain()
-        if self.transport.is_closing():
-            await asyncio.sleep(0)  # why is told in the next turn of the loop
-        if self.broken or self.unsent:
-            raise ConnectionResetError("the client left before it was sent everything")
+
+    async def _taken(self) -> None:
+        """Wait until the kernel has all that was sent."""
+        with suppress(RuntimeError):  # what uvloop raises when the connection is closed
+            # At 0 asyncio's TLS transports would pause for ever.
+            self.transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
+            await self.flow.drain()
+            self.transport.set_write_buffer_limits(high=AHEAD_BYTES)
 
     async def _acknowledged(self) -> None:
+        """Wait until the client's machine has all that was sent; raises if it was lost."""
         pause = 0.001
         while not self.transport.is_closing() and _unacknowledged(self.transport):
             self.heard.clear()
@@ -289,8 +289,8 @@ class _Connection(H11Protocol):
                     await self.heard.wait()
             pause = min(2 * pause, 0.05)
         if self.transport.is_closing():
-            await asyncio.sleep(0)
-        if self.broken:
+            await asyncio.sleep(0)  # why is told in the next turn of the loop
+        if self.broken or self.unsent:
             raise ConnectionResetError("the client left before it had everything")
 
     def _begin(self, doing: Literal["asking", "taking", "idling"], seconds: float) -> None:

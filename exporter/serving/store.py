@@ -7,7 +7,6 @@ birth delay has passed (see `collecting/counters.py`).
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 
 from exporter.catalogue import HOUR, Labels
 from exporter.collecting.plan import Job
@@ -25,22 +24,37 @@ class Served:
 
 
 NEVER_SERVED = Served(-1, float("-inf"))
-MOST_UNSETTLED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece as a scrape takes it: `(job, family)` and the bytes."""
+
+    job: str
+    family: str
+    piece: Piece
 
 
 @dataclass(slots=True)
 class Entry:
     """One job's latest snapshot and its pieces, as the store holds them.
 
-    `without_twins` are pieces of shared tables less what a newer job of the target shows; they stand in for theirs.
+    `parts` is what is served, by family: the pieces, but those of shared tables less what a newer job of the target
+    shows. `generation` is the store's since it is there. `before` tells what whole answers took along until then,
+    `served` what filtered ones did, by family.
     """
 
     job: Job
     rest: Rest
     pieces: Mapping[str, Piece]
-    without_twins: dict[str, Piece] = field(default_factory=dict)
+    generation: int = 0
+    before: Served = NEVER_SERVED
     published: deque[tuple[int, float]] = field(default_factory=deque)
     served: dict[str, Served] = field(default_factory=dict)
+    parts: dict[str, Part] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = {family: Part(self.job.key, family, whole) for family, whole in self.pieces.items()}
 
     @property
     def snapshot(self) -> Snapshot:
@@ -55,16 +69,7 @@ class Entry:
     @property
     def samples(self) -> int:
         """How many samples are being served."""
-        return sum(self.without_twins.get(name, whole).samples for name, whole in self.pieces.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece as a scrape takes it: `(job, family)` and the bytes."""
-
-    job: str
-    family: str
-    piece: Piece
+        return sum(part.piece.samples for part in self.parts.values())
 
 
 class Store:
@@ -73,8 +78,7 @@ class Store:
     def __init__(self, birth_delay: float) -> None:
         self._entries: dict[str, Entry] = {}
         self._birth_delay = birth_delay
-        self._sent: dict[int, tuple[Sequence[Part], float]] = {}
-        self._mutex = Lock()  # ticks ask in a worker thread while scrapes are sent
+        self._sent = (-1, float("-inf"))
         self.generation = 0
 
     def __iter__(self) -> Iterator[Entry]:
@@ -105,18 +109,16 @@ class Store:
         published = entry.published if entry else deque()
         published.append((rest.snapshot.version, now))
         self._prune(published, now)
-        served = entry.served if entry else {}
-        twins = entry.without_twins if entry else {}
-        self._entries[job.key] = Entry(job, rest, pieces, twins, published, served)
-        self._part_twins(job)
         self.generation += 1
+        before, served = (self._in_whole_answers(entry), entry.served) if entry else (NEVER_SERVED, {})
+        self._entries[job.key] = Entry(job, rest, pieces, self.generation, before, published, served)
+        self._part_twins(job, entry.parts if entry else {})
 
     def withdraw(self, job_key: str) -> None:
         """Show nothing of a job any more."""
-        self._settle()  # what was sent of this job is nothing to a later one with its key
         entry = self._entries.pop(job_key, None)
         if entry:
-            self._part_twins(entry.job)
+            self._part_twins(entry.job, {})
             self.generation += 1
 
     def parts(self, families: Iterable[str], collectors: frozenset[str] | None) -> Iterator[tuple[str, list[Part]]]:
@@ -124,73 +126,76 @@ class Store:
         found: dict[str, list[Part]] = {family: [] for family in families}
         for entry in self:
             if collectors is None or entry.job.collector.name in collectors:
-                for family, whole in entry.pieces.items():
+                for family, part in entry.parts.items():
                     if family in found:
-                        found[family].append(Part(entry.job.key, family, entry.without_twins.get(family, whole)))
+                        found[family].append(part)
         return ((family, parts) for family, parts in found.items() if parts)
 
-    def sent(self, parts: Sequence[Part], now: float) -> None:
-        """Note that an answer with these parts was sent in full (`now`: monotonic seconds)."""
-        # The same answer is sent to every scrape until something changes; its hundreds of parts wait until one asks.
-        with self._mutex:
-            self._sent[id(parts)] = parts, now
-        if len(self._sent) > MOST_UNSETTLED:
-            self._settle()
+    def sent(self, generation: int, now: float) -> None:
+        """Note that a whole answer of a generation was sent in full (`now`: monotonic seconds)."""
+        # Once for all of its parts: there are hundreds, and an answer is sent to every scrape until something changes.
+        self._sent = max(generation, self._sent[0]), now
 
-    def _settle(self) -> None:
-        with self._mutex:
-            for parts, now in self._sent.values():
-                for part in parts:
-                    entry = self._entries.get(part.job)
-                    if entry:
-                        before = entry.served.get(part.family, NEVER_SERVED)
-                        entry.served[part.family] = Served(max(part.piece.version, before.version), max(now, before.at))
-            self._sent.clear()
+    def sent_parts(self, parts: Sequence[Part], now: float) -> None:
+        """Note that an answer with these parts only was sent in full (`now`: monotonic seconds)."""
+        for part in parts:
+            entry = self._entries.get(part.job)
+            if entry:
+                before = entry.served.get(part.family, NEVER_SERVED)
+                entry.served[part.family] = Served(max(part.piece.version, before.version), now)
+
+    def _in_whole_answers(self, entry: Entry) -> Served:
+        generation, at = self._sent
+        return Served(entry.snapshot.version, at) if generation >= entry.generation else entry.before
+
+    def _served(self, entry: Entry) -> list[Served]:
+        """What scrapes took along of each counter family."""
+        table, whole = entry.job.collector.counting, self._in_whole_answers(entry)
+        alone = [entry.served.get(family.name, NEVER_SERVED) for family in (table.counters if table else ())]
+        return [Served(max(one.version, whole.version), max(one.at, whole.at)) for one in alone]
 
     def taken_along(self, job: Job, version: int) -> bool:
         """Whether scrapes have taken along all that this version shows of the job's counters.
 
         A family that scrapes leave out (`name[]`) does not count: it was not sent for an hour while others were.
         """
-        self._settle()
         entry = self._entries.get(job.key)
         if entry is None or not entry.pieces:
             return True
-        table = job.collector.counting
-        served = [entry.served.get(family.name, NEVER_SERVED) for family in (table.counters if table else ())]
+        served = self._served(entry)
         newest = max((one.at for one in served), default=float("-inf"))
         return newest > float("-inf") and all(one.version >= version for one in served if one.at > newest - HOUR)
 
     def releasable(self, job: Job, now: float) -> tuple[int, ...]:
         """Per counter family of the job, the newest version whose newborn series may move (`now`: monotonic)."""
-        self._settle()
         entry = self._entries.get(job.key)
         if entry is None:
             return ()
         self._prune(entry.published, now)
         version, at = entry.published[0]
         shown_long_enough = version if at + self._birth_delay <= now else -1
-        table = job.collector.counting
-        return tuple(
-            min(shown_long_enough, entry.served.get(family.name, NEVER_SERVED).version)
-            for family in (table.counters if table else ())
-        )
+        return tuple(min(shown_long_enough, one.version) for one in self._served(entry))
 
-    def _part_twins(self, job: Job) -> None:
-        """Let each row of the shared tables stand once among the jobs of a target: where it was read last."""
+    def _part_twins(self, job: Job, before: Mapping[str, Part]) -> None:
+        """Let each row of the shared tables stand once among the jobs of a target: where it was read last.
+
+        `before` is what was served of the job, whose templates may still fit.
+        """
         for table in job.collector.tables:
             for family in table.gauges if table.shared else ():
+                name = family.name
                 shown: set[Labels] = set()
-                entries = [one for one in self if one.job.target == job.target and family.name in one.pieces]
+                entries = [one for one in self if one.job.target == job.target and name in one.pieces]
                 for entry in sorted(entries, key=lambda one: (-(one.snapshot.last_success or 0), one.job.key)):
-                    samples = entry.snapshot.gauges[family.name]
-                    alone = tuple((labels, value) for labels, value in samples if labels[: table.keys] not in shown)
+                    samples = entry.snapshot.gauges[name]
+                    alone = [(labels, value) for labels, value in samples if labels[: table.keys] not in shown]
                     shown.update(labels[: table.keys] for labels, _value in alone)
-                    before = entry.without_twins.pop(family.name, None)
+                    made = entry.pieces[name]
                     if len(alone) < len(samples):
-                        version = entry.snapshot.version
-                        made = piece(entry.job, table, family.name, column(alone), version, before=before)
-                        entry.without_twins[family.name] = made
+                        was = (before if entry.job.key == job.key else entry.parts).get(name)
+                        version, template = entry.snapshot.version, was.piece if was else None
+                        made = piece(entry.job, table, name, column(alone), version, before=template)
+                    entry.parts[name] = Part(entry.job.key, name, made)
 
     def _prune(self, published: deque[tuple[int, float]], now: float) -> None:
         """Keep the newest version that was shown for the birth delay, and those after it."""

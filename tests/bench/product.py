@@ -6,6 +6,7 @@ its store by ticks of real collectors, whose GitHub answers in this process. "se
 """
 
 import asyncio
+import gc
 import itertools
 import sys
 import tempfile
@@ -93,7 +94,7 @@ class Product:
         await asyncio.sleep(BIRTH_DELAY)
         families = [family.name for job in self.jobs for table in job.collector.tables for family in table.families]
         for _family, parts in self.store.parts(dict.fromkeys(families), None):
-            self.store.sent(parts, time.monotonic())
+            self.store.sent_parts(parts, time.monotonic())
         for job in self.jobs:
             await self.ticks.release(job)
 
@@ -113,13 +114,16 @@ class Product:
             await self.tick()
             kept.append([self.store.whole(job.key) for job in self.jobs])
         self.ready = kept
+        gc.collect()
+        gc.freeze()  # the daemon keeps no such snapshots, whose every object a collection would look through
 
     async def set(self, turn: int) -> None:
         """Publish the other snapshot of every job: all values are new."""
-        for job, snapshot in zip(self.jobs, self.ready[turn % 2], strict=True):
-            pieces = await asyncio.to_thread(self.pieces, job, snapshot)
+        pairs = list(zip(self.jobs, self.ready[turn % 2], strict=True))
+        made = await asyncio.to_thread(lambda: [self.pieces(job, snapshot) for job, snapshot in pairs])
+        for (job, snapshot), shown in zip(pairs, made, strict=True):
             rest = at_rest(replace(snapshot, counting=None, version=self.store[job].version + 1))
-            self.store.publish(job, rest, pieces, time.monotonic())
+            self.store.publish(job, rest, shown, time.monotonic())
 
     def pieces(self, job: Job, snapshot: Snapshot) -> Mapping[str, Piece]:
         """What a tick does to show a snapshot."""

@@ -112,7 +112,7 @@ def renderings(run: Run, found: Mapping[str, Contender], series: int, turn: int)
     """Milliseconds of `generate_latest`, of our rendering, of ours without what deflates, and to find its values."""
     _, theirs = found[OBJECTS].tell("render", turn + 2)
     run.figures.add("render", OBJECTS, series, theirs * 1e3)
-    told = [found[OURS].tell("render", turn + one)[1:] for one in range(4)]
+    told = [found[OURS].tell("render", turn)[1:] for _ in range(3)]  # the odd turn is the one that is shown
     run.figures.add("columns", OURS, series, median(columns for columns, _, _ in told) * 1e3)
     run.figures.add("render and deflate", OURS, series, median(whole for _, whole, _ in told) * 1e3)
     run.figures.add("render", OURS, series, median(whole - deflate for _, whole, deflate in told) * 1e3)
