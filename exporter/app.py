@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -98,6 +99,8 @@ class Exporter:
     async def running(self) -> AsyncIterator[Listening]:
         """From the first answer to the last; raises `StateLockedError` and `OSError` (address)."""
         async with AsyncExitStack() as stack:
+            # One thread for all that computes or writes: a second one would only take turns with it, and with scrapes.
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "work"))
             restored = await asyncio.to_thread(self._state.open, self._clock.wall())
             stack.callback(self._state.close)
             stack.push_async_callback(self._close_clients)

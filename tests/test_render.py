@@ -177,6 +177,15 @@ def test_what_did_not_change_is_not_made_again() -> None:
     assert rendered(samples(CHUNK, 0.5), second).chunks[1].template is not second.chunks[1].template
 
 
+def test_after_each_chunk_that_is_made_others_may_have_the_processor() -> None:
+    naps: list[int] = []
+    samples: list[tuple[Labels, float]] = [(("user", str(one), "x"), 1) for one in range(3 * CHUNK)]
+    first = piece(JOB, TABLE, FAMILY, column(samples), 1, nap=lambda: naps.append(1))
+    samples[0] = (("user", "0", "x"), 2)
+    piece(JOB, TABLE, FAMILY, column(samples), 2, before=first, nap=lambda: naps.append(2))
+    assert naps == [1, 1, 1, 2]
+
+
 @given(SETS, st.data())
 def test_a_column_gives_back_what_it_was_made_of(sets: list[Labels], data: st.DataObject) -> None:
     samples = [(labels, data.draw(VALUES)) for labels in sets]

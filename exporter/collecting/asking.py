@@ -1,6 +1,6 @@
 """What an attempt asks GitHub for: the right window, a fold's reads when one is due, nothing if nothing can be new."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -150,13 +150,19 @@ async def _read(
     question: Question, table: Table, api: Api, start: int, end: int, *, partial: bool = False
 ) -> tuple[Read, Fetched]:
     fetched = await _fetch(question, api, start, end, partial=partial)
-    rows = {}
-    for row in fetched.rows:
+    return Read(start, end, _seen(table, fetched.rows), strict=not fetched.rejected), fetched
+
+
+def _seen(table: Table, rows: Iterable[Row]) -> dict[Identity, Seen]:
+    """What was counted of each row of the table."""
+    found = {}
+    for row in rows:
         if isinstance(row, table.row):
             numbers = tuple(getattr(row, family.field) for family in table.counters)
             last = getattr(row, table.last_seen) if table.last_seen else None
-            rows[identity_of(table, row)] = Seen(labels_of(table, row), numbers, last or 0.0)
-    return Read(start, end, rows, strict=not fetched.rejected), fetched
+            labels = labels_of(table, row)
+            found[labels[: table.keys]] = Seen(labels, numbers, last or 0.0)
+    return found
 
 
 def labels_of(table: Table, row: Row) -> tuple[str, ...]:

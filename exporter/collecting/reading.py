@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Hashable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeGuard, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -47,7 +48,7 @@ def decode_list(model: type[AnyRow], body: bytes) -> tuple[list[AnyRow], int]:
     The usual case is one call into pydantic; only an array with a bad row is gone through row by row.
     """
     try:
-        return TypeAdapter(list[model]).validate_json(body), 0  # type: ignore[valid-type] # a class held in a variable
+        return _list_of(model).validate_json(body), 0
     except ValidationError as error:
         complaint = _first_complaint(error)
     try:
@@ -65,6 +66,12 @@ def decode_list(model: type[AnyRow], body: bytes) -> tuple[list[AnyRow], int]:
     if not rows:
         raise Invalid(f"none of {len(items)} rows is a {model.__name__}: {complaint}")
     return rows, len(items) - len(rows)
+
+
+@cache
+def _list_of(model: type[AnyRow]) -> TypeAdapter[list[AnyRow]]:
+    """Made once for each kind of row: it takes as long as reading a page."""
+    return TypeAdapter(list[model])  # type: ignore[valid-type] # a class held in a variable
 
 
 def decode_json(body: bytes) -> Any:

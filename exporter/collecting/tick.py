@@ -23,7 +23,7 @@ from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import GitHubError, Invalid, OverBudget, Unavailable
 from exporter.github.pacing import Pool
 from exporter.serving.columns import Column, column
-from exporter.serving.render import Piece, columns_of, render
+from exporter.serving.render import Naps, Piece, columns_of, render
 from exporter.serving.snapshot import Outcome, Rest, Snapshot, at_rest
 from exporter.serving.store import Store
 from exporter.state import State
@@ -357,12 +357,17 @@ class Ticks:
             kept = entry
 
             def make() -> tuple[Rest | None, Mapping[str, Piece], Result]:
+                nap = Naps()
                 before = self.store.whole(job.key)
+                nap()
                 after, result = work(before)
                 if after is before:
                     return None, {}, result
+                nap()
                 shown = columns_of(job, after, self.clock.wall())
-                return at_rest(after), render(job, shown, after.version, kept.pieces), result
+                nap()
+                rest = at_rest(after)
+                return rest, render(job, shown, after.version, kept.pieces, nap), result
 
             after, made, result = await asyncio.to_thread(make)
             if self.store.find(job.key) is not entry:

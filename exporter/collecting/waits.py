@@ -8,6 +8,7 @@ from contextlib import suppress
 from exporter.catalogue import HOUR
 from exporter.collecting.access import Access
 from exporter.collecting.tick import Clock
+from exporter.github.budget import LONG
 from exporter.github.errors import CredentialRejected, GitHubError, OverBudget, RateLimited, Unavailable
 from exporter.state import Restored, State, Wait
 
@@ -41,7 +42,7 @@ class Waits:
                 spent = json.loads(kept.mark)
                 pool.limit = pool.limit or spent["limit"]
                 for ago, requests in spent["sent"]:
-                    if 0 <= ago + since < HOUR:
+                    if 0 <= ago + since < LONG:
                         pool.spending.add("", now - ago - since, requests)
 
     async def after(self, access: Access, error: GitHubError | None, fingerprint: str) -> bool:

@@ -9,6 +9,10 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 HOUR = 3600.0
+TRAVEL = 30.0
+"""A request's way at most (`client.Limits`)."""
+LONG = HOUR + TRAVEL
+"""An hour as GitHub may see it: what we sent first may come late, and what we send next at once."""
 SHORT = 300.0
 SHORT_SHARE = 1 / 3
 LEAST_RESERVE_SHARE = 0.1
@@ -32,7 +36,7 @@ class Budget:
 
 @dataclass(slots=True)
 class Spending:
-    """Requests of the last hour, by job. Instants are seconds of a clock that never jumps."""
+    """Requests of `LONG`, by job. Instants are seconds of a clock that never jumps."""
 
     _sent: deque[tuple[float, str, int]] = field(default_factory=deque)
     _by_job: Counter[str] = field(default_factory=Counter)
@@ -53,7 +57,7 @@ class Spending:
         return self._by_job[job]
 
     def by_minute(self, now: float) -> list[tuple[float, int]]:
-        """What was sent within the hour, as (seconds ago, requests) of at most sixty stretches, the oldest first."""
+        """What is remembered, as (seconds ago, requests) of stretches of a minute, the oldest first."""
         self._forget(now)
         minutes: dict[int, tuple[float, int]] = {}
         for at, _job, count in self._sent:
@@ -83,13 +87,13 @@ class Spending:
             return None
         short = max(int(hourly * SHORT_SHARE), usual)
         return max(
-            self._free(HOUR, hourly - cost - kept, now),
+            self._free(LONG, hourly - cost - kept, now),
             self._free(SHORT, max(short - cost, short // 4), now),
         )
 
     def full(self, hourly: int, now: float) -> float:
         """Seconds until one more request fits into the hour."""
-        return self._free(HOUR, hourly - 1, now)
+        return self._free(LONG, hourly - 1, now)
 
     def _free(self, seconds: float, most: int, now: float) -> float:
         """Seconds until no more than `most` of what was sent lies in the window, or nothing at all."""
@@ -104,7 +108,7 @@ class Spending:
         return free_at - now
 
     def _forget(self, now: float) -> None:
-        while self._sent and self._sent[0][0] <= now - HOUR:
+        while self._sent and self._sent[0][0] <= now - LONG:
             _at, job, count = self._sent.popleft()
             self._total -= count
             self._by_job[job] -= count

@@ -11,9 +11,11 @@ The text of samples is the same in both formats (text 0.0.4 and OpenMetrics 1.0 
 so any answer is headers and chunks, one after another.
 """
 
+import select
 import struct
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
@@ -61,6 +63,24 @@ class Chunk:
     def lines(self) -> bytes:
         """The text, which hardly any scrape wants: it is 15 times as much to keep."""
         return isal_zlib.decompressobj(wbits=-15).decompress(self.deflated)
+
+
+@dataclass(slots=True)
+class Naps:
+    """Called between pieces of work in a worker thread, sleeps for a moment now and then.
+
+    Who computes without a pause keeps a processor for a slice of the kernel's, some milliseconds, and where processors
+    are few a scrape waits for its end.
+    """
+
+    every: float = 0.0005
+    _since: float = field(default_factory=time.perf_counter)
+
+    def __call__(self) -> None:
+        """Sleep, if so many seconds have passed since the last time."""
+        if time.perf_counter() - self._since > self.every:
+            select.select((), (), (), 1e-5)  # time.sleep never ends under libfaketime, which tests use
+            self._since = time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +133,31 @@ def columns_of(job: Job, snapshot: Snapshot, now: float) -> dict[str, Column]:
 
 
 def render(
-    job: Job, columns: Mapping[str, Column], version: int, before: Mapping[str, Piece] = MappingProxyType({})
+    job: Job,
+    columns: Mapping[str, Column],
+    version: int,
+    before: Mapping[str, Piece] = MappingProxyType({}),
+    nap: Callable[[], None] = lambda: None,
 ) -> dict[str, Piece]:
     """The pieces of all families that have samples; of those `before`, what has not changed is taken over."""
     return {
-        family.name: piece(job, table, family.name, found, version, before=before.get(family.name))
+        family.name: piece(job, table, family.name, found, version, before=before.get(family.name), nap=nap)
         for table in job.collector.tables
         for family in table.families
         if (found := columns.get(family.name))
     }
 
 
-def piece(job: Job, table: Table, family: str, column: Column, version: int, *, before: Piece | None = None) -> Piece:
+def piece(
+    job: Job,
+    table: Table,
+    family: str,
+    column: Column,
+    version: int,
+    *,
+    before: Piece | None = None,
+    nap: Callable[[], None] = lambda: None,
+) -> Piece:
     """One family's piece."""
     names = job.collector.labels(table)
     prefix = (job.target.name,) if table.shared else job.prefix
@@ -140,6 +173,7 @@ def piece(job: Job, table: Table, family: str, column: Column, version: int, *, 
         template = was.template if was else _template(family, names, prefix, labels, whole=whole)
         lines = template % (tuple(values) if whole else tuple(number(value).encode() for value in values))
         chunks.append(chunk(lines, was.labels if was else labels, template, values))
+        nap()
     return Piece(tuple(chunks), len(column), version)
 
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,13 +30,14 @@ from exporter.collecting.windows import Windows
 from exporter.collectors import route_stats, subject_stats
 from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
-from exporter.serving.render import Piece, chunk, columns_of, render
-from exporter.serving.snapshot import Snapshot, at_rest
+from exporter.serving.render import Naps, Piece, chunk, columns_of, render
+from exporter.serving.snapshot import Rest, Snapshot, at_rest
 from exporter.settings import parse
 from exporter.state import State
 from tests.bench import series as made
 from tests.bench.answers import Answers
-from tests.bench_usage import WANTED, pieces
+from tests.bench_usage import WANTED
+from tests.bench_usage import pieces as pieces_of
 
 PAUSE = 0.05
 BIRTH_DELAY = 1.1
@@ -119,15 +121,21 @@ class Product:
 
     async def set(self, turn: int) -> None:
         """Publish the other snapshot of every job: all values are new."""
-        pairs = list(zip(self.jobs, self.ready[turn % 2], strict=True))
-        made = await asyncio.to_thread(lambda: [self.pieces(job, snapshot) for job, snapshot in pairs])
-        for (job, snapshot), shown in zip(pairs, made, strict=True):
-            rest = at_rest(replace(snapshot, counting=None, version=self.store[job].version + 1))
-            self.store.publish(job, rest, shown, time.monotonic())
 
-    def pieces(self, job: Job, snapshot: Snapshot) -> Mapping[str, Piece]:
+        def make() -> list[tuple[Rest, Mapping[str, Piece]]]:
+            nap = Naps()
+            return [self.at_rest(job, one, nap) for job, one in zip(self.jobs, self.ready[turn % 2], strict=True)]
+
+        for job, (rest, pieces) in zip(self.jobs, await asyncio.to_thread(make), strict=True):
+            self.store.publish(job, rest, pieces, time.monotonic())
+            await asyncio.sleep(0)
+
+    def at_rest(self, job: Job, snapshot: Snapshot, nap: Callable[[], None]) -> tuple[Rest, Mapping[str, Piece]]:
         """What a tick does to show a snapshot."""
-        return render(job, columns_of(job, snapshot, time.time()), snapshot.version, self.store.pieces(job))
+        shown = columns_of(job, snapshot, time.time())
+        nap()
+        rest = at_rest(replace(snapshot, counting=None, version=self.store[job].version + 1))
+        return rest, render(job, shown, snapshot.version, self.store.pieces(job), nap)
 
     def rendered(self, turn: int) -> tuple[float, float, float]:
         """Seconds to find the values of all snapshots, to render them, and, of the latter, to deflate."""
@@ -167,7 +175,7 @@ class Product:
             case "work":
                 self.busy = asyncio.create_task(self.forever(self.tick))
             case "csv":
-                await summed([lambda: pieces(Path(words[1]))], WANTED)
+                await summed([lambda: pieces_of(Path(words[1]))], WANTED)
             case "rest":
                 assert self.busy is not None
                 self.busy.cancel()
@@ -189,12 +197,12 @@ async def main(series: int, folder: Path) -> None:
     settings = parse(["run", f"--config.file={config}"], {}, collectors=DEFAULTS)[1]
     logs.configure(settings.log.level, settings.log.format)
     exporter = Exporter(settings)
-    loop = asyncio.get_running_loop()
+    loop, commands = asyncio.get_running_loop(), ThreadPoolExecutor(1)
     async with exporter.running() as bound:
         product = Product(exporter, folder, series)
         await product.begin()
         print("port", bound.addresses[0][1], flush=True)
-        while line := await loop.run_in_executor(None, sys.stdin.readline):
+        while line := await loop.run_in_executor(commands, sys.stdin.readline):
             began = time.perf_counter()
             told = await product.obey(line.split())
             print("done", time.perf_counter() - began, told, flush=True)
