@@ -94,8 +94,10 @@ def path_of(url: httpx.URL) -> str:
 
 def _parsed(text: str, base: httpx.URL | None = None, params: Params | None = None) -> httpx.URL | None:
     try:
+        if base and not text.startswith(("http://", "https://")):  # for a whole URL the join would parse it twice
+            return base.join(text)
         # Without parameters none may be given: httpx would drop the query that the text has.
-        return (base.join(text) if base else httpx.URL(text)) if not params else httpx.URL(text, params=dict(params))
+        return httpx.URL(text, params=dict(params)) if params else httpx.URL(text)
     except (httpx.InvalidURL, ValueError, TypeError):
         return None
 
