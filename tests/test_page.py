@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from exporter.collecting.plan import Target
 from exporter.collectors import copilot_seats, route_stats, summary_stats
-from exporter.github.budget import Budget
+from exporter.github.budget import LONG, Budget
 from exporter.github.dates import Closing
 from exporter.github.errors import Reason
 from exporter.github.pacing import Pool
@@ -239,7 +239,7 @@ def test_a_pool_waits_until_the_later_of_githubs_and_our_own_limit_by_our_clock(
     assert quota_of(pool, skew, NOW, 0.0).waits_until == NOW + 601
     pool.spending.add("job", 0.0, 1_500)
     assert quota_of(pool, skew, NOW, 0.0).sent == 1_500
-    assert quota_of(pool, skew, NOW, 0.0).waits_until == NOW + 3_601
+    assert quota_of(pool, skew, NOW, 0.0).waits_until == NOW + LONG + 1
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))
