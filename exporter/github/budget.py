@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 HOUR = 3600.0
 TRAVEL = 30.0
-"""A request's way at most (`client.Limits`)."""
+"""A request's way at most: the client gives up then."""
 LONG = HOUR + TRAVEL
 """An hour as GitHub may see it: what we sent first may come late, and what we send next at once."""
 SHORT = 300.0
@@ -66,9 +66,9 @@ class Spending:
         return list(minutes.values())
 
     def within(self, seconds: float, now: float) -> int:
-        """What was sent in the newest seconds, an hour at most."""
+        """What was sent in the newest seconds, `LONG` at most."""
         self._forget(now)
-        if seconds >= HOUR:
+        if seconds >= LONG:
             return self._total
         found = 0
         for at, _job, count in reversed(self._sent):

@@ -19,6 +19,7 @@ import httpx
 from pydantic import SecretStr
 
 from exporter.github.bodies import read_body
+from exporter.github.budget import TRAVEL
 from exporter.github.credentials import Credential
 from exporter.github.dates import clock_time, http_date
 from exporter.github.downloads import Downloads
@@ -38,7 +39,7 @@ _SAME_METHOD = frozenset({307, 308})
 class Limits:
     """What one request, or one walk over pages, may cost at most. The body's size counts packed and unpacked."""
 
-    request_seconds: float = 30.0
+    request_seconds: float = TRAVEL
     connect_seconds: float = 5.0
     body_bytes: int = 16 * 1024 * 1024
     pages: int = 1000

@@ -30,6 +30,7 @@ SLICE_BYTES = 1024 * 1024
 TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 UNSENT_BYTES = 128 * 1024
 AHEAD_BYTES = 4 * 1024 * 1024
+"""Of a body, held by the transport for a client that does not take them; all who are sent it share them."""
 
 
 @dataclass(frozen=True, slots=True)
