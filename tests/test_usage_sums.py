@@ -17,6 +17,7 @@ from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from unittest.mock import Mock
 
 import pytest
 import uvloop
@@ -24,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.collecting import usage_sums
-from exporter.collecting.usage_child import summed
+from exporter.collecting.usage_child import _sums, summed
 from exporter.collecting.usage_sums import Rejected, Sums, Wanted, dumped, finish, loaded, sum_up
 from exporter.github.errors import Invalid, LinkExpired, Unavailable
 
@@ -419,6 +420,24 @@ def test_the_child_sums_up_all_parts() -> None:
     assert sums.months["2026-11"].rows == 400
     assert sums.months["2026-11"].groups[ACME][1] == Decimal("24.00")
     assert not list(children())
+
+
+def test_a_scrape_comes_between_the_lines_of_an_answer() -> None:
+    orgs = [f"org-{number}" for number in range(500)]
+    lines = list(dumped(sums_of(written(*(row(organization=org) for org in orgs)))))
+
+    async def turns() -> int:
+        child = Mock(stdout=asyncio.StreamReader())
+        child.stdout.feed_data("".join(f"{line}\n" for line in lines).encode())
+        child.stdout.feed_eof()
+        job, turn = asyncio.create_task(_sums(child, 1.0)), 0
+        while not job.done():
+            turn += 1
+            await asyncio.sleep(0)
+        assert len((await job).months["2026-11"].groups) == len(orgs)
+        return turn
+
+    assert asyncio.run(turns()) >= len(lines)
 
 
 def test_a_rejected_report_is_invalid_and_says_why() -> None:

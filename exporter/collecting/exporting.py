@@ -3,6 +3,7 @@
 https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass, field, replace
 from decimal import Decimal
@@ -214,7 +215,7 @@ class Run:
                 "id": export.id,
                 "created": export.created,
                 "by": self._by(),
-                **self._figures(sums, period.month),
+                **await asyncio.to_thread(self._figures, sums, period.month),
             }
 
     def _parts(self, export: Export) -> list[Callable[[], AsyncGenerator[bytes, None]]]:

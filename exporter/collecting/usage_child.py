@@ -75,21 +75,22 @@ async def _feed(child: Process, parts: Sequence[Part], wanted: Wanted, patience:
 
 async def _frames(pieces: Pieces) -> AsyncGenerator[bytes, None]:
     """The same in pieces of one size: the child is faster with them, and they bound its memory."""
-    waiting = bytearray()
+    waiting, length = list[bytes](), 0
     async for piece in pieces:
-        waiting += piece
-        while len(waiting) >= _FRAME:
-            yield bytes(waiting[:_FRAME])
-            del waiting[:_FRAME]
-    if waiting:
-        yield bytes(waiting)
+        waiting.append(piece)
+        length += len(piece)
+        if length >= _FRAME:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    if length:
+        yield b"".join(waiting)
 
 
 async def _send(child: Process, content: bytes, patience: float) -> None:
     assert child.stdin is not None
     if child.stdin.is_closing():  # uvloop's pipe would raise a RuntimeError
         raise BrokenPipeError
-    child.stdin.write(struct.pack(">I", len(content)) + content)
+    child.stdin.writelines((struct.pack(">I", len(content)), content))
     try:
         async with asyncio.timeout(patience):
             await child.stdin.drain()
@@ -106,6 +107,7 @@ async def _sums(child: Process, patience: float) -> Sums:
             if line.startswith(b'{"rejected":'):
                 raise Invalid(str(json.loads(line)["rejected"])[:200])
             complete = load(line, sums)
+            await asyncio.sleep(0)  # there may be 20,000 lines: a scrape comes between them
     except (ValueError, RecursionError):
         raise Invalid("the process that sums up a usage report gave no sums") from None
     if not complete:

@@ -28,9 +28,6 @@ REQUIRED = ("date", "product", "sku", "quantity", "gross_amount", "net_amount")
 OTHER = "other"
 
 MOST_BAD = Decimal("0.01")
-NICENESS = 5
-"""Of the child: a scrape is more important."""
-
 LONGEST_ROW = 1024 * 1024
 LONGEST_KEY = 4096
 """Characters of a group's names together; what has more is summed as `other`."""
@@ -44,7 +41,6 @@ _LONGEST_NUMBER = 64
 _LONGEST_DATE = 40
 _BLOCK = 64 * 1024
 _MOST_REMEMBERED = 8_000
-_MOST_DIGITS = 10  # of a number that is remembered: longer ones hardly come again
 _KEY_LENGTH = 256  # characters that a group's names may have on average
 
 Key = tuple[str, ...]
@@ -181,19 +177,22 @@ def loaded(lines: Iterable[str | bytes]) -> Sums:
     return sums
 
 
-class _Numbers(dict[str, Decimal]):
-    """Numbers by their text: most come again and again."""
+def _numbers(columns: Collection[Sequence[str]]) -> list[list[Decimal]]:
+    """The columns as numbers, each text read once; raises `ValueError` if any is none."""
+    texts = set[str]().union(*columns)
+    number = dict(zip(texts, _decimals(texts), strict=True)).__getitem__
+    return [list(map(number, column)) for column in columns]
 
-    def __missing__(self, text: str) -> Decimal:
-        plain = text.strip("0123456789") == "." != text  # quicker, and nearly all that are new are such
-        if len(text) > _LONGEST_NUMBER or not (plain or _NUMBER(text)):
-            raise ValueError("no number")
-        number = Decimal(text)
-        if len(text) <= _MOST_DIGITS:
-            if len(self) >= _MOST_REMEMBERED:
-                self.clear()
-            self[text] = number
-        return number
+
+def _decimals(texts: Collection[str]) -> Iterable[Decimal]:
+    """Of what `Decimal` takes for a number, only what a report may hold."""
+    plain = not "".join(texts).encode().translate(None, b"0123456789.")  # nearly all are: no pattern is needed for each
+    if max(map(len, texts)) > _LONGEST_NUMBER or not (plain or all(map(_NUMBER, texts))):
+        raise ValueError("no number")
+    try:
+        return list(map(Decimal, texts))
+    except InvalidOperation:
+        raise ValueError("no number") from None
 
 
 @dataclass(eq=False, slots=True)
@@ -230,15 +229,14 @@ class _Columns:
 
     width: int
     date: int
-    needed: tuple[int, ...]
-    discount: int | None
+    amounts: tuple[int, ...]  # quantity, gross, net and, if the file has it, discount
     group: tuple[int | None, ...]
     breakdowns: dict[str, int]
 
     @property
     def places(self) -> set[int]:
         """All that are needed."""
-        found = {self.date, *self.needed, self.discount, *self.group, *self.breakdowns.values()}
+        found = {self.date, *self.amounts, *self.group, *self.breakdowns.values()}
         return {place for place in found if place is not None}
 
     @classmethod
@@ -256,8 +254,7 @@ class _Columns:
         return cls(
             len(header),
             places["date"],
-            tuple(places[name] for name in REQUIRED[3:]),
-            places.get("discount_amount"),
+            tuple(places[name] for name in (*REQUIRED[3:], "discount_amount") if name in places),
             tuple(places.get(names[name]) if name in wanted.group_by else None for name in GROUPS),
             {name: places[name] for name in wanted.breakdowns if name in places},
         )
@@ -348,7 +345,7 @@ def _split(block: str, places: Collection[int], width: int) -> dict[int, list[st
         quotes, text = 2 * width * rows, block[1 : -len(end) - 1]
         between, end = '","', f'"{end}"'
     odd = "\0" in block or len(block) > csv.field_size_limit() or block.count('"') != quotes
-    if odd or not block.endswith(end.rstrip('"')) or block.count("\r") != (rows if "\r" in end else 0):
+    if odd or not block.endswith(end.rstrip('"')) or ("\r" in end and block.count("\r") != rows):
         return None
     values, step = text.split(between), width - 1
     # Every row's last value is still one with the next row's first: they must be where `width` says, and nowhere else.
@@ -365,7 +362,7 @@ class _Adding:
 
     def __init__(self, columns: _Columns, wanted: Wanted, sums: Sums) -> None:
         self._columns, self._wanted, self._sums = columns, wanted, sums
-        self._numbers, self._days = _Numbers(), _Days(sums)
+        self._days = _Days(sums)
 
     def block(self, block: str, reading: _Reading) -> None:
         """Add the rows of a block; if any is out of the usual they are read one by one."""
@@ -400,9 +397,7 @@ class _Adding:
             return False
         if len(row) == places.width:
             try:
-                for place in (*places.needed, places.discount):
-                    if place is not None:
-                        self._numbers[row[place]]
+                _decimals([row[place] for place in places.amounts])
             except ValueError:
                 pass
             else:
@@ -412,14 +407,11 @@ class _Adding:
 
     def _add(self, columns: Mapping[int, Sequence[str]]) -> None:
         """Add rows, given as columns; raises `ValueError`, before anything is added, if a value cannot be read."""
-        places, number = self._columns, self._numbers.__getitem__
+        places = self._columns
         dates = columns[places.date]
         days = [(self._days[date], rows) for date, rows in Counter(dates).items()]
-        quantity, gross, net = (list(map(number, columns[place])) for place in places.needed)
-        if places.discount is None:
-            discount = list(map(sub, gross, net))
-        else:
-            discount = list(map(number, columns[places.discount]))
+        quantity, gross, net, *rest = _numbers([columns[place] for place in places.amounts])
+        discount = rest[0] if rest else list(map(sub, gross, net))
         blank = [""] * len(dates)
         names = [blank if place is None else columns[place] for place in places.group]
         for month in {day.name[:7] for day, _ in days if day}:
@@ -463,8 +455,8 @@ def main(frames: BinaryIO, answer: BinaryIO) -> None:
     A frame is its length (4 bytes, big endian) and so many bytes. The first one is `Wanted`, an empty one ends a part.
     """
     gc.disable()  # nothing here is a cycle
-    with suppress(OSError):
-        os.nice(NICENESS)
+    with suppress(OSError, AttributeError):  # Linux has it
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # a scrape takes the processor at once
     with suppress(_CutOffError, BrokenPipeError):
         answer.writelines(f"{line}\n".encode() for line in _answer(frames))
         answer.flush()

@@ -4,9 +4,11 @@ Over a target's jobs counts are summed, success is the least, timestamps the old
 endpoint's state the worst.
 """
 
+import itertools
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
+from operator import itemgetter
 from typing import get_args
 
 from prometheus_client import (
@@ -39,6 +41,8 @@ WORST_FIRST: tuple[State, ...] = (
 STATUSES = ("200", "401", "403", "404", "422", "429", "500", "502", "503", "error")
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+Rendered = tuple[str, str, str, Chunk]
+
 PREFIX = "github_exporter_"
 BUILD = (version("github-enterprise-exporter"), platform.python_version())
 
@@ -64,9 +68,8 @@ class SelfMetrics:
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client has not typed it
         self._store, self._pools, self._skew, self._failed_writes = store, pools, skew, failed_writes
-        registry = self.registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
+        self._moved = 0
+        registry = CollectorRegistry()
         by_target = ("collector", "target")
         self._runs = Counter(PREFIX + "collector_runs", "Attempts that ended.", by_target, registry=registry)
         self._errors = Counter(
@@ -103,12 +106,19 @@ class SelfMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        of_process = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=of_process)
         self.scrapes_rejected = Counter(
             PREFIX + "scrapes_rejected",
             "Scrapes refused: --web.max-requests were in flight.",
-            registry=registry,
+            registry=of_process,
         )
-        registry.register(_Reader(self._read))
+        self._groups = (
+            _Group(registry.collect, lambda: self._moved),
+            _Group(self._of_store, lambda: store.generation),
+            _Group(lambda: itertools.chain(of_process.collect(), self._of_pools()), itertools.count().__next__),
+        )
 
     def expect(self, runs: Iterable[tuple[Collector, Target]]) -> None:
         """Let the counters of these collectors at these targets, and of the pools, begin at 0."""
@@ -118,6 +128,7 @@ class SelfMetrics:
                 self._requests.labels(pool, status)
         for collector, target in runs:
             self._expect(collector, str(target))
+        self._moved += 1
 
     def _expect(self, collector: Collector, target: str) -> None:
         name = collector.name
@@ -135,6 +146,7 @@ class SelfMetrics:
         self._runs.labels(name, target).inc()
         if error:
             self._errors.labels(name, target, error.reason).inc()
+        self._moved += 1
 
     def noticed(self, job: Job, revisions: int, gap: int, unknown: int) -> None:
         """Counts revised downward, seconds lost in a hole, values that could not be read."""
@@ -142,36 +154,32 @@ class SelfMetrics:
             self._revisions.labels(job.collector.name).inc(revisions)
             self._gaps.labels(job.collector.name).inc(gap)
         self._unknown.labels(job.collector.name).inc(unknown)
+        self._moved += 1
 
     def requested(self, pool: str, status: str, seconds: float) -> None:
         """A request was answered, or failed (`error`)."""
         self._requests.labels(pool, status).inc()
         self._seconds.labels(pool).observe(seconds)
+        self._moved += 1
 
     def families(self) -> list[tuple[str, str, str]]:
         """Every family that there can be, as (name, type, help); a counter's name has its `_total`."""
-        return [(_full_name(metric), metric.type, metric.documentation) for metric in self._collected()]
+        metrics = [metric for group in self._groups for metric in group.collect()]
+        return sorted((_full_name(metric), metric.type, metric.documentation) for metric in metrics)
 
-    def render(self) -> list[tuple[str, str, str, Chunk]]:
+    def render(self) -> list[Rendered]:
         """Every family that has samples, as (name, type, help, lines)."""
-        rendered = []
-        for metric in self._collected():
-            lines = (sample(s.name, tuple(s.labels), tuple(s.labels.values()), s.value) for s in metric.samples)
-            if text := "".join(lines):
-                rendered.append((_full_name(metric), metric.type, metric.documentation, chunk(text.encode())))
-        return rendered
+        return sorted((one for group in self._groups for one in group.rendered()), key=itemgetter(0))
 
-    def _collected(self) -> list[Metric]:
-        return sorted(self.registry.collect(), key=lambda metric: metric.name)
-
-    def _read(self) -> Iterator[Metric]:
+    def _of_store(self) -> Iterator[Metric]:
         by_target: dict[tuple[str, str], list[Entry]] = {}
         for entry in self._store:
             by_target.setdefault((entry.job.collector.name, str(entry.job.target)), []).append(entry)
         yield from _by_target(by_target)
         yield from _endpoint_states(by_target)
         yield _counting_since(by_target)
-        yield from self._of_pools()
+
+    def _of_pools(self) -> Iterator[Metric]:
         build = GaugeMetricFamily(PREFIX + "build_info", "Which build runs.", labels=("version", "pythonversion"))
         build.add_metric(BUILD, 1)
         yield build
@@ -181,8 +189,6 @@ class SelfMetrics:
         failed = Metric(PREFIX + "state_writes_failed", "Writes of the state folder that failed.", "counter")
         failed.add_sample(PREFIX + "state_writes_failed_total", {}, self._failed_writes())
         yield failed
-
-    def _of_pools(self) -> Iterator[Metric]:
         for attribute, name, text in (
             ("limit", "rate_limit_limit", "Requests per hour that GitHub allows the quota pool."),
             ("remaining", "rate_limit_remaining", "Requests left until the reset, as the newest answer told."),
@@ -200,17 +206,26 @@ def _full_name(metric: Metric) -> str:
     return metric.name + "_total" if metric.type == "counter" else metric.name
 
 
-class _Reader:
-    """A collector in prometheus-client's sense, that reads values when it is asked."""
+class _Group:
+    """Families that are rendered anew only after `version` gave another number: there may be thousands of samples."""
 
-    def __init__(self, read: Callable[[], Iterator[Metric]]) -> None:
-        self._read = read
+    def __init__(self, collect: Callable[[], Iterable[Metric]], version: Callable[[], int]) -> None:
+        self.collect, self._version = collect, version
+        self._rendered: tuple[int, list[Rendered]] = (-1, [])
 
-    def describe(self) -> list[Metric]:
-        return []
+    def rendered(self) -> list[Rendered]:
+        """Every family that has samples."""
+        now = self._version()
+        if self._rendered[0] != now:
+            self._rendered = now, list(_rendered(self.collect()))
+        return self._rendered[1]
 
-    def collect(self) -> Iterator[Metric]:
-        return self._read()
+
+def _rendered(metrics: Iterable[Metric]) -> Iterator[Rendered]:
+    for metric in metrics:
+        lines = (sample(s.name, tuple(s.labels), tuple(s.labels.values()), s.value) for s in metric.samples)
+        if text := "".join(lines):
+            yield _full_name(metric), metric.type, metric.documentation, chunk(text.encode())
 
 
 def _by_target(by_target: Mapping[tuple[str, str], list[Entry]]) -> Iterator[Metric]:

@@ -103,7 +103,7 @@ def waits(figures: Figures) -> str:
         "idle": "nothing else is done",
         "refresh": "new values are published without end",
         "work": "jobs run without end: decoding, counting, saving, rendering",
-        "report": "a usage report of 500,000 rows is summed up",
+        "report": "a usage report of 5,000,000 rows is summed up",
     }
     cells = [
         (
