@@ -335,19 +335,32 @@ def _blocks(part: Iterable[str]) -> Iterator[str]:
 def _split(block: str, places: Collection[int], width: int) -> dict[int, list[str]] | None:
     """Columns of a block in which all rows are alike, much faster than the csv module; None for any other block.
 
-    Alike means: `width` values, either all without quotes, or all in quotes that hold no quote and no line's end.
+    Alike means: `width` values, either all in quotes without a quote in them, or none in quotes.
     """
+    if "\0" in block or len(block) > csv.field_size_limit():
+        return None
+    return _quoted(block, places, width) if block[0] == '"' else _unquoted(block, places, width)
+
+
+def _quoted(block: str, places: Collection[int], width: int) -> dict[int, list[str]] | None:
+    """What stands between quotes are values and, in turn, what separates them: commas, and an end after each row."""
+    parts, step = block.split('"'), 2 * width
+    ends, separators = parts[step::step], parts[2::2]
+    rows, end = len(ends), parts[-1]
+    if len(parts) != rows * step + 1 or end not in ("\n", "\r\n"):
+        return None
+    if ends.count(end) != rows or separators.count(",") != rows * (width - 1):
+        return None
+    return {place: parts[2 * place + 1 :: step] for place in places}
+
+
+def _unquoted(block: str, places: Collection[int], width: int) -> dict[int, list[str]] | None:
+    """Lines are rows."""
     rows = block.count("\n")
     end = "\r\n" if "\r" in block else "\n"
-    quotes = 0
-    between, text = ",", block[: -len(end)]
-    if block[0] == '"':
-        quotes, text = 2 * width * rows, block[1 : -len(end) - 1]
-        between, end = '","', f'"{end}"'
-    odd = "\0" in block or len(block) > csv.field_size_limit() or block.count('"') != quotes
-    if odd or not block.endswith(end.rstrip('"')) or ("\r" in end and block.count("\r") != rows):
+    if '"' in block or not block.endswith(end) or ("\r" in end and block.count("\r") != rows):
         return None
-    values, step = text.split(between), width - 1
+    values, step = block[: -len(end)].split(","), width - 1
     # Every row's last value is still one with the next row's first: they must be where `width` says, and nowhere else.
     joints = values[step:-1:step]
     edges = end.join(joints).split(end) if joints else []

@@ -31,7 +31,7 @@ def rows_cost(run: Run, sizes: tuple[int, ...]) -> None:
     for rows in sizes:
         run.say(f"a usage report of {rows:,} rows")
         path, totals = report(run.folder, rows)
-        for _ in range(run.rounds if rows < 10**6 else 1):
+        for _ in range(run.rounds):
             seconds, child, grown, _groups = bench_usage.ours(path, totals)
             run.figures.add("rows", OURS, rows, seconds)
             run.figures.add("rows memory", OURS, rows, (child + grown) / 1024)
