@@ -195,12 +195,11 @@ class GitHub:
             response = await self._transport.handle_async_request(request)
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async with aclosing(response.stream):
-                self._see_date(response.headers.get("date", ""), asked, self._clock())
-                body = await read_body(
-                    response.stream, response.headers.get("content-encoding", ""), self._limits.body_bytes
-                )
+                headers = dict(response.headers.items())
+                self._see_date(headers.get("date", ""), asked, self._clock())
+                body = await read_body(response.stream, headers.get("content-encoding", ""), self._limits.body_bytes)
             status = str(response.status_code)
-            return Reply(response.status_code, dict(response.headers.items()), body, path_of(url))
+            return Reply(response.status_code, headers, body, path_of(url))
         finally:
             self._pool.requests[status] = self._pool.requests.get(status, 0) + 1
             if self._observe is not None:

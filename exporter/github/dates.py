@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 _STRUCTURED = re.compile(r"@([0-9]{1,12})[ \t]*(?:;.*)?")
 _END_OF_CALENDAR = 253_402_300_800.0  # the year 10000, which no text form of an instant has
 
 
+@lru_cache(maxsize=64)  # one second's answers say the same
 def http_date(text: str) -> float | None:
     """Epoch seconds of an HTTP date; None if it is none."""
     try:
