@@ -27,7 +27,7 @@ golden: $(VENV)/.dev ## write the golden /metrics texts anew; review the diff
 
 docs: $(VENV)/.dev ## write docs/metrics.md, docs/configuration.md and the dashboards from the code
 	$(BIN)/github-enterprise-exporter metrics > docs/metrics.md
-	$(BIN)/python -c "from exporter.__main__ import configuration_reference; print(configuration_reference(), end='')" > docs/configuration.md
+	$(BIN)/python -c "from exporter.commands import configuration_reference; print(configuration_reference(), end='')" > docs/configuration.md
 	$(BIN)/python -m grafana
 	$(BIN)/python deploy/kubernetes/components/prometheus-rule/generate.py
 

@@ -21,6 +21,7 @@ from exporter.collecting.schedule import Schedule, Wanted
 from exporter.collecting.tick import Clock, Ticks
 from exporter.collecting.windows import Windows
 from exporter.collectors import COLLECTORS
+from exporter.first_answer import LastAnswer, Opened, discard, leave
 from exporter.github.apps import App, Installation
 from exporter.github.budget import Budget
 from exporter.github.client import GitHub, Limits
@@ -34,12 +35,15 @@ from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.store import Store
 from exporter.settings import Settings, SettingsError
+from exporter.signals import stop_signal
 from exporter.state import Restored, State
 
 log = structlog.get_logger(__name__)
 
 JOB_DEADLINE = 300.0
 READY_DEADLINE = 60.0
+LEFT_FOR = 86400.0
+"""Seconds that an answer may be served after a stop."""
 SWITCH_SECONDS = 0.0005
 VERSION = version("github-enterprise-exporter")
 
@@ -74,8 +78,9 @@ class Exporter:
         collectors: Sequence[Collector] = COLLECTORS,
         clock: Clock | None = None,
         timing: Timing | None = None,
+        digest: str = "",
     ) -> None:
-        self._settings, self._collectors = settings, collectors
+        self._settings, self._collectors, self._digest = settings, collectors, digest
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
         self._state = State(settings.state.path, settings.privacy.user_names)
         self._store = Store(settings.counters.birth_delay)
@@ -94,18 +99,27 @@ class Exporter:
             lambda name: named_as(settings.privacy.user_names, name, self._state.salt),
         )
         self._schedule = Schedule(ticks, self._state, self._clock)
+        self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Listening]:
-        """From the first answer to the last; raises `StateLockedError` and `OSError` (address)."""
+    async def running(self, opened: Opened | None = None) -> AsyncIterator[Listening]:
+        """From the first answer to the last; raises `StateLockedError` and `OSError` (address).
+
+        What is `opened` already is handed over when the state is restored.
+        """
         async with AsyncExitStack() as stack:
             # One thread for all that computes or writes: a second one would only take turns with it, and with scrapes.
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "work"))
-            restored = await asyncio.to_thread(self._state.open, self._clock.wall())
+            restored = await asyncio.to_thread(self._restore)
             stack.callback(self._state.close)
+            stack.push_async_callback(asyncio.to_thread, self._leave_answer)
             stack.push_async_callback(self._close_clients)
             self._plan(self._settings, restored)
-            bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
+            if opened:
+                bound = opened.listening
+                opened.opening.hand_over(self._web())
+            else:
+                bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
             # A scrape waits for a worker thread to let go of the interpreter a few times; 5 ms each would be seen.
@@ -120,9 +134,15 @@ class Exporter:
                 log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
             yield bound
 
+    def _restore(self) -> Restored:
+        restored = self._state.open(self._clock.wall())
+        discard(self._settings.state.path)  # what is kept may change from now on
+        return restored
+
     def reload(self, settings: Settings) -> None:
         """Take over credentials, targets and collectors; what is new begins at once, what is gone is withdrawn."""
         self._plan(settings, self._state.restored())
+        self._digest = ""  # what is shown is made of something else now
         log.info("reloaded; web, log, state, counters, budget, limits and privacy change with a restart only")
 
     def _plan(self, settings: Settings, restored: Restored) -> None:
@@ -151,7 +171,7 @@ class Exporter:
         web, clock = self._settings.web, self._clock
         ready_at = clock.monotonic() + self._timing.ready_deadline
         return Web(
-            exposition=Exposition(self._store, self._collectors, self._own.render, clock.monotonic),
+            exposition=self._exposition,
             store=self._store,
             known_collectors=frozenset(collector.name for collector in self._collectors),
             telemetry_path=web.telemetry_path,
@@ -161,6 +181,16 @@ class Exporter:
             clock=clock.monotonic,
             page=self._page,
         )
+
+    def _leave_answer(self) -> None:
+        """Keep the last answer for the next start."""
+        web = self._settings.web
+        if self._digest:
+            gone = [entry.snapshot.gauges_end(entry.job.max_age) for entry in self._store if entry.shows_gauges]
+            until = min([self._clock.wall() + LEFT_FOR, *gone])
+            answer = LastAnswer(tuple(web.listen_address), web.telemetry_path, until, self._exposition.last())
+            self._state.settle()
+            leave(self._settings.state.path, self._digest, answer)
 
     def _page(self) -> str:
         now, monotonic = self._clock.wall(), self._clock.monotonic()
@@ -181,10 +211,16 @@ class Exporter:
             await client.aclose()
 
 
-async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
-    """Run until SIGTERM or SIGINT; SIGHUP loads the settings anew."""
-    stop = stop_signal()
-    exporter = Exporter(settings, timing=timing)
+async def run(
+    settings: Settings,
+    load: Callable[[], Settings],
+    timing: Timing | None = None,
+    digest: str = "",
+    opened: Opened | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP loads the settings anew. `first_answer.py` tells of `digest` and `opened`."""
+    stop = opened.stop if opened else stop_signal()
+    exporter = Exporter(settings, timing=timing, digest=digest)
 
     def reload() -> None:
         try:
@@ -192,20 +228,10 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
         except (SettingsError, GitHubError) as error:
             log.error("not reloaded, the old configuration stays", error=str(error))
 
-    async with exporter.running():
+    async with exporter.running(opened):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         await stop.wait()
         log.info("stopping")
-
-
-def stop_signal() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT; SIGHUP, which would end the process, does nothing until told otherwise."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    return stop
 
 
 def client_of(

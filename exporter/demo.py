@@ -20,6 +20,7 @@ from exporter.collectors.copilot_usage import Breakdown
 from exporter.collectors.usage_reports import Breakdown as SpendBreakdown
 from exporter.serving.server import parse_address
 from exporter.settings import Settings
+from exporter.signals import stop_signal
 from exporter.simulator.aside import serving_aside
 from exporter.simulator.serve import serving
 from exporter.simulator.showcase import (
@@ -53,7 +54,7 @@ BIRTH_DELAY = "5s"
 
 async def run(settings: Settings, load: Callable[[Path], Settings]) -> None:
     """The exporter against the simulator until SIGTERM or SIGINT; `load` reads the demo's configuration file."""
-    stop = app.stop_signal()
+    stop = stop_signal()
     private, public = _key_pair()
     with tempfile.TemporaryDirectory(prefix="github-exporter-demo-") as name:
         folder = Path(name)
@@ -71,7 +72,7 @@ async def run(settings: Settings, load: Callable[[Path], Settings]) -> None:
 
 async def simulate(settings: Settings) -> None:
     """The simulated GitHub alone, until SIGTERM or SIGINT."""
-    stop = app.stop_signal()
+    stop = stop_signal()
     clock = app.SystemClock()
     host, port = parse_address(settings.web.listen_address[0])
     async with serving(open_github(clock.wall), host or "0.0.0.0", port) as api_url:  # noqa: S104 - asked for

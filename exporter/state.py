@@ -21,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from exporter.first_answer import STATE_FILE
 from exporter.serving.snapshot import Snapshot, dump, load, unnamed
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,7 @@ class State:
         self.folder, self._naming = folder, naming
         self.failed_writes = 0
         self.salt = secrets.token_bytes(16)
-        self._path = folder / "state.db"
+        self._path = folder / STATE_FILE
         self._lock_file: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._mutex = threading.Lock()
@@ -129,6 +130,12 @@ class State:
     def forget(self, now: float) -> None:
         """Drop the jobs that nobody saved for longer than GitHub remembers."""
         self._write("DELETE FROM job WHERE saved < ?", (now - FORGET_JOBS_AFTER,))
+
+    def settle(self) -> None:
+        """Bring all into the one file, which does not change any more then unless something is written."""
+        with self._mutex, suppress(sqlite3.Error):
+            if self._connection is not None:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the file and give the folder free."""

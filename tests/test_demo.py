@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.__main__ import configuration_reference, main
 from exporter.collectors import COLLECTORS
+from exporter.commands import configuration_reference, main
 from exporter.settings import duration_text
 from tests.harness import command, get, until
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.__main__ import DEFAULTS
+from exporter.commands import DEFAULTS
 from exporter.settings import COMMANDS, parse
 from exporter.settings.model import State, Web
 from exporter.settings.names import VARIABLES

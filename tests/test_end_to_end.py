@@ -385,7 +385,7 @@ def test_a_secret_is_nowhere(fault: Fault | None, tmp_path: Path, acme: Running,
 IMPATIENT = """
 import sys, uvloop
 from exporter import app, logs
-from exporter.__main__ import DEFAULTS
+from exporter.commands import DEFAULTS
 from exporter.settings import parse
 _, settings = parse(sys.argv[1:], collectors=DEFAULTS)
 logs.configure(settings.log.level, settings.log.format)

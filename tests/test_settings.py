@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from exporter.__main__ import DEFAULTS
+from exporter.commands import DEFAULTS
 from exporter.settings import (
     COMMANDS,
     CollectorDefaults,

@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl
 from prometheus_client import Counter
 
 from exporter.catalogue import Collector
-from exporter.serving.negotiation import wanted_format, wants_gzip
+from exporter.serving.negotiation import Format, wanted_format, wants_gzip
 from exporter.serving.page_style import CSP
-from exporter.serving.render import CONTENT_TYPES, Chunk, Format, chunk, gzipped, header, plain
+from exporter.serving.render import CONTENT_TYPES, Chunk, chunk, gzipped, header, plain
 from exporter.serving.server import send_body, slices
 from exporter.serving.store import Part, Store
 
@@ -89,6 +89,11 @@ class Exposition:
             fresh = {wanted: one for wanted, one in self._ready.items() if one[0] == state}
             self._ready = fresh | {(form, gzip): ready}
         return ready[1]
+
+    def last(self) -> bytes:
+        """All samples but those of the process as text in gzip, for whoever comes after us (`first_answer.py`)."""
+        self._own_rendered = [one for one in self._own() if not one[0].startswith(("process_", "python_"))]
+        return b"".join(self._join("text", gzip=True, filters=Filters()).body)
 
     def _join(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
         chunks: list[Chunk] = []

@@ -1,6 +1,8 @@
 """Which format and encoding a scrape wants. Pure, and at ease with junk: plain text is the fallback."""
 
-from exporter.serving.render import Format
+from typing import Literal
+
+Format = Literal["text", "openmetrics"]
 
 OPENMETRICS_VERSIONS = ("", "1.0.0", "0.0.1")
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
-from typing import Literal
 
 from isal import isal_zlib
 
@@ -27,9 +26,8 @@ from exporter.catalogue import Labels, Table
 from exporter.collecting.counters import Count
 from exporter.collecting.plan import Job
 from exporter.serving.columns import CHUNK, Column, Values, numbers, packed, unpacked
+from exporter.serving.negotiation import Format
 from exporter.serving.snapshot import Snapshot
-
-Format = Literal["text", "openmetrics"]
 
 CONTENT_TYPES: Mapping[Format, str] = {
     "text": "text/plain; version=0.0.4; charset=utf-8",

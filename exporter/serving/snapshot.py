@@ -1,6 +1,7 @@
 """The immutable answer of one job, and its form as JSON data."""
 
 import marshal
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import starmap
@@ -52,8 +53,12 @@ class Snapshot:
 
     def gauges_at(self, now: float, max_age: float) -> Mapping[str, Column]:
         """The gauges, or none when the run that brought them is too long ago. Counters never age."""
+        return self.gauges if now <= self.gauges_end(max_age) else {}
+
+    def gauges_end(self, max_age: float) -> float:
+        """Until when (epoch seconds) gauges are shown."""
         brought = self.last_success if self.brought is None else self.brought
-        return self.gauges if brought is not None and now - brought <= max_age else {}
+        return -math.inf if brought is None else brought + max_age
 
     @property
     def folded(self) -> int:

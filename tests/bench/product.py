@@ -20,7 +20,6 @@ from pathlib import Path
 import uvloop
 
 from exporter import logs
-from exporter.__main__ import DEFAULTS
 from exporter.app import Exporter, SystemClock
 from exporter.catalogue import Collector
 from exporter.collecting.plan import CollectorSettings, Job, Target
@@ -28,6 +27,7 @@ from exporter.collecting.tick import Ticks
 from exporter.collecting.usage_child import summed
 from exporter.collecting.windows import Windows
 from exporter.collectors import route_stats, subject_stats
+from exporter.commands import DEFAULTS
 from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
 from exporter.serving.render import Naps, Piece, chunk, columns_of, render

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from exporter.__main__ import DEFAULTS
 from exporter.app import SystemClock
 from exporter.collecting.tick import Ticks
 from exporter.collecting.windows import Windows
+from exporter.commands import DEFAULTS
 from exporter.github.pacing import Pool
 from exporter.serving.snapshot import Snapshot
 from exporter.serving.store import Store

@@ -32,9 +32,9 @@ def free_port() -> int:
 class Daemon:
     """A started daemon; `seconds` is how long it took until a scrape had every series."""
 
-    def __init__(self, command: Sequence[str], folder: Path, series: int) -> None:
-        port = free_port()
+    def __init__(self, command: Sequence[str], folder: Path, port: int, series: int) -> None:
         flags = (f"--config.file={folder / 'config.yaml'}", f"--web.listen-address=127.0.0.1:{port}")
+        self.port = port
         began = time.perf_counter()
         self.process = subprocess.Popen((*command, *flags), cwd=ROOT)
         while time.perf_counter() - began < PATIENCE:
@@ -46,10 +46,16 @@ class Daemon:
                 if sum(text.count(lead) for lead in LEADS) == series:
                     return
             time.sleep(0.002)
-        self.stop()
+        self.kill()
         raise AssertionError("the daemon never answered with every series")
 
     def stop(self) -> None:
+        """End it as a restart does."""
+        body(self.port, "identity")  # which waits for the whole daemon
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0
+
+    def kill(self) -> None:
         """End it at once."""
         self.process.kill()
         self.process.wait()
@@ -61,14 +67,16 @@ def measure(run: Run, series: int, *, idle: float) -> None:
     folder.mkdir()
     run.say(f"start with {series:,} series: writing the state")
     subprocess.run(module("restorable", series, folder), cwd=ROOT, check=True)
+    port = free_port()
+    Daemon(OURSELVES, folder, port, series).stop()
     for number in range(STARTS * run.rounds):
         run.say(f"start with {series:,} series: round {number + 1} of {STARTS * run.rounds}")
         for whose, command in ((EAGER, module("eager")), (OURS, OURSELVES)):
-            daemon = Daemon(command, folder, series)
+            daemon = Daemon(command, folder, port, series)
             run.figures.add("start", whose, series, daemon.seconds * 1e3)
             daemon.stop()
     if idle:
-        daemon = Daemon(OURSELVES, folder, series)
+        daemon = Daemon(OURSELVES, folder, port, series)
         time.sleep(SETTLED)
         for _ in range(run.rounds):
             before = cpu(daemon.process.pid)
