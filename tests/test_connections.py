@@ -1,7 +1,9 @@
 """The client's connections against real sockets: what is kept, what is refused, what is bounded."""
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -197,6 +199,16 @@ def _closing(sent: bytes) -> Answer:
     return answer
 
 
+def _resetting(sent: bytes) -> Answer:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        await writer.drain()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    return answer
+
+
 def _endless(head: bytes, more: bytes) -> Answer:
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -218,6 +230,7 @@ def _endless(head: bytes, more: bytes) -> Answer:
         pytest.param(_closing(SHORT[:-1]), id="cut off"),
         pytest.param(_closing(CHUNKED), id="cut off chunks"),
         pytest.param(_closing(b"HTTP/1.1 100 Continue\r\n\r\n"), id="informational only"),
+        pytest.param(_resetting(b"HTTP/1.1 200 OK\r\n\r\nhalf of it"), id="reset"),
         pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="another protocol"),
         pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", id="101"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", id="two lengths"),

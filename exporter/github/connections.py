@@ -174,17 +174,21 @@ class _Connection(asyncio.Protocol):
 
     def wake(self) -> bool:
         """Whether an idle connection is still there; if so it is idle no more."""
-        assert self._expiry is not None
-        self._expiry.cancel()
-        self._expiry = None
+        self._cancel_expiry()
         if self._ended:
             return False
         unread = select.poll()  # the loop may not have come to its end yet
         unread.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not unread.poll(0)
 
+    def _cancel_expiry(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+
     def close(self) -> None:
         """Close it at once."""
+        self._cancel_expiry()
         self._ended = True
         self._transport.abort()
 
@@ -240,7 +244,9 @@ class _Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         self._end()
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:  # that is not how a body ends
+            self._until_end = False
         self._end()
 
     def _end(self) -> None:
