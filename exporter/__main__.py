@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import uvloop
 
@@ -17,16 +18,22 @@ from exporter.signals import stop_signal
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 1 for whatever the operator must mend first."""
     argv = sys.argv[1:] if argv is None else argv
-    digest = made_of(argv, os.environ)
+    digest, status = made_of(argv, os.environ), None
     if answer := take(argv, os.environ, digest, time.time()):
-        return uvloop.run(_opened(answer, argv, digest))
-    return int(importlib.import_module("exporter.commands").main(argv, digest))
+        status = uvloop.run(_opened(answer, argv, digest))
+    if status is None:
+        status = int(importlib.import_module("exporter.commands").main(argv, digest))
+    return status
 
 
-async def _opened(answer: LastAnswer, argv: Sequence[str], digest: str) -> int:
-    """Answer from now on, while all that the daemon needs is imported in a thread."""
+async def _opened(answer: LastAnswer, argv: Sequence[str], digest: str) -> int | None:
+    """Answer from now on, while all that the daemon needs is imported in a thread; None if nothing can be opened."""
     stop, opening = stop_signal(), Opening(answer)
-    async with listening(opening, answer.addresses) as bound:
+    async with AsyncExitStack() as stack:
+        try:
+            bound = await stack.enter_async_context(listening(opening, answer.addresses))
+        except OSError:  # the daemon says why
+            return None
         commands = await asyncio.to_thread(importlib.import_module, "exporter.commands")
         return int(await commands.run_behind(Opened(opening, bound, stop), argv, digest))
 

@@ -76,10 +76,10 @@ def take(argv: Sequence[str], environ: Mapping[str, str], digest: str, now: floa
         with path.open("rb") as file:
             head = json.loads(file.readline(65536))
             body = file.read(_MOST_BYTES)
-        path.unlink()
         fits = len(body) == head["body"] and head["mark"] == _mark(folder, head["salt"], digest)
         if not fits or now > head["until"]:
-            return None
+            return None  # it may be another command that asks; the daemon drops what is left
+        path.unlink()
         return LastAnswer(tuple(head["addresses"]), str(head["telemetry_path"]), float(head["until"]), body)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, yaml.YAMLError):
         return None

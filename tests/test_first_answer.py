@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -77,6 +78,7 @@ def test_a_newer_one_replaces_it(folder: Path) -> None:
 
 def test_what_is_too_old_is_not_served(folder: Path) -> None:
     assert take(flags(folder), {}, left(folder), NOW + 1) is None
+    discard(folder)
     assert not (folder / NAME).exists()
 
 
@@ -235,16 +237,17 @@ def first_answer(port: int) -> str:
 
 def launched(exporter: Exporter) -> None:
     """Start it without waiting for anything."""
-    exporter.process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "exporter", f"--config.file={exporter.config}"),
-            *(f"--web.listen-address=127.0.0.1:{exporter.port}", "--log.format=json", "--log.level=debug"),
-        ],
-        env=exporter.environ,
-        cwd=exporter.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with exporter.log.open("ab") as log:
+        exporter.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "exporter", f"--config.file={exporter.config}"),
+                *(f"--web.listen-address=127.0.0.1:{exporter.port}", "--log.format=json", "--log.level=debug"),
+            ],
+            env=exporter.environ,
+            cwd=exporter.folder,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def test_a_restart_answers_at_once_and_goes_on(tmp_path: Path) -> None:
@@ -283,6 +286,18 @@ def test_a_restart_answers_at_once_and_goes_on(tmp_path: Path) -> None:
         assert f"{REQUESTS} 9\n" in first_answer(exporter.port), "nothing is lost with a kill"
         until(lambda: exporter.value(REQUESTS) == 9, "the daemon answers")
         assert exporter.stop() == 0
+        with socket.create_server(("127.0.0.1", exporter.port)):
+            launched(exporter)
+            assert exporter.process.wait(20) == 1  # type: ignore[union-attr]  # it was launched
+        said = exporter.log.read_text()
+        assert "cannot start" in said
+        assert "Traceback" not in said
+
+        launched(exporter)
+        assert f"{REQUESTS} 9\n" in first_answer(exporter.port)
+        until(lambda: exporter.value(REQUESTS) == 9, "the daemon answers")
+        assert exporter.stop() == 0
+
         launched(exporter)
         assert f"{REQUESTS} 9\n" in first_answer(exporter.port)
         exporter.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]  # it was launched
