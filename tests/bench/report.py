@@ -119,7 +119,8 @@ def process(figures: Figures) -> str:
     """Memory, idle processor and starts."""
     rows = [(f"resident, MiB, most seen while values change, {NAMES[one]}", one, "resident") for one in SERVERS]
     rows += [("processor while idle, % of a core, **ours**", OURS, "idle")]
-    rows += [(f"start to the first complete answer, ms, {NAMES[one]}", one, "start") for one in (OURS, EAGER)]
+    rows += [(f"restart to the first complete answer, ms, {NAMES[one]}", one, "start") for one in (OURS, EAGER)]
+    rows += [("the same after a kill, which leaves no last answer, ms, **ours**", OURS, "start after a kill")]
     sizes = sorted({size for _, whose, what in rows for size in figures.sizes(what, whose)})
     cells = [
         (text, *(spread(found) if (found := figures.get(what, whose, size)) else "-" for size in sizes))

@@ -62,7 +62,10 @@ class Daemon:
 
 
 def measure(run: Run, series: int, *, idle: float) -> None:
-    """Cells `start` in milliseconds and `idle` in percent of a core over so many seconds (none for 0)."""
+    """Cells `start`, `start after a kill` (milliseconds) and `idle` (percent of a core over so many seconds).
+
+    A start is that of a restart after a clean stop, which left its last answer.
+    """
     folder = run.folder / f"restart-{series}"
     folder.mkdir()
     run.say(f"start with {series:,} series: writing the state")
@@ -71,10 +74,15 @@ def measure(run: Run, series: int, *, idle: float) -> None:
     Daemon(OURSELVES, folder, port, series).stop()
     for number in range(STARTS * run.rounds):
         run.say(f"start with {series:,} series: round {number + 1} of {STARTS * run.rounds}")
-        for whose, command in ((EAGER, module("eager")), (OURS, OURSELVES)):
-            daemon = Daemon(command, folder, port, series)
-            run.figures.add("start", whose, series, daemon.seconds * 1e3)
-            daemon.stop()
+        eager = Daemon(module("eager"), folder, port, series)
+        run.figures.add("start", EAGER, series, eager.seconds * 1e3)
+        eager.stop()
+        ours = Daemon(OURSELVES, folder, port, series)
+        run.figures.add("start", OURS, series, ours.seconds * 1e3)
+        ours.kill()
+        killed = Daemon(OURSELVES, folder, port, series)
+        run.figures.add("start after a kill", OURS, series, killed.seconds * 1e3)
+        killed.stop()
     if idle:
         daemon = Daemon(OURSELVES, folder, port, series)
         time.sleep(SETTLED)
