@@ -293,7 +293,7 @@ def test_metrics_go_on_when_the_state_folder_cannot_be_written(acme: Running) ->
     )
     until(lambda: (exporter.value("github_exporter_state_writes_failed_total") or 0) > 0, "failed writes are counted")
     until(lambda: exporter.value(series) == 62, "known counters go on")
-    assert _by_id(exporter, "9") == 0
+    until(lambda: _by_id(exporter, "9") == 0, "a newborn is shown and waits")
     subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=unlimited:unlimited"], check=True)
     until(lambda: _by_id(exporter, "9") == 50, "the newborn moves once state can be written")
 

@@ -24,7 +24,7 @@ from exporter.collecting.plan import CollectorSettings, Follow, Job, Target, pla
 from exporter.collecting.tick import Clock, Ticks
 from exporter.collecting.waits import Waits
 from exporter.github.apps import NotInstalled
-from exporter.github.errors import NotFound, OverBudget
+from exporter.github.errors import GitHubError, NotFound, OverBudget
 from exporter.github.pacing import Pool
 from exporter.serving.snapshot import Snapshot
 from exporter.state import Restored, State
@@ -213,13 +213,16 @@ class Schedule:
         failed_before = self._ticks.store[job].failures > 0
         if access.rejected is not None:
             access.paused_until = now + HOUR  # while one job tries the rejected credential, the others wait
+
+        async def heed(error: GitHubError | None) -> None:
+            if await self._waits.after(access, error, fingerprint):
+                self._wake(access)
+
         try:
-            error = await self._ticks.run(job, access.github, access.pool)
+            error = await self._ticks.run(job, access.github, access.pool, heed)
         except Exception:
             log.exception("a job failed unexpectedly: please report this", job=job.key)
             return now + job.settings.interval
-        if await self._waits.after(access, error, fingerprint):
-            self._wake(access)
         if job.key not in self._jobs:  # dropped while it ran
             return now
         if isinstance(error, OverBudget):

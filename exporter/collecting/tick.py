@@ -5,7 +5,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -215,6 +215,13 @@ def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:
     return key.shown if key else table.shared
 
 
+Heed = Callable[[GitHubError | None], Awaitable[None]]
+
+
+async def _unheeded(_error: GitHubError | None) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Ticks:
     """Runs jobs against GitHub and lets newborn series go. What it makes is saved before anyone can see it."""
@@ -229,9 +236,10 @@ class Ticks:
     naming: Naming = str
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
-    async def run(self, job: Job, api: Api, pool: Pool) -> GitHubError | None:
+    async def run(self, job: Job, api: Api, pool: Pool, heed: Heed = _unheeded) -> GitHubError | None:
         """One attempt. Its failure is a value; the snapshot is published with the outcome and the next run.
 
+        `heed` is told the failure before anybody can see it: a wait that a restart forgot would not be waited for.
         What stops for want of budget was none: it is asked anew as soon as there is budget for twice as much.
         """
         started = self.clock.monotonic()
@@ -239,6 +247,7 @@ class Ticks:
         memory = self._memory(job)
         result = await self._attempt(job, api, memory, writable=writable)
         duration = self.clock.monotonic() - started
+        await heed(result if isinstance(result, GitHubError) else result.fetched.fault)
         if isinstance(result, OverBudget):
             await self.postpone(job, result.until - api.skew, costs=2 * pool.in_turn, memory=memory)
             return result
