@@ -273,7 +273,9 @@ def test_a_restart_answers_at_once_and_goes_on(tmp_path: Path) -> None:
         launched(exporter)
         first = first_answer(exporter.port)
         assert f"{REQUESTS} 7\n" in first
+        assert 'github_exporter_collector_success{collector="summary_stats",target="organization/acme"} 1\n' in first
         assert "github_exporter_build_info" in first
+        assert "collector_runs_total" not in first, "counts of a process end with it"
         assert "process_start_time_seconds" not in first, "it came from the daemon itself"
         assert not file.exists()
         github.world.add(Event("acme", "user", 1, int(clock()), requests=2))

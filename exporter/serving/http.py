@@ -91,8 +91,8 @@ class Exposition:
         return ready[1]
 
     def last(self) -> bytes:
-        """All samples but those of the process as text in gzip, for whoever comes after us (`first_answer.py`)."""
-        self._own_rendered = [one for one in self._own() if not one[0].startswith(("process_", "python_"))]
+        """What is true after a restart, too, as text in gzip: GitHub's samples and our gauges, but not our counts."""
+        self._own_rendered = [one for one in self._own() if one[0].startswith("github_") and one[1] == "gauge"]
         return b"".join(self._join("text", gzip=True, filters=Filters()).body)
 
     def _join(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
