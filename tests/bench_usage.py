@@ -126,7 +126,7 @@ async def watched(path: Path) -> tuple[Month, int, int]:
     while not job.done():
         child = max([child, *(kib(process, "VmHWM") for process in children())])
         grown = max(grown, kib(me, "VmRSS") - before)
-        await asyncio.wait([job], timeout=0.02)
+        await asyncio.wait([job], timeout=0.1)
     grown = max(grown, kib(me, "VmRSS") - before)
     return (await job).months["2026-11"], child, grown
 

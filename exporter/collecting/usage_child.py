@@ -20,7 +20,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """Of the child's answer; 20,000 groups take a tenth of it."""
 
 _LONGEST_LINE = 128 * 1024
-_FRAME = 128 * 1024
+_FRAME = 192 * 1024
 _GONE = (BrokenPipeError, ConnectionResetError)
 
 

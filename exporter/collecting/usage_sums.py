@@ -39,7 +39,7 @@ EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 _LONGEST_NUMBER = 64
 _LONGEST_DATE = 40
-_BLOCK = 64 * 1024
+_BLOCK = 96 * 1024
 _MOST_REMEMBERED = 8_000
 _KEY_LENGTH = 256  # characters that a group's names may have on average
 

@@ -71,7 +71,7 @@ class Naps:
     are few a scrape waits for its end.
     """
 
-    every: float = 0.001
+    every: float = 0.002
     _since: float = field(default_factory=time.perf_counter)
 
     def __call__(self) -> None:
