@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 1 for whatever the operator must mend first."""
     argv = sys.argv[1:] if argv is None else argv
     digest, status = made_of(argv, os.environ), None
-    if answer := take(argv, os.environ, digest, time.time()):
+    if digest and (answer := take(argv, os.environ, digest, time.time())):
         status = uvloop.run(_opened(answer, argv, digest))
     if status is None:
         status = int(importlib.import_module("exporter.commands").main(argv, digest))

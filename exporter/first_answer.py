@@ -30,6 +30,7 @@ STATE_FILE = "state.db"
 NAME = "last-answer"
 
 _MOST_BYTES = 256 * 1024 * 1024
+_MOST_CONFIG_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,17 @@ class LastAnswer:
 
 
 def made_of(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """A digest of all that the settings, and how they are shown, are made of."""
-    found = hashlib.blake2b(repr((sys.version, os.getcwd(), list(argv))).encode())  # noqa: PTH109 - pathlib is dearer
-    found.update(repr(sorted((name, text) for name, text in environ.items() if name.startswith(PREFIX))).encode())
-    with suppress(OSError):
-        found.update(Path(_told(argv, environ, "config.file") or os.devnull).read_bytes())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        status = path.stat()
-        found.update(f"{path} {status.st_size} {status.st_mtime_ns}".encode())
+    """A digest of all that the settings, and how they are shown, are made of; empty if that cannot be told."""
+    try:
+        found = hashlib.blake2b(repr((sys.version, str(Path.cwd()), list(argv))).encode())
+        found.update(repr(sorted((name, text) for name, text in environ.items() if name.startswith(PREFIX))).encode())
+        if file := _told(argv, environ, "config.file"):
+            found.update(_config(file))
+        for path in sorted(Path(__file__).parent.rglob("*.py")):
+            status = path.stat()
+            found.update(f"{path} {status.st_size} {status.st_mtime_ns}".encode())
+    except (OSError, ValueError):
+        return ""
     return found.hexdigest()
 
 
@@ -142,9 +146,19 @@ def _state_folder(argv: Sequence[str], environ: Mapping[str, str]) -> Path:
     """Where the state is, as `settings/layers.py` finds it; elsewhere nothing is found."""
     told = _told(argv, environ, "state.path")
     if told is None and (file := _told(argv, environ, "config.file")):
-        loaded: Any = yaml.load(Path(file).read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+        loaded: Any = yaml.safe_load(_config(file))
         told = ((loaded or {}).get("state") or {}).get("path")
     return Path(told or STATE_FOLDER)
+
+
+def _config(file: str) -> bytes:
+    """The configuration file; raises `OSError` for a pipe, which could not be read again, and for what is too large."""
+    path = Path(file)
+    if not path.is_file():
+        raise OSError(f"{file} is no regular file")
+    if path.stat().st_size > _MOST_CONFIG_BYTES:
+        raise OSError(f"{file} is too large")
+    return path.read_bytes()
 
 
 def _told(argv: Sequence[str], environ: Mapping[str, str], setting: str) -> str | None:

@@ -123,6 +123,32 @@ def test_other_settings_are_not_answered_for(folder: Path) -> None:
     assert digest != made_of(argv, environ)
 
 
+def test_a_configuration_that_is_no_file_is_left_to_the_settings(tmp_path: Path) -> None:
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    large.write_bytes(b"#" * (1024 * 1024 + 1))
+    for path in (pipe, large, Path("/dev/zero"), tmp_path / "nowhere"):
+        assert made_of([f"--config.file={path}"], {}) == ""
+        assert take([f"--config.file={path}"], {}, "", NOW) is None
+
+
+def test_a_configuration_may_come_through_a_pipe() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"organizations: [acme]\n")
+    os.close(writing)
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "check", f"--config.file=/dev/fd/{reading}"],
+        env={"PATH": os.environ["PATH"], PREFIX + "TOKEN": SECRET},
+        pass_fds=[reading],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.close(reading)
+    assert done.returncode == 0, done.stderr
+    assert "organization/acme" in done.stdout
+
+
 def test_nothing_tells_what_the_settings_are_made_of(folder: Path) -> None:
     digest = left(folder, {PREFIX + "TOKEN": SECRET})
     kept = (folder / NAME).read_bytes()
@@ -235,10 +261,10 @@ def first_answer(port: int) -> str:
     return gzip.decompress(until(look, "the first answer", every=0.005)).decode()
 
 
-def launched(exporter: Exporter) -> None:
+def launched(exporter: Exporter) -> "subprocess.Popen[bytes]":
     """Start it without waiting for anything."""
     with exporter.log.open("ab") as log:
-        exporter.process = subprocess.Popen(
+        exporter.process = process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "exporter", f"--config.file={exporter.config}"),
                 *(f"--web.listen-address=127.0.0.1:{exporter.port}", "--log.format=json", "--log.level=debug"),
@@ -248,6 +274,7 @@ def launched(exporter: Exporter) -> None:
             stdout=log,
             stderr=log,
         )
+    return process
 
 
 def test_a_restart_answers_at_once_and_goes_on(tmp_path: Path) -> None:
@@ -289,8 +316,7 @@ def test_a_restart_answers_at_once_and_goes_on(tmp_path: Path) -> None:
         until(lambda: exporter.value(REQUESTS) == 9, "the daemon answers")
         assert exporter.stop() == 0
         with socket.create_server(("127.0.0.1", exporter.port)):
-            launched(exporter)
-            assert exporter.process.wait(20) == 1  # type: ignore[union-attr]  # it was launched
+            assert launched(exporter).wait(20) == 1
         said = exporter.log.read_text()
         assert "cannot start" in said
         assert "Traceback" not in said
@@ -300,9 +326,9 @@ def test_a_restart_answers_at_once_and_goes_on(tmp_path: Path) -> None:
         until(lambda: exporter.value(REQUESTS) == 9, "the daemon answers")
         assert exporter.stop() == 0
 
-        launched(exporter)
+        process = launched(exporter)
         assert f"{REQUESTS} 9\n" in first_answer(exporter.port)
-        exporter.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]  # it was launched
-        assert exporter.process.wait(20) == 0, "a stop in the middle of the start is a stop"  # type: ignore[union-attr]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, "a stop in the middle of the start is a stop"
         assert file.exists()
     assert os.environ.get(PREFIX + "TOKEN") is None
