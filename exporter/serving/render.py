@@ -17,13 +17,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import attrgetter, itemgetter
 from types import MappingProxyType
 
 from isal import isal_zlib
 
 from exporter.catalogue import Labels, Table
-from exporter.collecting.counters import Count
 from exporter.collecting.plan import Job
 from exporter.serving.columns import CHUNK, Column, Values, numbers, packed, unpacked
 from exporter.serving.negotiation import Format
@@ -34,7 +32,6 @@ CONTENT_TYPES: Mapping[Format, str] = {
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
 
-_labels, _counts, _own = attrgetter("labels"), attrgetter("counts"), itemgetter(Count._fields.index("own"))
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LAST_BLOCK = b"\x03\x00"
 
@@ -118,14 +115,14 @@ def columns_of(job: Job, snapshot: Snapshot, now: float) -> dict[str, Column]:
     table, counting = job.collector.counting, snapshot.counting
     if table and counting:
         shown = [key for key in counting.keys.values() if key.shown]
-        labels = list(map(_labels, shown))
+        labels, counts = [key.labels for key in shown], [key.counts for key in shown]
         others = counting.other if counting.other_held is not None else ()
         if others:
             labels.append(tuple(word or "" for word in table.other or ()))
         known = {one: one for gauge in columns.values() for one in gauge.labels}
         chunks = tuple(known.get(one, one) for one in packed(labels))
         for index, family in enumerate(table.counters):
-            own = map(_own, map(itemgetter(index), map(_counts, shown)))
+            own = [count[index].own for count in counts]
             columns[family.name] = Column(chunks, numbers([*own, *others[index : index + 1]]))
     return columns
 
@@ -169,7 +166,7 @@ def piece(
             chunks.append(was)
             continue
         template = was.template if was else _template(family, names, prefix, labels, whole=whole)
-        lines = template % (tuple(values) if whole else tuple(number(value).encode() for value in values))
+        lines = template % (tuple(values.tolist()) if whole else tuple(number(value).encode() for value in values))
         chunks.append(chunk(lines, was.labels if was else labels, template, values))
         nap()
     return Piece(tuple(chunks), len(column), version)
