@@ -501,6 +501,18 @@ def test_a_child_that_is_killed_or_hangs_is_no_hang(sign: signal.Signals, run: C
     run(grief())
 
 
+def test_a_child_that_cannot_be_started_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def start() -> None:
+        await asyncio.to_thread(open_files)
+        before = open_files()
+        with pytest.raises(Unavailable, match="no process could be started"):
+            await summed([part_of(written().encode())], WANTED)
+        assert open_files() == before
+
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    asyncio.run(start())
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_however_it_ends_nothing_stays_open(run: Callable[..., int]) -> None:
     closed = []
