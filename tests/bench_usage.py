@@ -106,7 +106,14 @@ async def pieces(path: Path) -> AsyncGenerator[bytes, None]:
 
 def children() -> list[int]:
     """The processes that this one started."""
-    return [int(process) for process in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    return [int(process) for thread in Path("/proc/self/task").iterdir() for process in _children_of(thread)]
+
+
+def _children_of(thread: Path) -> list[str]:
+    try:
+        return (thread / "children").read_text().split()
+    except OSError:  # the thread is gone
+        return []
 
 
 def kib(process: int, field: str) -> int:
@@ -140,6 +147,7 @@ def ours(path: Path, totals: list[int]) -> tuple[float, int, int, int]:
     found = [sum((Fraction(amount[place]) for amount in amounts), Fraction(0)) * 10**SCALE for place in range(4)]
     assert found == totals, "not the same totals"
     assert month.rejected == 0
+    assert child, "the child was not seen"
     return took, child, grown, len(amounts)
 
 

@@ -18,7 +18,6 @@ from tests.bench.run import Run
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 QUICK = (1_000, 10_000)
-LARGEST = 1_000_000
 ROWS = (50_000, 500_000, 5_000_000)
 
 
@@ -49,12 +48,12 @@ def measured(sizes: Sequence[int], rounds: int, seconds: float, only: Sequence[s
     few = Run(figures, say, folder, peer, min(rounds, 2), seconds)
     if "serving" in only:
         for series in sizes:
-            serving.measure(few if series >= LARGEST else run, series)
+            serving.measure(few if series >= serving.LARGEST else run, series)
             if series == floors.SERIES:
                 serving.memory(run, series)
     if "start" in only:
         for series in sizes:
-            if series < LARGEST:
+            if series < serving.LARGEST:
                 starting.measure(run, series, idle=10 if series == floors.SERIES else 0)
     if "pages" in only:
         fetching.measure(run)
