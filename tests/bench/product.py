@@ -181,6 +181,7 @@ class Product:
                 self.busy.cancel()
                 with suppress(asyncio.CancelledError):
                     await self.busy
+                await asyncio.to_thread(gc.collect, 0)  # the thread ends what it had begun
         return ""
 
 

@@ -134,10 +134,10 @@ def many(run: Run, kind: str, contender: Contender, series: int) -> None:
 def during_refresh(run: Run, ours: Contender, series: int) -> None:
     """Milliseconds of gzip scrapes 5 ms apart: alone, while snapshots are published without end, while jobs run.
 
-    These take turns of a second: the processors of a virtual machine are slow for some seconds now and then.
+    The first two take turns of a second: the processors of a virtual machine are slow for some seconds now and then.
     """
     found: dict[str, list[float]] = {"idle": [], "refresh": [], "work": []}
-    for what in (*found,) * 4:
+    for what in ("idle", "refresh") * 4 + ("work",) * 4:
         if what != "idle":
             ours.tell(what)
         found[what] += scrapes(ours.port, "gzip", seconds=run.seconds, least=12, most=500, apart=0.005)
