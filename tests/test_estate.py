@@ -138,8 +138,10 @@ def test_everything_is_read_with_every_kind_of_credential_and_no_secret_goes_ast
     assert downloads
     assert {record.status for record in downloads} == {200, 403}  # the dead link was asked for anew
     assert scene.github.files.tokens_sent == 0
-    asked = [record.query["day"] for record in scene.github.log if record.path.endswith("-1-day")]
-    assert set(asked) == {D2}
+    # Until GitHub's clock is known the day is told by ours, which is as late as the day on which this test is run.
+    asked = {record.query["day"] for record in scene.github.log if record.path.endswith("-1-day")}
+    assert D2 in asked
+    assert min(asked) == D2
     kept = b"".join(path.read_bytes() for path in (scene.folder / "state").iterdir())
     seen = exporter.log.read_text() + body + page + kept.decode("latin-1")
     for secret in ("CANARY", "sig=", FOLDER):
