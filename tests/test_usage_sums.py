@@ -513,6 +513,18 @@ def test_a_child_that_cannot_be_started_is_a_reason(monkeypatch: pytest.MonkeyPa
     asyncio.run(start())
 
 
+def test_who_stops_waiting_for_a_child_that_does_not_start_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stop() -> None:
+        job = asyncio.create_task(summed([part_of(written().encode())], WANTED))
+        await asyncio.sleep(0)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    asyncio.run(stop())
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_however_it_ends_nothing_stays_open(run: Callable[..., int]) -> None:
     closed = []

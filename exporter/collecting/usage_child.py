@@ -63,7 +63,8 @@ async def _started() -> _Child:
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        await _end(await starting)
+        with suppress(OSError):  # it did not start
+            await _end(await starting)
         raise
     except OSError as error:
         raise Unavailable(f"no process could be started to sum up a usage report: {error.strerror}") from None
@@ -119,7 +120,7 @@ async def _frames(pieces: Pieces) -> AsyncGenerator[bytes, None]:
 
 
 async def _send(child: _Child, content: bytes, patience: float) -> None:
-    if child.stdin.is_closing():  # uvloop's pipe would raise a RuntimeError
+    if child.stdin.is_closing():  # uvloop would raise a RuntimeError
         raise BrokenPipeError
     child.stdin.writelines((struct.pack(">I", len(content)), content))
     try:
