@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.collectors import COLLECTORS, summary_stats, time_stats
 from exporter.serving.http import Exposition, Web
-from exporter.serving.render import Chunk, Piece, chunk
+from exporter.serving.render import Piece, chunk
 from exporter.serving.server import listening
 from exporter.serving.snapshot import Snapshot, at_rest
 from exporter.serving.store import Store
@@ -27,7 +27,7 @@ OWN = (
     "github_exporter_scrapes_rejected_total",
     "counter",
     "Own.",
-    chunk(b"github_exporter_scrapes_rejected_total 0\n"),
+    b"github_exporter_scrapes_rejected_total 0\n",
 )
 
 
@@ -39,9 +39,11 @@ class Site:
     now: float = 100.0
     ready: bool = False
     own_rendered: int = 0
+    idle_while_asked: bool = True
 
-    def own(self) -> list[tuple[str, str, str, Chunk]]:
+    def own(self) -> list[tuple[str, str, str, bytes]]:
         self.own_rendered += 1
+        self.idle_while_asked = self.store.idle.is_set()
         return [OWN]
 
     def publish(self, version: int) -> None:
@@ -166,9 +168,38 @@ def test_own_metrics_are_rendered_once_a_second_at_most() -> None:
 def test_what_was_published_is_in_the_next_answer() -> None:
     async def ask() -> None:
         async with site() as (made, client, _web):
+            for version, encoding in ((2, "gzip"), (3, "identity"), (4, "identity")):
+                await client.get("/metrics", headers={"accept-encoding": encoding})
+                made.publish(version)
+                made.now += 0.2 if encoding == "gzip" else 0.0
+                answer = await client.get("/metrics", headers={"accept-encoding": encoding})
+                assert f'{REQUESTS}{{organization="acme"}} {version}\n' in answer.text
+
+    asyncio.run(ask())
+
+
+def test_an_answer_that_was_right_a_moment_ago_is_given_while_the_next_is_joined() -> None:
+    async def ask() -> None:
+        async with site() as (made, client, _web):
             await client.get("/metrics")
             made.publish(2)
-            assert f'{REQUESTS}{{organization="acme"}} 2\n' in (await client.get("/metrics")).text
+            found = []
+            for _ in range(500):
+                found.append((await client.get("/metrics")).text)
+                if f'{REQUESTS}{{organization="acme"}} 2\n' in found[-1]:
+                    break
+            assert f'{REQUESTS}{{organization="acme"}} 1\n' in found[0]
+            assert len(found) < 500
+
+    asyncio.run(ask())
+
+
+def test_who_computes_knows_when_a_scrape_is_being_answered() -> None:
+    async def ask() -> None:
+        async with site() as (made, client, _web):
+            await client.get("/metrics")
+            assert not made.idle_while_asked
+            assert await asyncio.to_thread(made.store.idle.wait, 10)
 
     asyncio.run(ask())
 

@@ -5,6 +5,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
+from threading import Event, Timer
 from types import SimpleNamespace
 
 import pytest
@@ -19,8 +20,21 @@ from exporter.collecting.reading import MAX_LABEL_LENGTH, label_text
 from exporter.collectors.subject_stats import COLLECTOR as SUBJECTS
 from exporter.serving.columns import CHUNK, column
 from exporter.serving.negotiation import wanted_format, wants_gzip
-from exporter.serving.render import Piece, chunk, gzipped, header, number, piece, plain, sample
-from exporter.serving.server import SLICE_BYTES, slices
+from exporter.serving.render import (
+    SLICE_BYTES,
+    Chunk,
+    Naps,
+    Piece,
+    chunk,
+    header,
+    number,
+    opening,
+    piece,
+    plain,
+    sample,
+    slices,
+    whole,
+)
 from tests.test_golden import job_of
 
 # What Prometheus 2.42 and 3.5 send.
@@ -101,11 +115,15 @@ def test_any_number_is_read_back(value: float) -> None:
     assert float(found) == float(value) or (math.isnan(found) and math.isnan(value))
 
 
-@given(st.lists(st.binary(max_size=2000), max_size=6))
-def test_pieces_join_into_one_gzip_member(texts: list[bytes]) -> None:
-    pieces = [chunk(text) for text in texts]
-    assert b"".join(plain(pieces)) == b"".join(texts)
-    packed = b"".join(gzipped(pieces))
+def gzipped(chunks: Sequence[Chunk], text: bytes = b"") -> bytes:
+    return b"".join(whole(opening(chunks, gzip=True), text, gzip=True))
+
+
+@given(st.lists(st.binary(max_size=2000), max_size=6), st.integers(0, 6))
+def test_pieces_join_into_one_gzip_member_whatever_they_end_with(texts: list[bytes], first: int) -> None:
+    pieces, last = [chunk(text) for text in texts[:first]], b"".join(texts[first:])
+    assert b"".join(whole(opening(pieces, gzip=False), last, gzip=False)) == b"".join(texts)
+    packed = gzipped(pieces, last)
     one_member = zlib.decompressobj(zlib.MAX_WBITS | 16)  # reads a single member, as many clients do
     assert one_member.decompress(packed) == b"".join(texts)
     assert one_member.eof
@@ -160,7 +178,7 @@ def test_whatever_changes_the_piece_is_as_if_made_anew(steps: list[tuple[int, bo
         samples[size // 2 : size // 2 + 1] = [(("bot", "0", "y"), value)]
         before = rendered(samples, before)
         assert text_of(before) == text_of(rendered(samples))
-        assert gzip.decompress(b"".join(gzipped(before.chunks))) == text_of(before).encode()
+        assert gzip.decompress(gzipped(before.chunks)) == text_of(before).encode()
         assert before.samples == text_of(before).count("\n") == len(samples)
         assert all(one.lines.count(b"\n") <= CHUNK for one in before.chunks)
 
@@ -205,3 +223,13 @@ def test_slices_are_the_same_bytes_and_neither_small_nor_large(sizes: tuple[int,
     assert b"".join(found) == b"".join(parts)
     assert all(len(one) <= max(SLICE_BYTES, max(sizes, default=0)) for one in found)
     assert all(len(one) + len(more) > SLICE_BYTES for one, more in pairwise(found))
+
+
+def test_a_nap_waits_for_scrapes_but_not_for_slow_clients() -> None:
+    idle = Event()
+    Timer(0.01, idle.set).start()
+    Naps(idle, patience=60.0)()
+    assert idle.is_set()
+    idle.clear()
+    Naps(idle, patience=0.01)()
+    assert idle.is_set()

@@ -3,8 +3,10 @@
 A scrape never fetches and never renders GitHub's data; the exporter's own metrics are rendered once a second at most.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,17 +15,18 @@ from prometheus_client import Counter
 from exporter.catalogue import Collector
 from exporter.serving.negotiation import Format, wanted_format, wants_gzip
 from exporter.serving.page_style import CSP
-from exporter.serving.render import CONTENT_TYPES, Chunk, chunk, gzipped, header, plain
-from exporter.serving.server import send_body, slices
+from exporter.serving.render import CONTENT_TYPES, Chunk, Opening, chunk, header, opening, whole
+from exporter.serving.server import send_body
 from exporter.serving.store import Part, Store
 
-OwnFamilies = Sequence[tuple[str, str, str, Chunk]]
+OwnFamilies = Sequence[tuple[str, str, str, bytes]]
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-_END = chunk(b"# EOF\n")
+YOUNG = 0.1
+"""Seconds for which an answer that was right may be given while the next is being joined."""
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 HTML: Headers = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -50,16 +53,23 @@ class Filters:
 class Answer:
     """The bytes of `/metrics`, in slices that are sent one after another, and what they show.
 
-    That is everything of a generation of the store, or `parts` of it.
+    That is everything of a generation of the store, or `parts` of it. `second` is when our own part was rendered
+    (monotonic), `opening` GitHub's part of an answer that is deflated: of another it is all of the text once more.
     """
 
     body: Sequence[bytes]
     generation: int
     parts: Sequence[Part] | None
+    second: float
+    opening: Opening | None = None
 
 
 class Exposition:
-    """Joins ready pieces into answers, family by family, one header each."""
+    """Joins ready pieces into answers, family by family, one header each.
+
+    Answers are kept. What was right a tenth of a second ago is given once more while a worker thread joins the next:
+    that touches every piece, and takes longer than all else in a scrape.
+    """
 
     def __init__(
         self, store: Store, collectors: Iterable[Collector], own: Callable[[], OwnFamilies], clock: Callable[[], float]
@@ -71,31 +81,75 @@ class Exposition:
                 for family in table.families:  # of a family that several collectors fill, the first one tells
                     self._families.setdefault(family.name, (family.kind, collector.help(table, family)))
         self._headers: dict[tuple[str, Format], Chunk] = {}
-        self._own_rendered: OwnFamilies = ()
-        self._own_second = float("-inf")
-        self._ready: dict[tuple[Format, bool], tuple[tuple[int, float], Answer]] = {}
+        self._rendered: tuple[float, OwnFamilies] = (float("-inf"), ())
+        self._ready: dict[tuple[Format, bool], Answer] = {}
+        self._right_at: dict[Format, float] = {}
+        self._renewing: asyncio.Future[Answer] | None = None
 
     def answer(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
-        """The whole answer; made anew only after something was published or a second has passed."""
-        if self._clock() - self._own_second >= 1.0:
-            self._own_rendered, self._own_second = self._own(), self._clock()
+        """The whole answer; made anew after something was published, and our own part of it every second."""
+        now = self._clock()
+        if now - self._rendered[0] >= 1.0:
+            self._rendered = now, self._own()
         if filters != Filters():
             return self._join(form, gzip=gzip, filters=filters)
-        state = (self._store.generation, self._own_second)
-        ready = self._ready.get((form, gzip))
-        if ready is None or ready[0] != state:
-            ready = (state, self._join(form, gzip=gzip, filters=filters))
-            # What is out of date in another form is dropped: it is as large as all text, and may never be asked for.
-            fresh = {wanted: one for wanted, one in self._ready.items() if one[0] == state}
-            self._ready = fresh | {(form, gzip): ready}
-        return ready[1]
+        ready, generation = self._ready.get((form, gzip)), self._store.generation
+        if ready and ready.opening and ready.generation != generation and now - self._right_at[form] < YOUNG:
+            self._renew(form)
+        else:
+            if ready is None or ready.generation != generation:
+                ready = self._keep(form, self._join(form, gzip=gzip, filters=filters), gzip=gzip)
+            self._right_at[form] = now
+        if ready.second != self._rendered[0]:
+            ready = self._ready[form, gzip] = self._join(form, gzip=gzip, filters=filters, before=ready)
+        return ready
 
     def last(self) -> bytes:
         """What is true after a restart, too, as text in gzip: GitHub's samples and our gauges, but not our counts."""
-        self._own_rendered = [one for one in self._own() if one[0].startswith("github_") and one[1] == "gauge"]
+        own = [one for one in self._own() if one[0].startswith("github_") and one[1] == "gauge"]
+        self._rendered = self._clock(), own
         return b"".join(self._join("text", gzip=True, filters=Filters()).body)
 
-    def _join(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
+    def _keep(self, form: Format, answer: Answer, *, gzip: bool) -> Answer:
+        # What is out of date in another form is dropped: it is as large as all text, and may never be wanted again.
+        fresh = {key: one for key, one in self._ready.items() if one.generation == answer.generation}
+        self._ready = fresh | {(form, gzip): answer}
+        return answer
+
+    def _renew(self, form: Format) -> None:
+        """Let a worker thread join the answer, if it does not yet."""
+        if self._renewing is None:
+            work = partial(self._join, form, gzip=True, filters=Filters())
+            self._renewing = asyncio.get_running_loop().run_in_executor(None, work)
+            self._renewing.add_done_callback(partial(self._renewed, form))
+
+    def _renewed(self, form: Format, made: "asyncio.Future[Answer]") -> None:
+        self._renewing = None
+        if made.cancelled() or made.exception():  # whoever asks next will see
+            return
+        ready = self._ready.get((form, True))
+        if ready and ready.generation < made.result().generation:
+            self._keep(form, made.result(), gzip=True)
+
+    def _join(self, form: Format, *, gzip: bool, filters: Filters, before: Answer | None = None) -> Answer:
+        """Join an answer; GitHub's part of one that was joined `before` serves again."""
+        generation, (second, own) = self._store.generation, self._rendered
+        parts: Sequence[Part] | None = None
+        if before and before.opening:
+            first, generation = before.opening, before.generation
+        else:
+            chunks, parts = self._of_github(form, filters)
+            first = opening(chunks, gzip=gzip)
+        lines: list[bytes] = []
+        for name, kind, text, samples in own:
+            if filters.wants(name, kind):
+                lines += (header(name, kind, text, form), samples)
+        if form == "openmetrics":
+            lines.append(b"# EOF\n")
+        body = whole(first, b"".join(lines), gzip=gzip)
+        return Answer(body, generation, None if filters == Filters() else parts, second, first if gzip else None)
+
+    def _of_github(self, form: Format, filters: Filters) -> tuple[list[Chunk], list[Part]]:
         chunks: list[Chunk] = []
         shown: list[Part] = []
         wanted = [name for name, (kind, _help) in self._families.items() if filters.wants(name, kind)]
@@ -104,13 +158,7 @@ class Exposition:
             for part in parts:
                 chunks += part.piece.chunks
             shown += parts
-        for name, kind, text, samples in self._own_rendered:
-            if filters.wants(name, kind):
-                chunks += (self._header(name, kind, text, form), samples)
-        if form == "openmetrics":
-            chunks.append(_END)
-        body = slices(gzipped(chunks) if gzip else plain(chunks))
-        return Answer(body, self._store.generation, None if filters == Filters() else shown)
+        return chunks, shown
 
     def _header(self, name: str, kind: str, text: str, form: Format) -> Chunk:
         made = self._headers.get((name, form))
@@ -163,6 +211,7 @@ class Web:
             await self._say(send, scope, 400, f"no collector {', '.join(sorted(unknown))}; there are: {known}\n")
             return
         self.in_flight += 1
+        self.store.idle.clear()
         try:
             form, gzip = wanted_format(_header(scope, b"accept")), wants_gzip(_header(scope, b"accept-encoding"))
             answer = self.exposition.answer(form, gzip=gzip, filters=filters)
@@ -178,6 +227,8 @@ class Web:
                     self.store.sent_parts(answer.parts, self.clock())
         finally:
             self.in_flight -= 1
+            if not self.in_flight:
+                self.store.idle.set()
 
     async def _say(
         self, send: Send, scope: Scope, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()

@@ -11,8 +11,10 @@ The text of samples is the same in both formats (text 0.0.4 and OpenMetrics 1.0 
 so any answer is headers and chunks, one after another.
 """
 
+import math
 import select
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,8 @@ CONTENT_TYPES: Mapping[Format, str] = {
     "text": "text/plain; version=0.0.4; charset=utf-8",
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
+
+SLICE_BYTES = 1024 * 1024
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LAST_BLOCK = b"\x03\x00"
@@ -62,20 +66,28 @@ class Chunk:
 
 @dataclass(slots=True)
 class Naps:
-    """Called between pieces of work in a worker thread, sleeps for a moment now and then.
+    """Called between pieces of work in a worker thread: waits while scrapes are answered, and sleeps now and then.
 
-    Who computes without a pause keeps a processor for a slice of the kernel's, some milliseconds, and where processors
-    are few a scrape waits for its end.
+    `idle` is set while nobody scrapes. A scrape needs a nap to begin with: a thread that computes keeps a processor for
+    a slice of the kernel's, and has the interpreter back after each deflated chunk before who waits for it is awake.
     """
 
-    every: float = 0.002
+    idle: threading.Event
+    every: float = 0.001
+    lasting: float = 5e-5
+    patience: float = 0.005
     _since: float = field(default_factory=time.perf_counter)
 
     def __call__(self) -> None:
-        """Sleep, if so many seconds have passed since the last time."""
-        if time.perf_counter() - self._since > self.every:
-            select.select((), (), (), 1e-5)  # time.sleep never ends under libfaketime, which tests use
-            self._since = time.perf_counter()
+        """Wait for a scrape's end, but not for a slow client's; or sleep, if so many seconds have passed."""
+        if not self.idle.is_set():
+            if not self.idle.wait(self.patience):
+                self.idle.set()
+        elif time.perf_counter() - self._since > self.every:
+            select.select((), (), (), self.lasting)  # time.sleep never ends under libfaketime, which tests use
+        else:
+            return
+        self._since = time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +106,56 @@ def chunk(lines: bytes, labels: bytes = b"", template: bytes = b"", values: "Val
     return Chunk(deflated, isal_zlib.crc32(lines), len(lines), labels, template, values)
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The parts that an answer opens with; if they are deflated, with checksum and size of their text."""
+
+    parts: Sequence[bytes]
+    crc: int = 0
+    size: int = 0
+
+
+def opening(chunks: Sequence[Chunk], *, gzip: bool) -> Opening:
+    """What serves all answers until one of these chunks changes."""
+    if not gzip:
+        return Opening(plain(chunks))
+    return Opening([_GZIP_HEADER, *(part.deflated for part in chunks)], *_checked(chunks, 0, 0))
+
+
+def whole(opening: Opening, text: bytes, *, gzip: bool) -> list[bytes]:
+    """An answer that ends with this text, in slices to send; deflated it is one ordinary gzip member."""
+    if not gzip:
+        return slices([*opening.parts, text])
+    last = chunk(text)
+    trailer = struct.pack("<II", *_checked([last], opening.crc, opening.size))
+    return slices([*opening.parts, last.deflated, _LAST_BLOCK, trailer])
+
+
 def plain(chunks: Iterable[Chunk]) -> list[bytes]:
-    """An answer without compression, in parts."""
+    """The text of chunks."""
     return [part.lines for part in chunks]
 
 
-def gzipped(chunks: Sequence[Chunk]) -> list[bytes]:
-    """An answer as one ordinary gzip member, in parts."""
-    crc = size = 0
+def _checked(chunks: Iterable[Chunk], crc: int, size: int) -> tuple[int, int]:
+    """Checksum and size, as gzip wants them, of a text that goes on with these chunks."""
     for part in chunks:
         crc = isal_zlib.crc32_combine(crc, part.crc, part.size)
         size += part.size
-    trailer = struct.pack("<II", crc, size & 0xFFFFFFFF)
-    return [_GZIP_HEADER, *(part.deflated for part in chunks), _LAST_BLOCK, trailer]
+    return crc, size & 0xFFFFFFFF
+
+
+def slices(parts: Iterable[bytes]) -> list[bytes]:
+    """The same bytes in slices: few, for each costs a turn, and no part is cut."""
+    made: list[bytes] = []
+    batch: list[bytes] = []
+    size = 0
+    for part in parts:
+        if size + len(part) > SLICE_BYTES and batch:
+            made.append(b"".join(batch))
+            batch, size = [], 0
+        batch.append(part)
+        size += len(part)
+    return [*made, b"".join(batch)] if batch else made
 
 
 def columns_of(job: Job, snapshot: Snapshot, now: float) -> dict[str, Column]:
@@ -179,6 +228,7 @@ def _template(family: str, names: Sequence[str], prefix: Labels, labels: bytes, 
     return "".join(f"{line}{place}\n" for line in lines).encode()
 
 
+@lru_cache(maxsize=2_000)
 def header(name: str, kind: str, text: str, form: Format) -> bytes:
     """HELP and TYPE of a family. OpenMetrics names a counter without its `_total`."""
     text = text.replace("\\", "\\\\").replace("\n", "\\n")
@@ -209,8 +259,7 @@ def escape(text: str) -> str:
 
 def number(value: float) -> str:
     """A value as Prometheus reads it; whole numbers stay whole."""
-    if value != value:  # noqa: PLR0124 - only NaN differs from itself
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) and abs(value) < 2**63 else repr(float(value))
+    if math.isfinite(value):
+        whole = int(value)
+        return str(whole) if whole == value and abs(whole) < 2**63 else repr(float(value))
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

@@ -7,6 +7,7 @@ endpoint's state the worst.
 import itertools
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from operator import itemgetter
 from typing import get_args
@@ -26,7 +27,7 @@ from exporter.catalogue import Collector
 from exporter.collecting.plan import Job, Target
 from exporter.github.errors import GitHubError, Reason, State
 from exporter.github.pacing import Pool
-from exporter.serving.render import Chunk, chunk, escape, number, sample
+from exporter.serving.render import sample
 from exporter.serving.store import Entry, Store
 
 WORST_FIRST: tuple[State, ...] = (
@@ -41,9 +42,10 @@ WORST_FIRST: tuple[State, ...] = (
 STATUSES = ("200", "401", "403", "404", "422", "429", "500", "502", "503", "error")
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-Rendered = tuple[str, str, str, Chunk]
+Rendered = tuple[str, str, str, bytes]
 
 PREFIX = "github_exporter_"
+LABELS = ("collector", "target")
 BUILD = (version("github-enterprise-exporter"), platform.python_version())
 
 BY_TARGET = {
@@ -77,12 +79,11 @@ class SelfMetrics:
         self._pools, self._skew, self._failed_writes = pools, skew, failed_writes
         self._moved = 0
         registry = CollectorRegistry()
-        by_target = ("collector", "target")
-        self._runs = Counter(PREFIX + "collector_runs", "Attempts that ended.", by_target, registry=registry)
+        self._runs = Counter(PREFIX + "collector_runs", "Attempts that ended.", LABELS, registry=registry)
         self._errors = Counter(
             PREFIX + "collector_errors",
             "Attempts that gave no complete snapshot, by reason.",
-            (*by_target, "reason"),
+            (*LABELS, "reason"),
             registry=registry,
         )
         self._revisions = Counter(
@@ -227,7 +228,7 @@ def _rendered(metrics: Iterable[Metric]) -> Iterator[Rendered]:
     for metric in metrics:
         lines = (sample(s.name, tuple(s.labels), tuple(s.labels.values()), s.value) for s in metric.samples)
         if text := "".join(lines):
-            yield _full_name(metric), metric.type, metric.documentation, chunk(text.encode())
+            yield _full_name(metric), metric.type, metric.documentation, text.encode()
 
 
 def _of_store(store: Store) -> Iterator[Rendered]:
@@ -237,23 +238,29 @@ def _of_store(store: Store) -> Iterator[Rendered]:
         by_target.setdefault((entry.job.collector.name, entry.job.target), []).append(entry)
     lines: dict[str, list[str]] = {name: [] for name in OF_STORE}
     for (collector, target), entries in by_target.items():
-        who = f'collector="{collector}",target="{escape(str(target))}"'
+        who = collector, str(target)
         for name, value in zip(OF_STORE, _values(entries), strict=False):
             if value is not None:
-                lines[name].append(f"{name}{{{who}}} {number(value)}\n")
+                lines[name].append(sample(name, LABELS, who, value))
         states = {entry.snapshot.outcome.state for entry in entries if entry.snapshot.outcome}
         if states:
-            worst = next(state for state in WORST_FIRST if state in states)
-            lines[ENDPOINT_STATE] += [
-                f'{ENDPOINT_STATE}{{{who},state="{state}"}} {int(state == worst)}\n' for state in reversed(WORST_FIRST)
-            ]
-        since = min((entry.rest.since for entry in entries if entry.rest.since is not None), default=None)
+            lines[ENDPOINT_STATE].append(_states(*who, next(state for state in WORST_FIRST if state in states)))
+        since = _least([entry.rest.since for entry in entries])
         if since is not None and target.kind == "organization":
-            where = f'organization="{escape(target.name)}",collector="{collector}"'
-            lines[COUNTING_SINCE].append(f"{COUNTING_SINCE}{{{where}}} {since}\n")
+            lines[COUNTING_SINCE].append(
+                sample(COUNTING_SINCE, ("organization", "collector"), (target.name, collector), since)
+            )
     for name, text in OF_STORE.items():
         if lines[name]:
-            yield name, "gauge", text, chunk("".join(lines[name]).encode())
+            yield name, "gauge", text, "".join(lines[name]).encode()
+
+
+@lru_cache(maxsize=2_000)
+def _states(collector: str, target: str, current: State) -> str:
+    return "".join(
+        sample(ENDPOINT_STATE, (*LABELS, "state"), (collector, target, state), state == current)
+        for state in reversed(WORST_FIRST)
+    )
 
 
 def _values(entries: Sequence[Entry]) -> tuple[float | None, ...]:
@@ -261,18 +268,19 @@ def _values(entries: Sequence[Entry]) -> tuple[float | None, ...]:
     snapshots = [entry.snapshot for entry in entries]
     outcomes = [snapshot.outcome for snapshot in snapshots if snapshot.outcome]
     return (
-        min((float(outcome.reason is None) for outcome in outcomes), default=None),
-        _soonest(snapshot.last_success for snapshot in snapshots),
-        _soonest(outcome.at for outcome in outcomes),
-        min(snapshot.next_run for snapshot in snapshots),
-        sum(outcome.duration for outcome in outcomes) if outcomes else None,
-        sum(entry.samples for entry in entries),
-        sum(entry.rest.folded for entry in entries),
-        _soonest(snapshot.data_time for snapshot in snapshots),
-        _soonest(one.closing.deprecation for one in snapshots),
-        _soonest(one.closing.sunset for one in snapshots),
+        _least([float(outcome.reason is None) for outcome in outcomes]),
+        _least([snapshot.last_success for snapshot in snapshots]),
+        _least([outcome.at for outcome in outcomes]),
+        _least([snapshot.next_run for snapshot in snapshots]),
+        sum([outcome.duration for outcome in outcomes]) if outcomes else None,
+        sum([entry.samples for entry in entries]),
+        sum([entry.rest.folded for entry in entries]),
+        _least([snapshot.data_time for snapshot in snapshots]),
+        _least([snapshot.closing.deprecation for snapshot in snapshots]),
+        _least([snapshot.closing.sunset for snapshot in snapshots]),
     )
 
 
-def _soonest(instants: Iterable[float | None]) -> float | None:
-    return min((instant for instant in instants if instant is not None), default=None)
+def _least(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return min(known) if known else None

@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import termios
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
-SLICE_BYTES = 1024 * 1024
 TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 UNSENT_BYTES = 128 * 1024
 AHEAD_BYTES = 4 * 1024 * 1024
@@ -94,7 +93,7 @@ async def listening(
 async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]) -> bool:
     """Send a whole answer with its Content-Length, and tell whether it was sent in full.
 
-    `body` is slices (see `slices`). They are not copied: the transport holds them until the kernel has taken them.
+    `body` is slices. They are not copied: the transport holds them until the kernel has taken them.
 
     True: the client's machine has every byte (elsewhere than on Linux: ours has handed every byte to its kernel), and
     the connection had not been reset by then. False: the client left before that or missed its deadline, and lacks at
@@ -121,20 +120,6 @@ def parse_address(text: str) -> tuple[str, int]:
     if not is_port or bracketed != (":" in host):
         raise ValueError(f"{text!r} is not a listen address: write :PORT, HOST:PORT or [IPV6]:PORT, port 0 to 65535")
     return host, int(port)
-
-
-def slices(parts: Iterable[bytes]) -> list[bytes]:
-    """The same bytes in slices to send: few, for each costs a turn, and no part is cut."""
-    made: list[bytes] = []
-    batch: list[bytes] = []
-    size = 0
-    for part in parts:
-        if size + len(part) > SLICE_BYTES and batch:
-            made.append(b"".join(batch))
-            batch, size = [], 0
-        batch.append(part)
-        size += len(part)
-    return [*made, b"".join(batch)] if batch else made
 
 
 async def _listen(text: str, backlog: int) -> socket.socket:

@@ -4,9 +4,11 @@ A series that came with version 7 of a snapshot may move once a piece of version
 birth delay has passed (see `collecting/counters.py`).
 """
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporter.catalogue import HOUR, Labels
 from exporter.collecting.plan import Job
@@ -26,8 +28,7 @@ class Served:
 NEVER_SERVED = Served(-1, float("-inf"))
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A piece as a scrape takes it: `(job, family)` and the bytes."""
 
     job: str
@@ -51,10 +52,10 @@ class Entry:
     before: Served = NEVER_SERVED
     published: deque[tuple[int, float]] = field(default_factory=deque)
     served: dict[str, Served] = field(default_factory=dict)
-    parts: dict[str, Part] = field(init=False)
+    parts: Mapping[str, Piece] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.parts = {family: Part(self.job.key, family, whole) for family, whole in self.pieces.items()}
+        self.parts = self.pieces
 
     @property
     def snapshot(self) -> Snapshot:
@@ -69,7 +70,7 @@ class Entry:
     @property
     def samples(self) -> int:
         """How many samples are being served."""
-        return sum(part.piece.samples for part in self.parts.values())
+        return sum([part.samples for part in self.parts.values()])
 
 
 class Store:
@@ -80,6 +81,8 @@ class Store:
         self._birth_delay = birth_delay
         self._sent = (-1, float("-inf"))
         self.generation = 0
+        self.idle = threading.Event()  # set while no scrape is being answered
+        self.idle.set()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries.values()))
@@ -128,7 +131,7 @@ class Store:
             if collectors is None or entry.job.collector.name in collectors:
                 for family, part in entry.parts.items():
                     if family in found:
-                        found[family].append(part)
+                        found[family].append(Part(entry.job.key, family, part))
         return ((family, parts) for family, parts in found.items() if parts)
 
     def sent(self, generation: int, now: float) -> None:
@@ -176,7 +179,7 @@ class Store:
         shown_long_enough = version if at + self._birth_delay <= now else -1
         return tuple(min(shown_long_enough, one.version) for one in self._served(entry))
 
-    def _part_twins(self, job: Job, before: Mapping[str, Part]) -> None:
+    def _part_twins(self, job: Job, before: Mapping[str, Piece]) -> None:
         """Let each row of the shared tables stand once among the jobs of a target: where it was read last.
 
         `before` is what was served of the job, whose templates may still fit.
@@ -185,7 +188,7 @@ class Store:
             for family in table.gauges if table.shared else ():
                 name = family.name
                 shown: set[Labels] = set()
-                entries = [one for one in self if one.job.target == job.target and name in one.pieces]
+                entries = [one for one in self if name in one.pieces and one.job.target == job.target]
                 for entry in sorted(entries, key=lambda one: (-(one.snapshot.last_success or 0), one.job.key)):
                     samples = entry.snapshot.gauges[name]
                     alone = [(labels, value) for labels, value in samples if labels[: table.keys] not in shown]
@@ -193,9 +196,8 @@ class Store:
                     made = entry.pieces[name]
                     if len(alone) < len(samples):
                         was = (before if entry.job.key == job.key else entry.parts).get(name)
-                        version, template = entry.snapshot.version, was.piece if was else None
-                        made = piece(entry.job, table, name, column(alone), version, before=template)
-                    entry.parts[name] = Part(entry.job.key, name, made)
+                        made = piece(entry.job, table, name, column(alone), entry.snapshot.version, before=was)
+                    entry.parts = {**entry.parts, name: made}
 
     def _prune(self, published: deque[tuple[int, float]], now: float) -> None:
         """Keep the newest version that was shown for the birth delay, and those after it."""

@@ -1,13 +1,58 @@
-"""The scraper: HTTP/1.1 on a kept connection, bytes read into one buffer and thrown away, so that it costs little."""
+"""The scraper: HTTP/1.1 on a kept connection, bytes read into one buffer and thrown away, so that it costs little.
 
+Several scrapers at once are one thread, too: threads of Python would wait for each other, and that would be measured.
+"""
+
+import selectors
 import socket
-import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
-BUFFER = 4 * 1024 * 1024
 LONGEST_HEADER = 8192
+PATIENCE = 300.0
 LAST_CHUNK = b"\r\n0\r\n\r\n"  # it could stand in gzip data, once in 2^56 reads
+
+_BUFFER = memoryview(bytearray(4 * 1024 * 1024))
+
+
+class Answer:
+    """What has come of an answer; `closes` tells whether the connection ends with it."""
+
+    def __init__(self) -> None:
+        self.header = self.tail = b""
+        self.missing: int | None = None
+        self.closes = False
+
+    def take(self, came: memoryview) -> bool:
+        """Take in what came (nothing: the server has closed); tells whether the answer is whole."""
+        body = len(came)
+        if not self.header.endswith(b"\r\n\r\n"):
+            start = self.header + bytes(came[:LONGEST_HEADER])
+            end = start.find(b"\r\n\r\n") + 4
+            assert came, "the server closed the connection within a header"
+            assert end >= 4 or len(start) < LONGEST_HEADER, "this header does not end"
+            if end < 4:
+                self.header = start
+                return False
+            body -= end - len(self.header)
+            self._begin(start[:end].lower())
+        self.tail = (self.tail + bytes(came[-7:]))[-7:]
+        if self.missing is not None:
+            self.missing -= body
+            return self._whole(came, self.missing == 0)
+        if b"transfer-encoding: chunked" in self.header:
+            return self._whole(came, self.tail == LAST_CHUNK)
+        return not came
+
+    def _begin(self, header: bytes) -> None:
+        assert header[9:12] == b"200", header
+        self.header, self.closes = header, header.startswith(b"http/1.0")
+        if (at := header.find(b"content-length: ")) >= 0:
+            self.missing = int(header[at + 16 : header.index(b"\r\n", at)])
+
+    def _whole(self, came: memoryview, whole: bool) -> bool:
+        assert came, "the server closed the connection within an answer"
+        return whole
 
 
 class Scraper:
@@ -16,17 +61,31 @@ class Scraper:
     def __init__(self, port: int, encoding: str) -> None:
         self.port = port
         self.request = f"GET /metrics HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: {encoding}\r\n\r\n".encode()
-        self.buffer = memoryview(bytearray(BUFFER))
         self.connection: socket.socket | None = None
+        self.answer, self.began = Answer(), 0.0
+
+    def ask(self) -> socket.socket:
+        """Send the request; gives where the answer will come."""
+        self.answer, self.began = Answer(), time.perf_counter()
+        connection = self.connection or self._opened()
+        connection.sendall(self.request)
+        return connection
+
+    def take(self) -> float | None:
+        """Take what has come, or wait until something has: seconds since the request if that is all, else None."""
+        assert self.connection is not None
+        if not self.answer.take(_BUFFER[: self.connection.recv_into(_BUFFER)]):
+            return None
+        if self.answer.closes:
+            self.close()
+        return time.perf_counter() - self.began
 
     def scrape(self) -> float:
         """Seconds until the last byte was here."""
-        began = time.perf_counter()
-        connection = self.connection or self._opened()
-        connection.sendall(self.request)
-        if not self._read(connection):
-            self.close()
-        return time.perf_counter() - began
+        self.ask()
+        while (seconds := self.take()) is None:
+            pass
+        return seconds
 
     def close(self) -> None:
         """End the connection."""
@@ -35,39 +94,9 @@ class Scraper:
         self.connection = None
 
     def _opened(self) -> socket.socket:
-        connection = self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=300)
+        connection = self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
-
-    def _read(self, connection: socket.socket) -> bool:
-        """Read an answer to its end; false if the connection ended with it."""
-        got, end = 0, -1
-        while end < 0:
-            got += _received(connection, self.buffer[got:])
-            end = bytes(self.buffer[: min(got, LONGEST_HEADER)]).find(b"\r\n\r\n")
-        header = bytes(self.buffer[: end + 4]).lower()
-        assert header[9:12] == b"200", header
-        got -= end + 4
-        if (at := header.find(b"content-length: ")) >= 0:
-            rest = int(header[at + 16 : header.index(b"\r\n", at)]) - got
-            while rest:
-                rest -= _received(connection, self.buffer)
-            return header.startswith(b"http/1.1")
-        if header.startswith(b"http/1.0"):
-            while connection.recv_into(self.buffer):
-                pass
-            return False
-        tail = bytes(self.buffer[end + 4 : end + 4 + got])[-7:]
-        while not tail.endswith(LAST_CHUNK):
-            more = _received(connection, self.buffer)
-            tail = (tail + bytes(self.buffer[max(0, more - 7) : more]))[-7:]
-        return True
-
-
-def _received(connection: socket.socket, buffer: memoryview) -> int:
-    more = connection.recv_into(buffer)
-    assert more, "the server closed the connection within an answer"
-    return more
 
 
 def scrapes(
@@ -86,23 +115,20 @@ def scrapes(
         return found
 
 
-def at_once(port: int, encoding: str, scrapers: int, *, seconds: float, least: int) -> list[float]:
-    """Seconds of each scrape of several scrapers at once, each on its own connection."""
-    begin = threading.Barrier(scrapers)
+def at_once(port: int, encoding: str, scrapers: int, *, seconds: float) -> list[float]:
+    """Seconds of each scrape of several scrapers at once, each on its own connection, until the time is over."""
     found: list[float] = []
-
-    def work() -> None:
-        with closing(Scraper(port, encoding)) as scraper:
-            begin.wait(60)
-            ends = time.perf_counter() + seconds
-            for number in range(100_000):
-                if number >= least and time.perf_counter() >= ends:
-                    break
-                found.append(scraper.scrape())
-
-    threads = [threading.Thread(target=work) for _ in range(scrapers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for scraper in [stack.enter_context(closing(Scraper(port, encoding))) for _ in range(scrapers)]:
+            selector.register(scraper.ask(), selectors.EVENT_READ, scraper)
+        ends = time.perf_counter() + seconds
+        while selector.get_map():
+            for key, _events in selector.select(PATIENCE):
+                if (taken := key.data.take()) is None:
+                    continue
+                found.append(taken)
+                selector.unregister(key.fileobj)
+                if time.perf_counter() < ends:
+                    selector.register(key.data.ask(), selectors.EVENT_READ, key.data)
     return found
