@@ -127,8 +127,7 @@ class Exposition:
         self._renewing = None
         if made.cancelled() or made.exception():  # whoever asks next will see
             return
-        ready = self._ready.get((form, True))
-        if ready and ready.generation < made.result().generation:
+        if made.result().generation == self._store.generation:  # nothing was published while it was joined
             self._keep(form, made.result(), gzip=True)
 
     def _join(self, form: Format, *, gzip: bool, filters: Filters, before: Answer | None = None) -> Answer:

@@ -74,7 +74,11 @@ class Entry:
 
 
 class Store:
-    """The latest snapshot of each job, swapped by one assignment."""
+    """The latest snapshot of each job, swapped by one assignment.
+
+    `generation` is another number before and after each change: what a thread has read in between is of no generation
+    that stays.
+    """
 
     def __init__(self, birth_delay: float) -> None:
         self._entries: dict[str, Entry] = {}
@@ -114,15 +118,17 @@ class Store:
         self._prune(published, now)
         self.generation += 1
         before, served = (self._in_whole_answers(entry), entry.served) if entry else (NEVER_SERVED, {})
-        self._entries[job.key] = Entry(job, rest, pieces, self.generation, before, published, served)
+        self._entries[job.key] = Entry(job, rest, pieces, self.generation + 1, before, published, served)
         self._part_twins(job, entry.parts if entry else {})
+        self.generation += 1
 
     def withdraw(self, job_key: str) -> None:
         """Show nothing of a job any more."""
+        self.generation += 1
         entry = self._entries.pop(job_key, None)
         if entry:
             self._part_twins(entry.job, {})
-            self.generation += 1
+        self.generation += 1
 
     def parts(self, families: Iterable[str], collectors: frozenset[str] | None) -> Iterator[tuple[str, list[Part]]]:
         """Family by family, the pieces of all jobs (of the named collectors only, if any are named)."""
