@@ -39,11 +39,9 @@ class Site:
     now: float = 100.0
     ready: bool = False
     own_rendered: int = 0
-    idle_while_asked: bool = True
 
     def own(self) -> list[tuple[str, str, str, bytes]]:
         self.own_rendered += 1
-        self.idle_while_asked = self.store.idle.is_set()
         return [OWN]
 
     def publish(self, version: int) -> None:
@@ -190,16 +188,6 @@ def test_an_answer_that_was_right_a_moment_ago_is_given_while_the_next_is_joined
                     break
             assert f'{REQUESTS}{{organization="acme"}} 1\n' in found[0]
             assert len(found) < 500
-
-    asyncio.run(ask())
-
-
-def test_who_computes_knows_when_a_scrape_is_being_answered() -> None:
-    async def ask() -> None:
-        async with site() as (made, client, _web):
-            await client.get("/metrics")
-            assert not made.idle_while_asked
-            assert await asyncio.to_thread(made.store.idle.wait, 10)
 
     asyncio.run(ask())
 

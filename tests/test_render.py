@@ -5,7 +5,6 @@ import math
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
-from threading import Event, Timer
 from types import SimpleNamespace
 
 import pytest
@@ -23,7 +22,6 @@ from exporter.serving.negotiation import wanted_format, wants_gzip
 from exporter.serving.render import (
     SLICE_BYTES,
     Chunk,
-    Naps,
     Piece,
     chunk,
     header,
@@ -223,13 +221,3 @@ def test_slices_are_the_same_bytes_and_neither_small_nor_large(sizes: tuple[int,
     assert b"".join(found) == b"".join(parts)
     assert all(len(one) <= max(SLICE_BYTES, max(sizes, default=0)) for one in found)
     assert all(len(one) + len(more) > SLICE_BYTES for one, more in pairwise(found))
-
-
-def test_a_nap_waits_for_scrapes_but_not_for_slow_clients() -> None:
-    idle = Event()
-    Timer(0.01, idle.set).start()
-    Naps(idle, patience=60.0)()
-    assert idle.is_set()
-    idle.clear()
-    Naps(idle, patience=0.01)()
-    assert idle.is_set()

@@ -366,7 +366,7 @@ class Ticks:
             kept = entry
 
             def make() -> tuple[Rest | None, Mapping[str, Piece], Result]:
-                nap = Naps(self.store.idle)
+                nap = Naps()
                 before = self.store.whole(job.key)
                 nap()
                 after, result = work(before)

@@ -210,7 +210,6 @@ class Web:
             await self._say(send, scope, 400, f"no collector {', '.join(sorted(unknown))}; there are: {known}\n")
             return
         self.in_flight += 1
-        self.store.idle.clear()
         try:
             form, gzip = wanted_format(_header(scope, b"accept")), wants_gzip(_header(scope, b"accept-encoding"))
             answer = self.exposition.answer(form, gzip=gzip, filters=filters)
@@ -226,8 +225,6 @@ class Web:
                     self.store.sent_parts(answer.parts, self.clock())
         finally:
             self.in_flight -= 1
-            if not self.in_flight:
-                self.store.idle.set()
 
     async def _say(
         self, send: Send, scope: Scope, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()

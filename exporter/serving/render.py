@@ -14,7 +14,6 @@ so any answer is headers and chunks, one after another.
 import math
 import select
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,28 +65,21 @@ class Chunk:
 
 @dataclass(slots=True)
 class Naps:
-    """Called between pieces of work in a worker thread: waits while scrapes are answered, and sleeps now and then.
+    """Called between pieces of work in a worker thread, sleeps now and then; all in seconds.
 
-    `idle` is set while nobody scrapes. A scrape needs a nap to begin with: a thread that computes keeps a processor for
-    a slice of the kernel's, and has the interpreter back after each deflated chunk before who waits for it is awake.
+    A scrape waits for a nap: a thread that computes keeps a processor for a slice of the kernel's, and after each
+    deflated chunk has the interpreter back before who waits for it is awake.
     """
 
-    idle: threading.Event
     every: float = 0.001
     lasting: float = 5e-5
-    patience: float = 0.005
     _since: float = field(default_factory=time.perf_counter)
 
     def __call__(self) -> None:
-        """Wait for a scrape's end, but not for a slow client's; or sleep, if so many seconds have passed."""
-        if not self.idle.is_set():
-            if not self.idle.wait(self.patience):
-                self.idle.set()
-        elif time.perf_counter() - self._since > self.every:
+        """Sleep, if so many seconds have passed since the last time."""
+        if time.perf_counter() - self._since > self.every:
             select.select((), (), (), self.lasting)  # time.sleep never ends under libfaketime, which tests use
-        else:
-            return
-        self._since = time.perf_counter()
+            self._since = time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ A series that came with version 7 of a snapshot may move once a piece of version
 birth delay has passed (see `collecting/counters.py`).
 """
 
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,8 +84,6 @@ class Store:
         self._birth_delay = birth_delay
         self._sent = (-1, float("-inf"))
         self.generation = 0
-        self.idle = threading.Event()  # set while no scrape is being answered
-        self.idle.set()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries.values()))

@@ -123,7 +123,7 @@ class Product:
         """Publish the other snapshot of every job: all values are new."""
 
         def make() -> list[tuple[Rest, Mapping[str, Piece]]]:
-            nap = Naps(self.store.idle)
+            nap = Naps()
             return [self.at_rest(job, one, nap) for job, one in zip(self.jobs, self.ready[turn % 2], strict=True)]
 
         for number, (job, (rest, pieces)) in enumerate(zip(self.jobs, await asyncio.to_thread(make), strict=True)):
