@@ -180,9 +180,9 @@ class Exporter:
         assert status == 200, body
         return body
 
-    def value(self, series: str) -> float | None:
+    def value(self, series: str, query: str = "") -> float | None:
         """One series' value, None if it is absent; `series` as it stands in the text."""
-        for line in self.metrics().splitlines():
+        for line in self.metrics(query).splitlines():
             if line.startswith(series + " "):
                 return float(line.rpartition(" ")[2])
         return None
