@@ -70,7 +70,25 @@ def test_series_may_go_only_after_all_they_show_was_taken_along(
     published(store, 1, now=0.0)
     for now, names in scrapes:
         scrape(store, now, *names)
-    assert store.taken_along(JOB, 1) is taken
+    assert store.taken_along(JOB, 1, 100.0) is taken
+
+
+@pytest.mark.parametrize(
+    ("interval", "now", "taken"),
+    [
+        pytest.param(300.0, 159.0, False, id="another scraper may not have had its turn"),
+        pytest.param(300.0, 160.0, True, id="every scraper has had its turn"),
+        pytest.param(10.0, 104.0, False, id="short interval, just released"),
+        pytest.param(10.0, 105.0, True, id="short interval: half of it is enough"),
+    ],
+)
+def test_series_may_go_only_after_every_scraper_has_had_its_turn(interval: float, now: float, taken: bool) -> None:
+    store = Store(DELAY)
+    job = replace(JOB, settings=replace(JOB.settings, interval=interval))
+    published(store, 1, now=0.0)
+    published(store, 2, now=100.0)
+    store.sent(store.generation, 101.0)
+    assert store.taken_along(job, 2, now) is taken
 
 
 def test_a_family_that_was_taken_along_lately_is_waited_for() -> None:
@@ -79,9 +97,9 @@ def test_a_family_that_was_taken_along_lately_is_waited_for() -> None:
     scrape(store, 10.0)
     published(store, 2, now=20.0)
     scrape(store, 30.0, REQUESTS)
-    assert store.taken_along(JOB, 2) is False
+    assert store.taken_along(JOB, 2, 100.0) is False
     scrape(store, 4000.0, REQUESTS)
-    assert store.taken_along(JOB, 2) is True
+    assert store.taken_along(JOB, 2, 4000.0) is True
 
 
 def test_a_whole_answer_takes_along_what_was_shown_when_it_was_made() -> None:
@@ -97,8 +115,8 @@ def test_a_whole_answer_takes_along_what_was_shown_when_it_was_made() -> None:
     assert store.releasable(JOB, 200.0) == (2, 2)
     store.sent(made, 201.0)
     assert store.releasable(JOB, 201.0) == (2, 2)
-    assert store.taken_along(JOB, 2)
-    assert not store.taken_along(JOB, 3)
+    assert store.taken_along(JOB, 2, 300.0)
+    assert not store.taken_along(JOB, 3, 300.0)
 
 
 def test_a_whole_answer_is_nothing_to_a_job_that_came_later_under_the_same_key() -> None:

@@ -256,7 +256,7 @@ class Ticks:
         attempt = Attempt(result, began, duration, api.skew, pool.in_turn, pool.closing, memory.value)
 
         def work(before: Snapshot) -> tuple[Snapshot, Concluded]:
-            taken = self.store.taken_along(job, before.version)
+            taken = self.store.taken_along(job, before.version, self.clock.monotonic())
             rules = Rules(self._places(job), self.windows.retention, writable, taken)
             try:
                 concluded = conclude(job, before, attempt, rules)

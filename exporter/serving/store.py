@@ -160,14 +160,18 @@ class Store:
         alone = [entry.served.get(family.name, NEVER_SERVED) for family in (table.counters if table else ())]
         return [Served(max(one.version, whole.version), max(one.at, whole.at)) for one in alone]
 
-    def taken_along(self, job: Job, version: int) -> bool:
-        """Whether scrapes have taken along all that this version shows of the job's counters.
+    def taken_along(self, job: Job, version: int, now: float) -> bool:
+        """Whether scrapes have taken along all that this version shows of the job's counters (`now`: monotonic).
 
+        One of several scrapers may have been the only one so far: each has its turn within the birth delay, or within
+        half an interval if that is shorter, since series of short intervals could never go otherwise.
         A family that scrapes leave out (`name[]`) does not count: it was not sent for an hour while others were.
         """
         entry = self._entries.get(job.key)
         if entry is None or not entry.pieces:
             return True
+        if now - entry.published[-1][1] < min(self._birth_delay, job.settings.interval / 2):
+            return False
         served = self._served(entry)
         newest = max((one.at for one in served), default=float("-inf"))
         return newest > float("-inf") and all(one.version >= version for one in served if one.at > newest - HOUR)
