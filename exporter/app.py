@@ -29,6 +29,7 @@ from exporter.github.credentials import Credential, TokenCredential
 from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
 from exporter.serving.http import Exposition, Web
+from exporter.serving.naps import step_back
 from exporter.serving.page import status_page
 from exporter.serving.page_quotas import quota_of
 from exporter.serving.self_metrics import SelfMetrics
@@ -88,7 +89,7 @@ class Exporter:
         self._accesses: dict[str, Access] = {}
         self._clients: list[GitHub] = []
         self._own = SelfMetrics(self._store, self._pools, self._largest_skew, lambda: self._state.failed_writes)
-        ticks = Ticks(
+        self._ticks = Ticks(
             self._store,
             self._state,
             self._clock,
@@ -98,7 +99,7 @@ class Exporter:
             self._own,
             lambda name: named_as(settings.privacy.user_names, name, self._state.salt),
         )
-        self._schedule = Schedule(ticks, self._state, self._clock)
+        self._schedule = Schedule(self._ticks, self._state, self._clock)
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
 
     @asynccontextmanager
@@ -109,7 +110,7 @@ class Exporter:
         """
         async with AsyncExitStack() as stack:
             # One thread for all that computes or writes: a second one would only take turns with it, and with scrapes.
-            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "work"))
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "work", step_back))
             restored = await asyncio.to_thread(self._restore)
             stack.callback(self._state.close)
             stack.push_async_callback(asyncio.to_thread, self._leave_answer)
@@ -120,6 +121,7 @@ class Exporter:
                 opened.opening.hand_over(self._web())
             else:
                 bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
+            self._ticks.arrived = bound.arrived
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
             # A scrape waits for a worker thread to let go of the interpreter a few times; 5 ms each would be seen.

@@ -183,6 +183,7 @@ class Exactness(RuleBasedStateMachine):
             self.world.events.append((key, START - age, (count, count // 5), START))
         self.saved: Any = dump(Snapshot())
         self.shown = Snapshot()
+        self.shapes: dict[int, list[tuple[str, ...]]] = {}
         self.served = [-1, -1]
         self.ripe = 0
         self.unsaved = False
@@ -333,6 +334,7 @@ class Exactness(RuleBasedStateMachine):
         self.shown = replace(snapshot, counting=counting and returned(counting, snapshot.version))
         self.served = [-1, -1]
         self.ripe = -1
+        self.shapes.clear()
 
     @rule(which=st.sampled_from(((0, 1), (0, 1), (0,), (1,))))
     def scrape(self, which: tuple[int, ...]) -> None:
@@ -373,6 +375,12 @@ class Exactness(RuleBasedStateMachine):
                 self.shown = replace(self.shown, version=self.shown.version + 1, counting=counting)
                 self.saved = dump(self.shown)
                 self.unsaved = False
+
+    @invariant()
+    def equal_shapes_are_equal_series(self) -> None:
+        if hasattr(self, "reached") and self.shown.counting:
+            series = list(self._series())
+            assert self.shapes.setdefault(self.shown.counting.shape, series) == series
 
     @invariant()
     def at_most_the_oracle(self) -> None:

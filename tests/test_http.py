@@ -192,6 +192,26 @@ def test_an_answer_that_was_right_a_moment_ago_is_given_while_the_next_is_joined
     asyncio.run(ask())
 
 
+def test_our_own_part_is_renewed_by_the_worker_if_somebody_asked_a_moment_ago() -> None:
+    async def ask() -> None:
+        async with site() as (made, client, _web):
+            await client.get("/metrics")
+            for _ in range(10):
+                made.now += 0.09
+                await client.get("/metrics")
+            assert made.own_rendered == 1
+            made.now += 0.099  # 0.999 s: as it was, and the next one is a second old
+            await client.get("/metrics")
+            made.now += 0.01
+            for _ in range(500):
+                await client.get("/metrics")
+                if made.own_rendered == 2:
+                    break
+            assert made.own_rendered == 2
+
+    asyncio.run(ask())
+
+
 def test_only_an_answer_to_get_counts_as_served() -> None:
     async def ask() -> None:
         async with site() as (made, client, _web):

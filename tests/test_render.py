@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.catalogue import Labels
+from exporter.collecting.counters import Counting, Read, Rules, Seen, absorb, release
 from exporter.collecting.reading import MAX_LABEL_LENGTH, label_text
 from exporter.collectors.subject_stats import COLLECTOR as SUBJECTS
 from exporter.serving.columns import CHUNK, column
@@ -24,15 +25,18 @@ from exporter.serving.render import (
     Chunk,
     Piece,
     chunk,
+    columns_of,
     header,
     number,
     opening,
     piece,
     plain,
+    render,
     sample,
     slices,
     whole,
 )
+from exporter.serving.snapshot import Snapshot, at_rest
 from tests.test_golden import job_of
 
 # What Prometheus 2.42 and 3.5 send.
@@ -179,6 +183,42 @@ def test_whatever_changes_the_piece_is_as_if_made_anew(steps: list[tuple[int, bo
         assert gzip.decompress(gzipped(before.chunks)) == text_of(before).encode()
         assert before.samples == text_of(before).count("\n") == len(samples)
         assert all(one.lines.count(b"\n") <= CHUNK for one in before.chunks)
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 12), st.tuples(st.integers(0, 9), st.sampled_from("ab")), max_size=8), max_size=6
+    )
+)
+def test_labels_that_are_taken_over_are_those_of_the_series(reads: list[dict[int, tuple[int, str]]]) -> None:
+    """Subjects come, are renamed, promoted, demoted and forgotten: of 5 places, while 8 may be there."""
+    counting: Counting | None = None
+    before: dict[str, Piece] = {}
+    for version, found in enumerate(reads, start=1):
+        rows = {
+            ("user", str(who)): Seen(("user", str(who), name), (count, 0), float(version))
+            for who, (count, name) in found.items()
+        }
+        now = version * 1000
+        counting, _ = absorb(counting, Read(now - 1000, now, rows), 2, version, Rules(places=5, forget=2000))
+        counting = at_rest(Snapshot(counting=release(counting, (version, version)))).whole().counting
+        snapshot = Snapshot(version=version, counting=counting)
+        made = render(JOB, columns_of(JOB, snapshot, 0.0, before), version, before)
+        anew = render(JOB, columns_of(JOB, snapshot, 0.0), version)
+        assert {name: text_of(one) for name, one in made.items()} == {name: text_of(one) for name, one in anew.items()}
+        before = made
+
+
+def test_labels_are_packed_anew_only_when_they_change() -> None:
+    def taken(before: Counting | None, name: str, version: int) -> Counting:
+        read = Read(0, version, {("user", "1"): Seen(("user", "1", name), (version, 0), 0.0)})
+        return absorb(before, read, 2, version, Rules(places=5, forget=2000))[0]
+
+    first = taken(None, "a", 1)
+    second = taken(first, "a", 2)
+    third = taken(second, "b", 3)
+    assert [one.shape for one in (first, second, third)] == [1, 1, 3]
 
 
 def test_what_did_not_change_is_not_made_again() -> None:

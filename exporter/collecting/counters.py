@@ -81,7 +81,8 @@ class Key:
 class Counting:
     """What is kept of one source: anchor A, the end T of the newest complete read, and every key.
 
-    `since` is the end of the first complete read; `strict` tells whether any read was strict so far.
+    `since` is the end of the first complete read; `strict` tells whether any read was strict so far. `shape` is the
+    snapshot version since which the same series are shown in the same order (0: since the process began).
     """
 
     anchor: int
@@ -91,6 +92,7 @@ class Counting:
     keys: Mapping[Identity, Key]
     other: Numbers
     other_held: Holds | None = None  # None until the first key is hidden
+    shape: int = 0
 
     @property
     def waiting(self) -> bool:
@@ -101,6 +103,11 @@ class Counting:
     def hidden(self) -> int:
         """How many keys stand under `other`."""
         return sum(not key.shown for key in self.keys.values())
+
+    @property
+    def labels(self) -> list[Labels]:
+        """The label sets of the keys that have series of their own."""
+        return [key.labels for key in self.keys.values() if key.shown]
 
     def series(self) -> Iterator[tuple[Labels, Numbers]]:
         """The keys with series of their own: labels and values. `other` is not among them."""
@@ -154,6 +161,8 @@ def absorb(before: Counting | None, read: Read, width: int, version: int, rules:
     if other_held is None and not all(key.shown for key in keys.values()):
         other_held = (version,) * width
     after = replace(before, read_at=read.end, strict=before.strict or read.strict, keys=keys, other_held=other_held)
+    if after.labels != before.labels or other_held != before.other_held:
+        after = replace(after, shape=version)
     return _credit(after, newborns=rules.writable), revisions
 
 
@@ -200,7 +209,7 @@ def _advance(key: Key, row: Seen | None, now: float, version: int, *, movable: b
     renamed = row.labels != key.labels and key.shown and movable
     return replace(
         key,
-        labels=row.labels if movable else key.labels,
+        labels=row.labels if movable and row.labels != key.labels else key.labels,  # equal ones compare at no cost
         counts=counts,
         held=(version,) * len(counts) if renamed else key.held,
         seen=max(key.seen, row.last or now) if any(numbers) else key.seen,

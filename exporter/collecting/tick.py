@@ -23,7 +23,8 @@ from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import GitHubError, Invalid, OverBudget, Unavailable
 from exporter.github.pacing import Pool
 from exporter.serving.columns import Column, column
-from exporter.serving.render import Naps, Piece, columns_of, render
+from exporter.serving.naps import Naps
+from exporter.serving.render import Piece, columns_of, render
 from exporter.serving.snapshot import Outcome, Rest, Snapshot, at_rest
 from exporter.serving.store import Store
 from exporter.state import State
@@ -224,7 +225,10 @@ async def _unheeded(_error: GitHubError | None) -> None:
 
 @dataclass(slots=True)
 class Ticks:
-    """Runs jobs against GitHub and lets newborn series go. What it makes is saved before anyone can see it."""
+    """Runs jobs against GitHub and lets newborn series go. What it makes is saved before anyone can see it.
+
+    `arrived` tells whether a client has sent something lately: then the worker thread makes way.
+    """
 
     store: Store
     state: State
@@ -234,6 +238,7 @@ class Ticks:
     deadline: float
     tallies: Tallies
     naming: Naming = str
+    arrived: Callable[[], bool] = lambda: False
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def run(self, job: Job, api: Api, pool: Pool, heed: Heed = _unheeded) -> GitHubError | None:
@@ -366,14 +371,14 @@ class Ticks:
             kept = entry
 
             def make() -> tuple[Rest | None, Mapping[str, Piece], Result]:
-                nap = Naps()
+                nap = Naps(self.arrived)
                 before = self.store.whole(job.key)
                 nap()
                 after, result = work(before)
                 if after is before:
                     return None, {}, result
                 nap()
-                shown = columns_of(job, after, self.clock.wall())
+                shown = columns_of(job, after, self.clock.wall(), kept.pieces)
                 nap()
                 rest = at_rest(after)
                 return rest, render(job, shown, after.version, kept.pieces, nap), result

@@ -25,11 +25,13 @@ _LARGEST = 2**63
 class Column:
     """One family's samples: label sets, `CHUNK` of them packed in each bytes, and values in the same order.
 
-    The values are whole numbers (typecode q) or floats (typecode d).
+    The values are whole numbers (typecode q) or floats (typecode d). Columns of one job and family that have the same
+    `shape` have the same labels; None says nothing.
     """
 
     labels: tuple[bytes, ...]
     values: Values
+    shape: int | None = None
 
     def __len__(self) -> int:
         return len(self.values)

@@ -7,12 +7,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl
 
 from prometheus_client import Counter
 
 from exporter.catalogue import Collector
+from exporter.serving.naps import ANSWER, pause
 from exporter.serving.negotiation import Format, wanted_format, wants_gzip
 from exporter.serving.page_style import CSP
 from exporter.serving.render import CONTENT_TYPES, Chunk, Opening, chunk, header, opening, whole
@@ -25,6 +27,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+OWN_SECONDS = 1.0
+"""How old our own metrics may be."""
 YOUNG = 0.1
 """Seconds for which an answer that was right may be given while the next is being joined."""
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
@@ -68,7 +72,7 @@ class Exposition:
     """Joins ready pieces into answers, family by family, one header each.
 
     Answers are kept. What was right a tenth of a second ago is given once more while a worker thread joins the next:
-    that touches every piece, and takes longer than all else in a scrape.
+    that touches every piece, or renders our own part, and takes longer than all else in a scrape.
     """
 
     def __init__(
@@ -82,33 +86,41 @@ class Exposition:
                     self._families.setdefault(family.name, (family.kind, collector.help(table, family)))
         self._headers: dict[tuple[str, Format], Chunk] = {}
         self._rendered: tuple[float, OwnFamilies] = (float("-inf"), ())
+        self._rendering = Lock()
         self._ready: dict[tuple[Format, bool], Answer] = {}
         self._right_at: dict[Format, float] = {}
         self._renewing: asyncio.Future[Answer] | None = None
 
     def answer(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
         """The whole answer; made anew after something was published, and our own part of it every second."""
-        now = self._clock()
-        if now - self._rendered[0] >= 1.0:
-            self._rendered = now, self._own()
         if filters != Filters():
             return self._join(form, gzip=gzip, filters=filters)
-        ready, generation = self._ready.get((form, gzip)), self._store.generation
-        if ready and ready.opening and ready.generation != generation and now - self._right_at[form] < YOUNG:
-            self._renew(form)
-        else:
-            if ready is None or ready.generation != generation:
-                ready = self._keep(form, self._join(form, gzip=gzip, filters=filters), gzip=gzip)
-            self._right_at[form] = now
-        if ready.second != self._rendered[0]:
-            ready = self._ready[form, gzip] = self._join(form, gzip=gzip, filters=filters, before=ready)
+        now, ready = self._clock(), self._ready.get((form, gzip))
+        if ready and ready.opening and not self._right(ready, now) and now - self._right_at[form] < YOUNG:
+            self._renew(form, ready)
+            return ready
+        self._right_at[form] = now
+        if ready is None or not self._right(ready, now):
+            ready = self._keep(form, self._join(form, gzip=gzip, filters=filters, before=ready), gzip=gzip)
         return ready
+
+    def _right(self, answer: Answer, now: float) -> bool:
+        return answer.generation == self._store.generation and now - answer.second < OWN_SECONDS
 
     def last(self) -> bytes:
         """What is true after a restart, too, as text in gzip: GitHub's samples and our gauges, but not our counts."""
-        own = [one for one in self._own() if one[0].startswith("github_") and one[1] == "gauge"]
-        self._rendered = self._clock(), own
+        with self._rendering:
+            own = [one for one in self._own() if one[0].startswith("github_") and one[1] == "gauge"]
+            self._rendered = self._clock(), own
         return b"".join(self._join("text", gzip=True, filters=Filters()).body)
+
+    def _own_part(self) -> tuple[float, OwnFamilies]:
+        """When our own metrics were rendered (monotonic), and they."""
+        with self._rendering:  # two threads that did it at once could put the older ones last, and counters would fall
+            now = self._clock()
+            if now - self._rendered[0] >= OWN_SECONDS:
+                self._rendered = now, self._own()
+            return self._rendered
 
     def _keep(self, form: Format, answer: Answer, *, gzip: bool) -> Answer:
         # What is out of date in another form is dropped: it is as large as all text, and may never be wanted again.
@@ -116,10 +128,14 @@ class Exposition:
         self._ready = fresh | {(form, gzip): answer}
         return answer
 
-    def _renew(self, form: Format) -> None:
+    def _renew(self, form: Format, before: Answer) -> None:
         """Let a worker thread join the answer, if it does not yet."""
         if self._renewing is None:
-            work = partial(self._join, form, gzip=True, filters=Filters())
+
+            def work() -> Answer:
+                pause(ANSWER)  # who asked takes the answer now, and may need the processor that this would take
+                return self._join(form, gzip=True, filters=Filters(), before=before)
+
             self._renewing = asyncio.get_running_loop().run_in_executor(None, work)
             self._renewing.add_done_callback(partial(self._renewed, form))
 
@@ -127,15 +143,16 @@ class Exposition:
         self._renewing = None
         if made.cancelled() or made.exception():  # whoever asks next will see
             return
-        if made.result().generation == self._store.generation:  # nothing was published while it was joined
-            self._keep(form, made.result(), gzip=True)
+        answer, ready = made.result(), self._ready.get((form, True))
+        if answer.generation == self._store.generation and (ready is None or ready.second <= answer.second):
+            self._keep(form, answer, gzip=True)  # nothing was published while it was joined, nor a newer one made
 
     def _join(self, form: Format, *, gzip: bool, filters: Filters, before: Answer | None = None) -> Answer:
-        """Join an answer; GitHub's part of one that was joined `before` serves again."""
-        generation, (second, own) = self._store.generation, self._rendered
+        """Join an answer; GitHub's part of one that was joined `before` serves again until something is published."""
+        generation, (second, own) = self._store.generation, self._own_part()
         parts: Sequence[Part] | None = None
-        if before and before.opening:
-            first, generation = before.opening, before.generation
+        if before and before.opening and before.generation == generation:
+            first = before.opening
         else:
             chunks, parts = self._of_github(form, filters)
             first = opening(chunks, gzip=gzip)

@@ -12,17 +12,16 @@ so any answer is headers and chunks, one after another.
 """
 
 import math
-import select
 import struct
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 from isal import isal_zlib
 
 from exporter.catalogue import Labels, Table
+from exporter.collecting.counters import Counting
 from exporter.collecting.plan import Job
 from exporter.serving.columns import CHUNK, Column, Values, numbers, packed, unpacked
 from exporter.serving.negotiation import Format
@@ -63,32 +62,14 @@ class Chunk:
         return isal_zlib.decompressobj(wbits=-15).decompress(self.deflated)
 
 
-@dataclass(slots=True)
-class Naps:
-    """Called between pieces of work in a worker thread, sleeps now and then; all in seconds.
-
-    A scrape waits for a nap: a thread that computes keeps a processor for a slice of the kernel's, and after each
-    deflated chunk has the interpreter back before who waits for it is awake.
-    """
-
-    every: float = 0.001
-    lasting: float = 5e-5
-    _since: float = field(default_factory=time.perf_counter)
-
-    def __call__(self) -> None:
-        """Sleep, if so many seconds have passed since the last time."""
-        if time.perf_counter() - self._since > self.every:
-            select.select((), (), (), self.lasting)  # time.sleep never ends under libfaketime, which tests use
-            self._since = time.perf_counter()
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """All samples of one family of one job, and the version of the snapshot that they show."""
+    """All samples of one family of one job, the version of the snapshot that they show, and their column's shape."""
 
     chunks: tuple[Chunk, ...]
     samples: int
     version: int = 0
+    shape: int | None = None
 
 
 def chunk(lines: bytes, labels: bytes = b"", template: bytes = b"", values: "Values | None" = None) -> Chunk:
@@ -150,22 +131,33 @@ def slices(parts: Iterable[bytes]) -> list[bytes]:
     return [*made, b"".join(batch)] if batch else made
 
 
-def columns_of(job: Job, snapshot: Snapshot, now: float) -> dict[str, Column]:
-    """What a snapshot shows, by family. `now` (epoch seconds) tells which gauges are too old to be shown."""
+def columns_of(
+    job: Job, snapshot: Snapshot, now: float, before: Mapping[str, Piece] = MappingProxyType({})
+) -> dict[str, Column]:
+    """What a snapshot shows, by family. `now` (epoch seconds) tells which gauges are too old to be shown.
+
+    Counters whose shape is that of the pieces `before` have their labels, which are half of the work.
+    """
     columns = dict(snapshot.gauges_at(now, job.max_age))
     table, counting = job.collector.counting, snapshot.counting
     if table and counting:
-        shown = [key for key in counting.keys.values() if key.shown]
-        labels, counts = [key.labels for key in shown], [key.counts for key in shown]
+        was = before.get(table.counters[0].name)
+        if was and was.shape == counting.shape:
+            chunks = tuple(one.labels for one in was.chunks)
+        else:
+            known = {one: one for gauge in columns.values() for one in gauge.labels}
+            chunks = tuple(known.get(one, one) for one in packed(_labels(table, counting)))
+        counts = [key.counts for key in counting.keys.values() if key.shown]
         others = counting.other if counting.other_held is not None else ()
-        if others:
-            labels.append(tuple(word or "" for word in table.other or ()))
-        known = {one: one for gauge in columns.values() for one in gauge.labels}
-        chunks = tuple(known.get(one, one) for one in packed(labels))
         for index, family in enumerate(table.counters):
             own = [count[index].own for count in counts]
-            columns[family.name] = Column(chunks, numbers([*own, *others[index : index + 1]]))
+            columns[family.name] = Column(chunks, numbers([*own, *others[index : index + 1]]), counting.shape)
     return columns
+
+
+def _labels(table: Table, counting: Counting) -> list[Labels]:
+    other = [tuple(word or "" for word in table.other or ())] if counting.other_held is not None else []
+    return counting.labels + other
 
 
 def render(
@@ -210,7 +202,7 @@ def piece(
         lines = template % (tuple(values.tolist()) if whole else tuple(number(value).encode() for value in values))
         chunks.append(chunk(lines, was.labels if was else labels, template, values))
         nap()
-    return Piece(tuple(chunks), len(column), version)
+    return Piece(tuple(chunks), len(column), version, column.shape)
 
 
 def _template(family: str, names: Sequence[str], prefix: Labels, labels: bytes, *, whole: bool) -> bytes:

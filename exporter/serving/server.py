@@ -21,6 +21,8 @@ from typing import Any, Literal, cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exporter.serving.naps import Arrivals
+
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -56,9 +58,10 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The addresses as bound, (host, port) in the order asked for: port 0 is resolved here."""
+    """The addresses as bound, (host, port) in the order asked for: port 0 is resolved here; and what clients send."""
 
     addresses: tuple[tuple[str, int], ...]
+    arrived: Arrivals
 
 
 @asynccontextmanager
@@ -74,11 +77,14 @@ async def listening(
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(closing(await _listen(address, limits.backlog))) for address in addresses]
-        server = _server(app, limits, date_header=date_header)
+        arrived = stack.enter_context(closing(Arrivals()))
+        for listener in sockets:
+            arrived.watch(listener.fileno())
+        server = _server(app, limits, arrived, date_header=date_header)
         await server.startup(sockets=sockets)
         ticking = asyncio.create_task(server.main_loop(), name="uvicorn")  # keeps the time of the Date header
         try:
-            yield Listening(tuple(listener.getsockname()[:2] for listener in sockets))
+            yield Listening(tuple(listener.getsockname()[:2] for listener in sockets), arrived)
         finally:
             server.should_exit = True
             await ticking
@@ -142,10 +148,11 @@ async def _listen(text: str, backlog: int) -> socket.socket:
     return listener
 
 
-def _server(app: ASGIApp, limits: Limits, *, date_header: bool) -> uvicorn.Server:
+def _server(app: ASGIApp, limits: Limits, arrived: Arrivals, *, date_header: bool) -> uvicorn.Server:
+    protocol = partial(_Connection, limits=limits, arrived=arrived)
     config = uvicorn.Config(
         app,
-        http=cast("type[asyncio.Protocol]", partial(_Connection, limits=limits)),  # uvicorn only ever calls it
+        http=cast("type[asyncio.Protocol]", protocol),  # uvicorn only ever calls it
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -186,9 +193,9 @@ def _cut_all(server: uvicorn.Server) -> None:
 class _Connection(H11Protocol):
     """One client, what it is doing, and the deadline for that."""
 
-    def __init__(self, *arguments: Any, limits: Limits, **named: Any) -> None:
+    def __init__(self, *arguments: Any, limits: Limits, arrived: Arrivals, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.limits = limits
+        self.limits, self.arrived = limits, arrived
         self.doing: Literal["asking", "taking", "idling"] = "asking"
         self.deadline: asyncio.TimerHandle | None = None
         self.unsent = False  # the transport has more than its limit of bytes that the kernel has not taken
@@ -198,6 +205,7 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self.arrived.watch(transport.get_extra_info("socket").fileno())
         transport.set_write_buffer_limits(high=AHEAD_BYTES)  # a body is written whole: its slices are ours already
         self._begin("asking", self.limits.header_seconds)
         if len(self.connections) > self.limits.connections:

@@ -124,14 +124,15 @@ def _packed(counting: Counting) -> bytes:
         (identity, key.labels, tuple(map(tuple, key.counts)), key.seen, key.shown, key.held, key.outgrown)
         for identity, key in counting.keys.items()
     ]
-    source = (counting.anchor, counting.read_at, counting.since, counting.strict)
+    source = (counting.anchor, counting.read_at, counting.since, counting.strict, counting.shape)
     return isal_zlib.compress(marshal.dumps((*source, keys, counting.other, counting.other_held)), level=1)
 
 
 def _unpacked(packed: bytes) -> Counting:
-    anchor, read_at, since, strict, rows, other, other_held = marshal.loads(isal_zlib.decompress(packed))  # noqa: S302
+    source = marshal.loads(isal_zlib.decompress(packed))  # noqa: S302 - made by `_packed`, and never leaves the process
+    anchor, read_at, since, strict, shape, rows, other, other_held = source
     keys = {identity: Key(labels, tuple(starmap(Count, counts)), *rest) for identity, labels, counts, *rest in rows}
-    return Counting(anchor, read_at, since, strict, keys, other, other_held)
+    return Counting(anchor, read_at, since, strict, keys, other, other_held, shape)
 
 
 def dump(snapshot: Snapshot) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from exporter.collectors import route_stats, subject_stats
 from exporter.commands import DEFAULTS
 from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
-from exporter.serving.render import Naps, Piece, chunk, columns_of, render
+from exporter.serving.naps import Arrivals, Naps
+from exporter.serving.render import Piece, chunk, columns_of, render
 from exporter.serving.snapshot import Rest, Snapshot, at_rest
 from exporter.settings import parse
 from exporter.state import State
@@ -77,13 +78,13 @@ def jobs_of(series: int) -> list[Job]:
 class Product:
     """The running daemon and what the commands do to it."""
 
-    def __init__(self, exporter: Exporter, folder: Path, series: int) -> None:
-        self.store = exporter._store
+    def __init__(self, exporter: Exporter, arrived: Arrivals, folder: Path, series: int) -> None:
+        self.store, self.arrived = exporter._store, arrived
         self.jobs = jobs_of(series)
         self.answers, self.turns = Answers(series), itertools.count()
         state = State(folder / "bench-state")
         state.open(time.time())
-        self.ticks = Ticks(self.store, state, SystemClock(), Windows(), 10**9, 600.0, Silent())
+        self.ticks = Ticks(self.store, state, SystemClock(), Windows(), 10**9, 600.0, Silent(), arrived=arrived)
         self.ready: Sequence[Sequence[Snapshot]] = ()
         self.busy: asyncio.Task[None] | None = None
 
@@ -123,7 +124,7 @@ class Product:
         """Publish the other snapshot of every job: all values are new."""
 
         def make() -> list[tuple[Rest, Mapping[str, Piece]]]:
-            nap = Naps()
+            nap = Naps(self.arrived)
             return [self.at_rest(job, one, nap) for job, one in zip(self.jobs, self.ready[turn % 2], strict=True)]
 
         for number, (job, (rest, pieces)) in enumerate(zip(self.jobs, await asyncio.to_thread(make), strict=True)):
@@ -133,7 +134,7 @@ class Product:
 
     def at_rest(self, job: Job, snapshot: Snapshot, nap: Callable[[], None]) -> tuple[Rest, Mapping[str, Piece]]:
         """What a tick does to show a snapshot."""
-        shown = columns_of(job, snapshot, time.time())
+        shown = columns_of(job, snapshot, time.time(), self.store.pieces(job))
         nap()
         rest = at_rest(replace(snapshot, counting=None, version=self.store[job].version + 1))
         return rest, render(job, shown, snapshot.version, self.store.pieces(job), nap)
@@ -141,7 +142,10 @@ class Product:
     def rendered(self, turn: int) -> tuple[float, float, float]:
         """Seconds to find the values of all snapshots, to render them, and, of the latter, to deflate."""
         began = time.perf_counter()
-        found = [columns_of(job, one, time.time()) for job, one in zip(self.jobs, self.ready[turn % 2], strict=True)]
+        found = [
+            columns_of(job, one, time.time(), self.store.pieces(job))
+            for job, one in zip(self.jobs, self.ready[turn % 2], strict=True)
+        ]
         columns = time.perf_counter()
         made = [
             render(job, columns, turn, self.store.pieces(job)) for job, columns in zip(self.jobs, found, strict=True)
@@ -201,7 +205,7 @@ async def main(series: int, folder: Path) -> None:
     exporter = Exporter(settings)
     loop, commands = asyncio.get_running_loop(), ThreadPoolExecutor(1)
     async with exporter.running() as bound:
-        product = Product(exporter, folder, series)
+        product = Product(exporter, bound.arrived, folder, series)
         await product.begin()
         print("port", bound.addresses[0][1], flush=True)
         while line := await loop.run_in_executor(commands, sys.stdin.readline):
