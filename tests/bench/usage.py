@@ -40,13 +40,23 @@ def rows_cost(run: Run, sizes: tuple[int, ...]) -> None:
 
 
 def scraped_meanwhile(run: Run, ours: Contender, series: int) -> None:
-    """Cells `report p50` and `report p99`: milliseconds of gzip scrapes 5 ms apart while a report is summed up."""
+    """Cells `report p50` and `report p99`: milliseconds of gzip scrapes 5 ms apart while a report is summed up.
+
+    `report idle p99` is of the seconds before and after it.
+    """
     path, _totals = report(run.folder, BIG)
+    idle = _apart(ours, 2 * run.seconds)
     ours.send("csv", path)
     told = threading.Thread(target=ours.told)
     told.start()
     found: list[float] = []
     while told.is_alive():
-        found += scrapes(ours.port, "gzip", seconds=0.2, least=1, most=1000, apart=0.005)
+        found += _apart(ours, 0.2)
+    idle += _apart(ours, 2 * run.seconds)
     run.figures.add("report p50", OURS, series, median(found) * 1e3)
     run.figures.add("report p99", OURS, series, quantile(found, 0.99) * 1e3)
+    run.figures.add("report idle p99", OURS, series, quantile(idle, 0.99) * 1e3)
+
+
+def _apart(ours: Contender, seconds: float) -> list[float]:
+    return scrapes(ours.port, "gzip", seconds=seconds, least=1, most=1000, apart=0.005)
