@@ -5,6 +5,7 @@ set -eu
 missing=""
 command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="prometheus"
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing faketime"
+command -v curl >/dev/null || missing="$missing curl"
 command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then as_root=""; elif command -v sudo >/dev/null; then as_root="sudo"; else as_root="none"; fi

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,8 +9,6 @@ from contextlib import closing
 import pytest
 
 from exporter.serving.naps import ANSWER, NAP, NICE, Arrivals, Naps, step_back
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="as naps.py says")
 
 
 @pytest.fixture
@@ -21,7 +18,6 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, client
 
 
-@linux
 def test_each_arrival_is_told_once(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, client = pair
     with closing(Arrivals()) as arrived:
@@ -63,7 +59,6 @@ def test_naps(steps: tuple[float, ...], arrives: bool, naps: list[float]) -> Non
     assert slept == naps
 
 
-@linux
 def test_stepping_back_is_of_the_thread_alone() -> None:
     before, found = os.getpriority(os.PRIO_PROCESS, 0), []
 

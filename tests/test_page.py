@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -360,3 +361,13 @@ def test_a_browser_reads_compressed_metrics_as_text(demo: Prometheus, browser: B
     assert answered.value.headers["content-encoding"] == "gzip"
     assert page.evaluate("document.contentType") == "text/plain"
     assert "# TYPE github_api_insights_requests_total counter" in page.inner_text("body")
+
+
+def test_gzip_and_curl_read_compressed_metrics(demo: Prometheus, tmp_path: Path) -> None:
+    packed = tmp_path / "metrics.gz"
+    raw = ["curl", "-sf", "-H", "Accept-Encoding: gzip", "-o", str(packed), f"{demo.target_url}/metrics"]
+    subprocess.run(raw, check=True, timeout=30)
+    subprocess.run(["gzip", "-t", str(packed)], check=True, timeout=30)
+    read = ["curl", "-sf", "--compressed", f"{demo.target_url}/metrics"]
+    text = subprocess.run(read, check=True, timeout=30, capture_output=True).stdout
+    assert b"# TYPE github_api_insights_requests_total counter" in text

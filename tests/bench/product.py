@@ -134,6 +134,11 @@ class Product:
 
     def at_rest(self, job: Job, snapshot: Snapshot, nap: Callable[[], None]) -> tuple[Rest, Mapping[str, Piece]]:
         """What a tick does to show a snapshot."""
+        counting = snapshot.counting
+        assert counting is not None
+        labels = counting.labels
+        assert counting.labels == labels  # `absorb` compares them to find that the same series are shown
+        nap()
         shown = columns_of(job, snapshot, time.time(), self.store.pieces(job))
         nap()
         rest = at_rest(replace(snapshot, counting=None, version=self.store[job].version + 1))
