@@ -12,7 +12,6 @@ import json
 import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -125,7 +124,6 @@ def sum_up(part: Iterable[str], wanted: Wanted, sums: Sums) -> None:
         with localcontext(EXACT):
             for block in reading.blocks():
                 adding.block(block, reading)
-        adding.end()
 
 
 def finish(sums: Sums) -> None:
@@ -179,7 +177,7 @@ def loaded(lines: Iterable[str | bytes]) -> Sums:
 
 def _numbers(columns: Collection[Sequence[str]]) -> list[list[Decimal]]:
     """The columns as numbers, each text read once; raises `ValueError` if any is none."""
-    texts = set[str]().union(*columns)
+    texts = [*set[str]().union(*columns)]
     number = dict(zip(texts, _decimals(texts), strict=True)).__getitem__
     return [list(map(number, column)) for column in columns]
 
@@ -195,31 +193,20 @@ def _decimals(texts: Collection[str]) -> Iterable[Decimal]:
         raise ValueError("no number") from None
 
 
-@dataclass(eq=False, slots=True)
-class _Day:
-    """Rows of a day of a wanted month."""
+class _Days(dict[str, str]):
+    """The day of what is written in a row; empty for those of months that are not wanted."""
 
-    name: str
-    month: Month
-    rows: int = 0
-
-
-class _Days(dict[str, _Day | None]):
-    """Days by what is written in a row; None for those of other months."""
-
-    def __init__(self, sums: Sums) -> None:
+    def __init__(self, months: Collection[str]) -> None:
         super().__init__()
-        self.known: dict[str, _Day] = {}
-        self._months = sums.months
+        self._months = months
 
-    def __missing__(self, text: str) -> _Day | None:
+    def __missing__(self, text: str) -> str:
         name = text[:10]
         if len(text) > _LONGEST_DATE or text[10:11].isdigit() or date.fromisoformat(name).isoformat() != name:
             raise ValueError("no date")
         if len(self) >= _MOST_REMEMBERED:
             self.clear()
-        month = self._months.get(name[:7])
-        found = self[text] = self.known.setdefault(name, _Day(name, month)) if month else None
+        found = self[text] = name if name[:7] in self._months else ""
         return found
 
 
@@ -375,7 +362,7 @@ class _Adding:
 
     def __init__(self, columns: _Columns, wanted: Wanted, sums: Sums) -> None:
         self._columns, self._wanted, self._sums = columns, wanted, sums
-        self._days = _Days(sums)
+        self._days = _Days(sums.months)
 
     def block(self, block: str, reading: _Reading) -> None:
         """Add the rows of a block; if any is out of the usual they are read one by one."""
@@ -390,13 +377,6 @@ class _Adding:
             if rows:
                 self._add(dict(enumerate(zip(*rows, strict=True))))
 
-    def end(self) -> None:
-        """Count the rows."""
-        for day in self._days.known.values():
-            day.month.rows += day.rows
-            if day.rows:
-                day.month.newest = max(day.month.newest, day.name)
-
     def _is_good(self, row: list[str] | None, lines: int) -> bool:
         """Whether a row can be used. If not it is counted in its month, or in the first one if it does not say."""
         places = self._columns
@@ -406,7 +386,7 @@ class _Adding:
         except ValueError:
             self._sums.months[self._wanted.months[0]].rejected += lines
             return False
-        if day is None:
+        if not day:
             return False
         if len(row) == places.width:
             try:
@@ -415,31 +395,30 @@ class _Adding:
                 pass
             else:
                 return True
-        day.month.rejected += lines
+        self._sums.months[day[:7]].rejected += lines
         return False
 
     def _add(self, columns: Mapping[int, Sequence[str]]) -> None:
         """Add rows, given as columns; raises `ValueError`, before anything is added, if a value cannot be read."""
         places = self._columns
         dates = columns[places.date]
-        days = [(self._days[date], rows) for date, rows in Counter(dates).items()]
+        days = {self._days[date] for date in set(dates)}
         quantity, gross, net, *rest = _numbers([columns[place] for place in places.amounts])
         discount = rest[0] if rest else list(map(sub, gross, net))
         blank = [""] * len(dates)
         names = [blank if place is None else columns[place] for place in places.group]
-        for month in {day.name[:7] for day, _ in days if day}:
+        for month in {day[:7] for day in days if day}:
             sums = self._sums.months[month]
             wanted = None
-            if any(day is None or day.month is not sums for day, _ in days):
-                wanted = [(day := self._days[date]) is not None and day.month is sums for date in dates]
+            if any(day[:7] != month for day in days):
+                wanted = [self._days[date][:7] == month for date in dates]
+            sums.rows += len(dates) if wanted is None else sum(wanted)
+            sums.newest = max(sums.newest, *(day for day in days if day[:7] == month))
             for breakdown, groups in ({"": sums.groups} | sums.breakdowns).items():
                 if not breakdown or breakdown in places.breakdowns:
                     wider = [columns[places.breakdowns[breakdown]]] if breakdown else []
                     found = zip(zip(*names, *wider, strict=True), quantity, gross, discount, net, strict=True)
                     self._add_to(groups, found if wanted is None else compress(found, wanted))
-        for day, rows in days:
-            if day:
-                day.rows += rows
 
     def _add_to(self, groups: Groups, rows: Iterable[tuple[Key, Decimal, Decimal, Decimal, Decimal]]) -> None:
         """The only step that is taken for each row by itself."""

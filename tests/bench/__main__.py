@@ -58,7 +58,7 @@ def measured(sizes: Sequence[int], rounds: int, seconds: float, only: Sequence[s
     if "pages" in only:
         fetching.measure(run)
     if "rows" in only:
-        usage.rows_cost(few, ROWS if rounds > 2 else ROWS[:2])
+        usage.rows_cost(run, ROWS if rounds > 2 else ROWS[:2])
     return figures
 
 

@@ -14,6 +14,7 @@ from tests.bench.run import OURS, Run
 BARE = "csv.reader"
 SUMMED = "csv.reader, sums"
 BIG = 5_000_000
+ROUNDS = 3
 
 
 @cache
@@ -31,7 +32,7 @@ def rows_cost(run: Run, sizes: tuple[int, ...]) -> None:
     for rows in sizes:
         run.say(f"a usage report of {rows:,} rows")
         path, totals = report(run.folder, rows)
-        for _ in range(run.rounds):
+        for _ in range(min(run.rounds, ROUNDS)):
             seconds, child, grown, _groups = bench_usage.ours(path, totals)
             run.figures.add("rows", OURS, rows, seconds)
             run.figures.add("rows memory", OURS, rows, (child + grown) / 1024)
