@@ -114,6 +114,28 @@ def test_promotion_and_demotion_move_no_number() -> None:
     }
 
 
+def test_the_shape_changes_when_series_come_go_or_are_renamed_and_never_else() -> None:
+    rules = replace(ROOMY, places=2)
+    at = take(None, read(100, {"a": (10,), "b": (5,)}), rules=rules)
+    shapes = [at.shape]
+    for version, (rows, places, name) in enumerate(
+        [
+            ({"a": (12,), "b": (40,)}, 2, "name of a"),  # the order of who is shown stays
+            ({"a": (12,), "b": (40,)}, 2, "another"),
+            ({"a": (12,), "b": (40,), "c": (1,)}, 2, "another"),  # `other` comes
+            ({"a": (12,), "b": (41,), "c": (30,)}, 2, "another"),  # c outgrows a: once, twice …
+            ({"a": (12,), "b": (41,), "c": (30,)}, 2, "another"),
+            ({"a": (12,), "b": (41,), "c": (30,)}, 2, "another"),
+            ({"a": (12,), "b": (41,), "c": (30,)}, 2, "a hidden one"),
+            ({"a": (12,), "b": (41,), "c": (30,)}, 1, "a hidden one"),  # fewer places
+        ],
+        start=2,
+    ):
+        at = take(at, read(100 * version, rows, a=name), rules=replace(rules, places=places), version=version)
+        shapes.append(at.shape)
+    assert shapes == [1, 1, 3, 4, 4, 4, 7, 7, 9]
+
+
 def test_nothing_is_promoted_and_newborns_stay_at_zero_while_state_cannot_be_written() -> None:
     stuck = replace(ROOMY, places=1, writable=False)
     at = take(None, read(100, {"a": (10,)}), rules=replace(ROOMY, places=1))

@@ -145,24 +145,32 @@ def absorb(before: Counting | None, read: Read, width: int, version: int, rules:
     """
     before = before or Counting(read.start, read.end, read.end, False, {}, (0,) * width)
     keys: dict[Identity, Key] = {}
-    revisions = 0
+    revisions, reshaped = 0, False
     for identity, old in before.keys.items():
         row = read.rows.get(identity)
         key = _advance(old, row, read.end, version, movable=rules.movable)
         revisions += sum(new.current < was.current for new, was in zip(key.counts, old.counts, strict=True))
-        if not (rules.movable and _forgotten(identity, key, read, rules.forget)):
+        if rules.movable and _forgotten(identity, key, read, rules.forget):
+            reshaped = reshaped or old.shown
+        else:
             keys[identity] = key
+            reshaped = reshaped or (key.shown and key.labels is not old.labels)
     for identity, row in read.rows.items():
         # A row of zeros is the same as no row, except for the one row of a source without labels.
         if identity not in keys and (any(row.numbers) or not identity):
             keys[identity] = born(row, read.end, begins_at_zero=not before.strict)
-    _place(keys, version, rules)
+    reshaped = _place(keys, version, rules) or reshaped
     other_held = before.other_held
     if other_held is None and not all(key.shown for key in keys.values()):
-        other_held = (version,) * width
-    after = replace(before, read_at=read.end, strict=before.strict or read.strict, keys=keys, other_held=other_held)
-    if after.labels != before.labels or other_held != before.other_held:
-        after = replace(after, shape=version)
+        other_held, reshaped = (version,) * width, True
+    after = replace(
+        before,
+        read_at=read.end,
+        strict=before.strict or read.strict,
+        keys=keys,
+        other_held=other_held,
+        shape=version if reshaped else before.shape,
+    )
     return _credit(after, newborns=rules.writable), revisions
 
 
@@ -209,7 +217,8 @@ def _advance(key: Key, row: Seen | None, now: float, version: int, *, movable: b
     renamed = row.labels != key.labels and key.shown and movable
     return replace(
         key,
-        labels=row.labels if movable and row.labels != key.labels else key.labels,  # equal ones compare at no cost
+        # Equal labels stay the same object: that tells at no cost that the series is the same.
+        labels=row.labels if movable and row.labels != key.labels else key.labels,
         counts=counts,
         held=(version,) * len(counts) if renamed else key.held,
         seen=max(key.seen, row.last or now) if any(numbers) else key.seen,
@@ -229,8 +238,8 @@ def _forgotten(identity: Identity, key: Key, read: Read, forget: float) -> bool:
     return bool(identity) and read.strict and not still_open and read.end - key.seen > forget
 
 
-def _place(keys: dict[Identity, Key], version: int, rules: Rules) -> None:
-    """Give free places to the busiest, then let newcomers contest the filled ones."""
+def _place(keys: dict[Identity, Key], version: int, rules: Rules) -> bool:
+    """Give free places to the busiest, then let newcomers contest the filled ones; whether any series came or went."""
     ranked = sorted(keys, key=lambda identity: (-keys[identity].activity, identity))
     shown = [identity for identity in ranked if keys[identity].shown]
     hidden = [identity for identity in ranked if not keys[identity].shown]
@@ -239,14 +248,20 @@ def _place(keys: dict[Identity, Key], version: int, rules: Rules) -> None:
     free = max(0, rules.places - len(shown))
     for identity in hidden[:free]:
         keys[identity] = _show(keys[identity], version)
-    if rules.movable:
-        for identity in shown[rules.places :]:
-            keys[identity] = _hide(keys[identity])
-        _contest(keys, shown[: rules.places], hidden[free:], version)
+    if not rules.movable:
+        return bool(hidden[:free])
+    for identity in shown[rules.places :]:
+        keys[identity] = _hide(keys[identity])
+    contested = _contest(keys, shown[: rules.places], hidden[free:], version)
+    return contested or bool(hidden[:free] or shown[rules.places :])
 
 
-def _contest(keys: dict[Identity, Key], shown: list[Identity], hidden: list[Identity], version: int) -> None:
-    """Change places only where a newcomer clearly and lastingly has more than the least; both lists are ranked."""
+def _contest(keys: dict[Identity, Key], shown: list[Identity], hidden: list[Identity], version: int) -> bool:
+    """Change places only where a newcomer clearly and lastingly has more than the least; both lists are ranked.
+
+    Tells whether any were changed.
+    """
+    changed = False
     for identity in hidden:
         key = keys[identity]
         outgrown = key.outgrown + 1 if shown and key.activity > CLEARLY * keys[shown[-1]].activity else 0
@@ -254,8 +269,10 @@ def _contest(keys: dict[Identity, Key], shown: list[Identity], hidden: list[Iden
             least = shown.pop()
             keys[least] = _hide(keys[least])
             keys[identity] = _show(key, version)
+            changed = True
         elif outgrown != key.outgrown:
             keys[identity] = replace(key, outgrown=outgrown)
+    return changed
 
 
 def _show(key: Key, version: int) -> Key:
