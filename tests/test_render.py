@@ -138,6 +138,7 @@ FAMILY = TABLE.counters[0].name
 NAMES = SUBJECTS.labels(TABLE)
 JOB = job_of(SUBJECTS)
 VALUES = st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from([0, 1, 0.5, 2.0**63, -0.0, 1e300, 5e-324])
+AS_FLOATS = VALUES.map(lambda value: value if abs(value) <= 2**53 else float(value))  # as generate_latest has them
 WORDS = st.text(max_size=8) | st.sampled_from(['"', "\\", "\n", "%", "%d", "%%b", "é", "\0", "{}", '",l1="'])
 SETS = st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=20)
 
@@ -166,8 +167,14 @@ def by_prometheus(samples: Sequence[tuple[Labels, float]]) -> list[str]:
 
 @given(SETS.map(lambda sets: [tuple(label_text(word) for word in one) for one in dict.fromkeys(sets)]), st.data())
 def test_lines_are_those_of_prometheus_client(sets: list[Labels], data: st.DataObject) -> None:
-    samples = [(labels, data.draw(VALUES)) for labels in sets]
+    samples = [(labels, data.draw(AS_FLOATS)) for labels in sets]
     assert text_of(rendered(samples)).split("\n")[:-1] == by_prometheus(samples)
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**63 - 1])
+def test_whole_numbers_are_exact_beyond_what_a_float_holds(value: int) -> None:
+    assert text_of(rendered([(("user", "1", "x"), value)])).endswith(f" {value}\n")
+    assert number(value) == str(value)
 
 
 @settings(max_examples=20)
