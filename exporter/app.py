@@ -116,6 +116,7 @@ class Exporter:
             stack.push_async_callback(asyncio.to_thread, self._leave_answer)
             stack.push_async_callback(self._close_clients)
             self._plan(self._settings, restored)
+            del restored  # else every key of it would live as long as we run
             if opened:
                 bound = opened.listening
                 opened.opening.hand_over(self._web())

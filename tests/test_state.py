@@ -1,10 +1,13 @@
 """The state file: what it keeps, and what becomes of it when it is damaged, foreign, locked or cannot be written."""
 
+import asyncio
+import gc
 import os
 import resource
 import sqlite3
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -12,10 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from exporter.app import Exporter
 from exporter.collecting.counters import Count, Counting, Key
+from exporter.collectors import COLLECTORS, subject_stats
 from exporter.serving.columns import column
 from exporter.serving.snapshot import Outcome, Snapshot, at_rest, dump, load
+from exporter.settings import parse
 from exporter.state import KEPT_ASIDE, Restored, State, StateLockedError, Wait
+from tests.test_golden import job_of
 
 NOW = 1_795_262_400.0
 KEY = Key(("user", "1", "ada"), (Count(1, 2, 3, 4, 5), Count(0, 0, 0, 0, 0)), NOW, True, (None, None), 2)
@@ -57,6 +64,35 @@ def test_a_snapshot_at_rest_is_the_same_one_when_it_is_made_whole() -> None:
         assert rest.whole() == snapshot
         assert (rest.series, rest.folded) == (snapshot.series(), snapshot.folded)
     assert at_rest(replace(SNAPSHOT, counting=held)).waiting
+
+
+def test_nothing_of_what_was_restored_stays_in_memory_beside_what_is_shown(tmp_path: Path) -> None:
+    def keys() -> int:
+        gc.unfreeze()
+        gc.collect()
+        return sum(isinstance(one, Key) for one in gc.get_objects())
+
+    async def restarted() -> int:
+        async with Exporter(settings).running():
+            return keys()
+
+    job = job_of(subject_stats.COLLECTOR)
+    state = State(tmp_path / "state")
+    state.open(NOW)
+    now = time.time()  # the exporter's clock: the job is not due
+    counting = replace(COUNTING, keys={("user", str(number)): replace(KEY, seen=now) for number in range(100)})
+    state.save(job.key, Snapshot(counting=counting, outcome=Outcome(now, 1.0), next_run=now + 3600), now, ended=True)
+    state.close()
+    (tmp_path / "token").write_text("word")
+    (tmp_path / "config.yaml").write_text(
+        f"credentials: {{default: {{api_url: 'http://127.0.0.1:9', token_file: '{tmp_path}/token'}}}}\n"
+        f"organizations: [{job.target.name}]\nstate: {{path: '{tmp_path}/state'}}\n"
+        "web: {listen_address: ['127.0.0.1:0']}\n"
+    )
+    settings = parse(["run", f"--config.file={tmp_path}/config.yaml"], {}, collectors=COLLECTORS)[1]
+    del counting
+    before = keys()
+    assert asyncio.run(restarted()) == before
 
 
 def test_a_snapshot_survives_as_it_was() -> None:
