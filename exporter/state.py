@@ -13,7 +13,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 VERSION = 2
 KEPT_ASIDE = 3
+ROWS_AT_ONCE = 200
 FORGET_JOBS_AFTER = 32 * 86400  # GitHub forgets after 31 days; what is older can only begin anew
 
 _SCHEMA = """
@@ -116,7 +117,7 @@ class State:
 
     def save(self, job: str, snapshot: Snapshot, now: float, *, ended: bool) -> bool:
         """Keep a job's snapshot; `ended` tells that its run ended, not only that a series may move."""
-        text = json.dumps(dump(snapshot), separators=(",", ":"))
+        text = "".join(in_pieces(dump(snapshot)))
         return self._write(
             "INSERT INTO job VALUES (?1, ?2, 0, ?3) ON CONFLICT (key) DO UPDATE"
             " SET saved = ?2, snapshot = ?3, running = CASE WHEN ?4 THEN 0 ELSE running END",
@@ -191,7 +192,7 @@ class State:
         if self._naming_changed(self._connection):
             snapshots = {key: unnamed(snapshot) for key, snapshot in restored.snapshots.items()}
             for key, snapshot in snapshots.items():
-                text = json.dumps(dump(snapshot), separators=(",", ":"))
+                text = "".join(in_pieces(dump(snapshot)))
                 self._connection.execute("UPDATE job SET snapshot = ? WHERE key = ?", (text, key))
             restored = replace(restored, snapshots=snapshots)
             self._connection.execute("VACUUM")  # or the names would stay in pages that are free
@@ -262,6 +263,24 @@ class State:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def in_pieces(data: Any) -> Iterator[str]:
+    """JSON. The encoder holds the interpreter, and so the scrapes, until it ends: it is given some rows at a time."""
+    encoded = json.JSONEncoder(separators=(",", ":")).encode
+    if isinstance(data, dict) and data:
+        for at, (key, value) in enumerate(data.items()):
+            yield "," if at else "{"
+            yield encoded({key: 0})[1:-2]
+            yield from in_pieces(value)
+        yield "}"
+    elif isinstance(data, list) and len(data) > ROWS_AT_ONCE:
+        for at in range(0, len(data), ROWS_AT_ONCE):
+            yield "," if at else "["
+            yield encoded(data[at : at + ROWS_AT_ONCE])[1:-1]
+        yield "]"
+    else:
+        yield encoded(data)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

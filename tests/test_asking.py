@@ -1,6 +1,7 @@
 """A drill-down source asks nothing while the target's totals prove that there is nothing new."""
 
 import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -8,11 +9,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from exporter.catalogue import Api, Ask, Fetched
 from exporter.collecting.asking import Brought, Question, Totals, ask, totals_of
 from exporter.collecting.counters import Count, Counting, Key, Rules
 from exporter.collecting.tick import Attempt, conclude
 from exporter.collecting.windows import DAY, HOUR, Windows
-from exporter.collectors import route_stats
+from exporter.collectors import route_stats, subject_stats
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.pacing import Pool
@@ -110,3 +112,26 @@ def test_totals_are_base_and_open_of_the_one_row() -> None:
     assert totals_of(replace(COUNTING, keys={(): key})) == Totals(ANCHOR, READ_AT, (140, 2))
     assert totals_of(COUNTING) is None
     assert totals_of(None) is None
+
+
+def test_rows_are_named_and_looked_through_where_no_scrape_waits_for_it() -> None:
+    """Of thousands of rows that takes as long as many scrapes, which the event loop's thread answers."""
+    threads: set[int] = set()
+
+    class Row(subject_stats.Subject):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("people", "rate_limited_request_count"):
+                threads.add(threading.get_ident())
+            return super().__getattribute__(name)
+
+    async def fetch(_api: Api, _ask: Ask) -> Fetched:
+        row = {"subject_type": "user", "subject_id": "1", "total_request_count": 5, "rate_limited_request_count": 0}
+        return Fetched((Row.model_validate(row),))
+
+    table = replace(subject_stats.SUBJECTS, row=Row)
+    collector = replace(subject_stats.COLLECTOR, fetch=fetch, tables=(table,))
+    brought, _ = asked(Question(replace(job_of(subject_stats.COLLECTOR), collector=collector), None, Windows()))
+    assert brought.read is not None
+    assert brought.read.rows[("user", "1")].numbers == (5, 0)
+    assert threads
+    assert threading.get_ident() not in threads

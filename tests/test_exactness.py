@@ -5,11 +5,11 @@ fail anywhere, folds during which data change, holes, restarts from what was sav
 showing, scrapes that take all or half. What a Prometheus would add up must be what became visible.
 """
 
+import asyncio
 import json
-from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,8 +25,6 @@ from exporter.collecting.tick import Attempt, conclude
 from exporter.collecting.windows import Windows
 from exporter.github.errors import GitHubError, Unavailable
 from exporter.serving.snapshot import Snapshot, dump, load
-
-Result = TypeVar("Result")
 
 WINDOWS = Windows(step=10, first=40, longest=100, keep=70, settled=50, retention=400, margin=20)
 START = 100_000
@@ -145,16 +143,6 @@ COLLECTOR = Collector(
 JOB = Job(COLLECTOR, Target("organization", "acme", "token"), CollectorSettings(True, 30.0, 60.0, Options()), 0)
 
 
-def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        result: Result = stop.value
-        return result
-    raise AssertionError("it waited")
-
-
 Key = int
 Pair = tuple[int, int]
 
@@ -256,7 +244,7 @@ class Exactness(RuleBasedStateMachine):
         before, known = self.shown, len(world.events)
         result: Any
         try:
-            result = finish(ask(Question(JOB, before.counting, WINDOWS, writable), WorldApi(world)))
+            result = asyncio.run(ask(Question(JOB, before.counting, WINDOWS, writable), WorldApi(world)))
         except GitHubError as error:
             result = error
         late, world.meanwhile = world.meanwhile, []

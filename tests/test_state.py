@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import resource
 import sqlite3
@@ -12,16 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.app import Exporter
 from exporter.collecting.counters import Count, Counting, Key
 from exporter.collectors import COLLECTORS, subject_stats
-from exporter.serving.columns import column
+from exporter.serving.columns import CHUNK, column
 from exporter.serving.snapshot import Outcome, Snapshot, at_rest, dump, load
 from exporter.settings import parse
-from exporter.state import KEPT_ASIDE, Restored, State, StateLockedError, Wait
+from exporter.state import KEPT_ASIDE, ROWS_AT_ONCE, Restored, State, StateLockedError, Wait, in_pieces
 from tests.test_golden import job_of
 
 NOW = 1_795_262_400.0
@@ -64,6 +68,31 @@ def test_a_snapshot_at_rest_is_the_same_one_when_it_is_made_whole() -> None:
         assert rest.whole() == snapshot
         assert (rest.series, rest.folded) == (snapshot.series(), snapshot.folded)
     assert at_rest(replace(SNAPSHOT, counting=held)).waiting
+
+
+def test_what_is_at_rest_is_made_of_chunks_that_join_as_they_were() -> None:
+    keys = {("user", str(number)): replace(KEY, seen=NOW + number) for number in range(2 * CHUNK + 1)}
+    snapshot = replace(SNAPSHOT, counting=replace(COUNTING, keys=keys))
+    whole = at_rest(snapshot).whole()
+    assert whole == snapshot
+    assert whole.counting is not None
+    assert list(whole.counting.keys) == list(keys)
+
+
+JSON_DATA = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON_DATA, st.sampled_from([0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 3 * ROWS_AT_ONCE]), JSON_DATA)
+def test_json_in_pieces_is_the_same_json(row: Any, rows: int, other: Any) -> None:
+    data = {"rows": [row] * rows, "other": other, "deep": {"rows": [row] * rows}}
+    for one in (data, row, data["rows"]):
+        pieces = list(in_pieces(one))
+        assert "".join(pieces) == json.dumps(one, separators=(",", ":"))
+    assert max(map(len, pieces)) <= ROWS_AT_ONCE * (len(json.dumps(row)) + 1) + 2
 
 
 def test_nothing_of_what_was_restored_stays_in_memory_beside_what_is_shown(tmp_path: Path) -> None:

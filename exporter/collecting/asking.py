@@ -1,5 +1,6 @@
 """What an attempt asks GitHub for: the right window, a fold's reads when one is due, nothing if nothing can be new."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -143,14 +144,15 @@ async def _fetch(question: Question, api: Api, start: int, end: int, *, partial:
         question.naming,
         job.settings.interval,
     )
-    return named(await job.collector.fetch(api, asked), question.naming)
+    return await asyncio.to_thread(named, await job.collector.fetch(api, asked), question.naming)
 
 
 async def _read(
     question: Question, table: Table, api: Api, start: int, end: int, *, partial: bool = False
 ) -> tuple[Read, Fetched]:
     fetched = await _fetch(question, api, start, end, partial=partial)
-    return Read(start, end, _seen(table, fetched.rows), strict=not fetched.rejected), fetched
+    seen = await asyncio.to_thread(_seen, table, fetched.rows)  # of thousands of rows it takes as long as many scrapes
+    return Read(start, end, seen, strict=not fetched.rejected), fetched
 
 
 def _seen(table: Table, rows: Iterable[Row]) -> dict[Identity, Seen]:

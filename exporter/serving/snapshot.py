@@ -12,7 +12,7 @@ from isal import isal_zlib
 from exporter.collecting.counters import Count, Counting, Key, Numbers
 from exporter.github.dates import OPEN, Closing
 from exporter.github.errors import Reason, State
-from exporter.serving.columns import Column, column
+from exporter.serving.columns import CHUNK, Column, column
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +120,24 @@ def at_rest(snapshot: Snapshot) -> Rest:
 
 
 def _packed(counting: Counting) -> bytes:
-    keys = [
+    rows = [
         (identity, key.labels, tuple(map(tuple, key.counts)), key.seen, key.shown, key.held, key.outgrown)
         for identity, key in counting.keys.items()
     ]
+    # In chunks, for marshal holds the interpreter, and so the scrapes, until it ends.
+    chunks = [marshal.dumps(rows[at : at + CHUNK]) for at in range(0, len(rows), CHUNK)]
     source = (counting.anchor, counting.read_at, counting.since, counting.strict, counting.shape)
-    return isal_zlib.compress(marshal.dumps((*source, keys, counting.other, counting.other_held)), level=1)
+    return isal_zlib.compress(marshal.dumps((*source, chunks, counting.other, counting.other_held)), level=1)
 
 
 def _unpacked(packed: bytes) -> Counting:
     source = marshal.loads(isal_zlib.decompress(packed))  # noqa: S302 - made by `_packed`, and never leaves the process
-    anchor, read_at, since, strict, shape, rows, other, other_held = source
-    keys = {identity: Key(labels, tuple(starmap(Count, counts)), *rest) for identity, labels, counts, *rest in rows}
+    anchor, read_at, since, strict, shape, chunks, other, other_held = source
+    keys = {
+        identity: Key(labels, tuple(starmap(Count, counts)), *rest)
+        for chunk in chunks
+        for identity, labels, counts, *rest in marshal.loads(chunk)  # noqa: S302 - as above
+    }
     return Counting(anchor, read_at, since, strict, keys, other, other_held, shape)
 
 
