@@ -8,7 +8,9 @@ import pytest
 from exporter.catalogue import Subject
 from exporter.collecting.counters import Count, Counting, Key
 from exporter.collecting.plan import CollectorSettings, Follow, Job, Target, plan, seen
+from exporter.collecting.schedule import led_to
 from exporter.collectors import COLLECTORS, subject_stats, user_stats
+from exporter.serving.snapshot import Rest, Snapshot, at_rest
 
 ACME = Target("organization", "acme", "token")
 
@@ -130,3 +132,19 @@ def test_subjects_lead_to_users_and_apps_and_users_lead_to_their_tokens() -> Non
     assert seen(subject_stats.COLLECTOR, counting(("user", "7"), requests=0)) == {}
     assert seen(subject_stats.COLLECTOR, None) == {}
     assert seen(COLLECTORS[0], rows) == {}
+
+
+def test_who_is_led_to_by_several_sources_has_the_requests_of_all() -> None:
+    def at(*identities: tuple[str, str]) -> Rest:
+        return at_rest(Snapshot(counting=counting(*identities)))
+
+    tokens = [
+        (user_stats.COLLECTOR, at(("classic_pat", "71"))),
+        (user_stats.COLLECTOR, at(("classic_pat", "71"), ("classic_pat", "72"))),
+    ]
+    assert led_to([(subject_stats.COLLECTOR, at(("installation", "5"))), *tokens]) == {
+        ("installation", "5"): 5,
+        ("classic_pat", "71"): 10,
+        ("classic_pat", "72"): 5,
+    }
+    assert led_to([(subject_stats.COLLECTOR, at_rest(Snapshot()))]) == {}

@@ -7,7 +7,7 @@ rejected, and mends the plan after the wall clock jumped back (APScheduler would
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from exporter.collecting.waits import Waits
 from exporter.github.apps import NotInstalled
 from exporter.github.errors import GitHubError, NotFound, OverBudget
 from exporter.github.pacing import Pool
-from exporter.serving.snapshot import Snapshot
+from exporter.serving.snapshot import Rest, Snapshot
 from exporter.state import Restored, State
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ class Schedule:
             self._drop(key)
         active = {key for key, snapshot in restored.snapshots.items() if snapshot.outcome} | restored.cut_off
         for target in wanted.accesses:
-            while new := self._change(target, active):
+            while new := self._change(target, active, led_to(self._sources(target))):
                 for job in new:
                     self._show(job, restored.snapshots.get(job.key), cut_off=job.key in restored.cut_off)
         if self._heart is None:
@@ -104,14 +104,13 @@ class Schedule:
                 cost = self._claim(job).cost  # nobody knows how far it came
                 self._access(job).pool.spending.add(job.key, self._clock.monotonic(), cost)
 
-    def _change(self, target: Target, now: Collection[str]) -> list[Job]:
-        """Plan a target anew: drop what is gone, take over other settings; the new jobs are returned."""
+    def _sources(self, target: Target) -> list[tuple[Collector, Rest]]:
+        """The target's sources that lead to subjects."""
         entries = [entry for entry in self._ticks.store if entry.job.target == target]
-        found: dict[Subject, int] = {}
-        for entry in entries:
-            counting = self._ticks.store.whole(entry.job.key).counting if entry.job.collector.leads else None
-            for subject, requests in seen(entry.job.collector, counting).items():
-                found[subject] = found.get(subject, 0) + requests
+        return [(entry.job.collector, entry.rest) for entry in entries if entry.job.collector.leads]
+
+    def _change(self, target: Target, now: Collection[str], found: Mapping[Subject, int]) -> list[Job]:
+        """Plan a target anew: drop what is gone, take over other settings; the new jobs are returned."""
         wanted, wall = self._wanted, self._clock.wall()
         self._gone = {key: gone for key, gone in self._gone.items() if gone[1] > wall}
         follow = Follow(wanted.watched.get(target, ()), found, now, self._gone.keys())
@@ -149,7 +148,10 @@ class Schedule:
     async def _follow(self, target: Target) -> None:
         """Let a target's drill-down follow what was seen."""
         async with self._planning:
-            while target in self._wanted.accesses and (new := self._change(target, self._jobs)):
+            while True:
+                found = await asyncio.to_thread(led_to, self._sources(target))
+                if target not in self._wanted.accesses or not (new := self._change(target, self._jobs, found)):
+                    return
                 snapshots = await asyncio.to_thread(self._state.snapshots, [job.key for job in new])
                 for job in new:
                     if job.key not in self._jobs and target in self._wanted.accesses:  # a reload may have been quicker
@@ -320,6 +322,15 @@ class Schedule:
                 await self._ticks.release(entry.job)
             if entry.shows_gauges and not entry.snapshot.gauges_at(now, entry.job.max_age):
                 await self._ticks.withdraw_old_gauges(entry.job)
+
+
+def led_to(sources: Iterable[tuple[Collector, Rest]]) -> dict[Subject, int]:
+    """Which subjects sources lead to, with their requests. It takes a while: each source is made whole."""
+    found: dict[Subject, int] = {}
+    for collector, rest in sources:
+        for subject, requests in seen(collector, rest.whole().counting).items():
+            found[subject] = found.get(subject, 0) + requests
+    return found
 
 
 def first_run(job: Job, snapshot: Snapshot | None, *, cut_off: bool, now: float) -> float:
