@@ -121,7 +121,7 @@ def test_nothing_of_what_was_restored_stays_in_memory_beside_what_is_shown(tmp_p
     settings = parse(["run", f"--config.file={tmp_path}/config.yaml"], {}, collectors=COLLECTORS)[1]
     del counting
     before = keys()
-    assert asyncio.run(restarted()) == before
+    assert asyncio.run(restarted()) <= before
 
 
 def test_a_snapshot_survives_as_it_was() -> None:
