@@ -145,9 +145,10 @@ class Exporter:
         discard(self._settings.state.path)  # what is kept may change from now on
         return restored
 
-    def reload(self, settings: Settings) -> None:
+    async def reload(self, settings: Settings) -> None:
         """Take over credentials, targets and collectors; what is new begins at once, what is gone is withdrawn."""
-        self._plan(settings, self._state.restored())
+        async with self._schedule.planning:
+            self._plan(settings, await asyncio.to_thread(self._state.restored))
         self._digest = ""  # what is shown is made of something else now
         log.info("reloaded; web, log, state, counters, budget, limits and privacy change with a restart only")
 
@@ -228,15 +229,23 @@ async def run(
     stop = opened.stop if opened else stop_signal()
     exporter = Exporter(settings, timing=timing, digest=digest)
 
-    def reload() -> None:
-        try:
-            exporter.reload(load())
-        except (SettingsError, GitHubError) as error:
-            log.error("not reloaded, the old configuration stays", error=str(error))
+    hangup = asyncio.Event()
+
+    async def reload() -> None:
+        while await hangup.wait():
+            hangup.clear()
+            try:
+                await exporter.reload(load())
+            except (SettingsError, GitHubError) as error:
+                log.error("not reloaded, the old configuration stays", error=str(error))
+            except Exception:
+                log.exception("not reloaded, unexpectedly: please report this")
 
     async with exporter.running(opened):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+        reloading = asyncio.create_task(reload())
         await stop.wait()
+        reloading.cancel()
         log.info("stopping")
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from exporter.first_answer import STATE_FILE
-from exporter.serving.snapshot import Snapshot, dump, load, unnamed
+from exporter.serving.snapshot import Rest, Snapshot, at_rest, dump, load, unnamed
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +54,19 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was found: snapshots by job key, the jobs whose run was cut off, and waits by name."""
+    """What was found: snapshots by job key, the jobs whose run was cut off, and waits by name.
 
-    snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+    The snapshots are at rest: whole ones of all jobs at once would take several times the memory of a running exporter.
+    """
+
+    snapshots: Mapping[str, Rest] = field(default_factory=dict)
     cut_off: frozenset[str] = frozenset()
     waits: Mapping[str, Wait] = field(default_factory=dict)
+
+    def whole(self, job: str) -> Snapshot | None:
+        """A job's snapshot, if there is one."""
+        rest = self.snapshots.get(job)
+        return rest.whole() if rest else None
 
 
 class State:
@@ -190,11 +198,10 @@ class State:
             self.salt = bytes(salt[0])
         restored = _restored(self._connection)
         if self._naming_changed(self._connection):
-            snapshots = {key: unnamed(snapshot) for key, snapshot in restored.snapshots.items()}
-            for key, snapshot in snapshots.items():
-                text = "".join(in_pieces(dump(snapshot)))
+            restored = _unnamed(restored)
+            for key, rest in restored.snapshots.items():
+                text = "".join(in_pieces(dump(rest.whole())))
                 self._connection.execute("UPDATE job SET snapshot = ? WHERE key = ?", (text, key))
-            restored = replace(restored, snapshots=snapshots)
             self._connection.execute("VACUUM")  # or the names would stay in pages that are free
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return restored
@@ -216,7 +223,7 @@ class State:
                         before = connection.execute("SELECT choice FROM naming").fetchone()
                         if before is not None and before[0] == self._naming:
                             return found
-                        return replace(found, snapshots={key: unnamed(one) for key, one in found.snapshots.items()})
+                        return _unnamed(found)
                 finally:
                     connection.close()
         return Restored()
@@ -299,10 +306,17 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _restored(connection: sqlite3.Connection) -> Restored:
-    rows = connection.execute("SELECT key, running, snapshot FROM job").fetchall()
-    waits = connection.execute("SELECT name, until, mark FROM wait").fetchall()
+    snapshots = connection.execute("SELECT key, snapshot FROM job WHERE snapshot <> ''")
+    cut_off = connection.execute("SELECT key FROM job WHERE running")
+    waits = connection.execute("SELECT name, until, mark FROM wait")
     return Restored(
-        snapshots={key: load(json.loads(text)) for key, _running, text in rows if text},
-        cut_off=frozenset(key for key, running, _text in rows if running),
+        snapshots={key: at_rest(load(json.loads(text))) for key, text in snapshots},
+        cut_off=frozenset(key for (key,) in cut_off),
         waits={name: Wait(until, mark) for name, until, mark in waits},
     )
+
+
+def _unnamed(restored: Restored) -> Restored:
+    """The same without any name."""
+    snapshots = {key: at_rest(unnamed(rest.whole())) for key, rest in restored.snapshots.items()}
+    return replace(restored, snapshots=snapshots)

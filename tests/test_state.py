@@ -121,6 +121,10 @@ def test_nothing_of_what_was_restored_stays_in_memory_beside_what_is_shown(tmp_p
     settings = parse(["run", f"--config.file={tmp_path}/config.yaml"], {}, collectors=COLLECTORS)[1]
     del counting
     before = keys()
+    restored = state.open(now)
+    assert restored.snapshots[job.key].series > 100
+    assert keys() <= before
+    state.close()
     assert asyncio.run(restarted()) <= before
 
 
@@ -132,7 +136,7 @@ def test_a_snapshot_survives_as_it_was() -> None:
 def test_what_was_saved_is_found_after_a_restart(tmp_path: Path) -> None:
     saved(tmp_path)
     state = State(tmp_path)
-    assert state.open(NOW).snapshots == {"job": SNAPSHOT}
+    assert state.open(NOW).whole("job") == SNAPSHOT
     state.close()
 
 
@@ -161,7 +165,7 @@ def test_names_that_were_kept_under_another_choice_are_dropped_and_the_counts_st
     saved(tmp_path)
     for _ in range(2):  # what is written back has no names either
         state = State(tmp_path, "off")
-        snapshot = state.open(NOW).snapshots["job"]
+        snapshot = state.open(NOW).whole("job")
         state.close()
         assert snapshot.gauges == {}
         assert snapshot.counting == replace(COUNTING, keys={("user", "1"): replace(KEY, labels=("user", "1", ""))})
@@ -172,7 +176,7 @@ def test_a_state_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None
     saved(tmp_path)
     with closing(sqlite3.connect(tmp_path / "state.db")) as old:
         old.executescript("DROP TABLE naming; PRAGMA user_version = 1;")
-    assert found(tmp_path).snapshots == {"job": SNAPSHOT}
+    assert found(tmp_path).whole("job") == SNAPSHOT
     assert not list(tmp_path.glob("state.db.aside-*"))
 
 
@@ -273,7 +277,7 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_a_clean_one_works(
     assert len(list(tmp_path.glob("state.db.aside-*"))) == 1
     assert state.save("job", SNAPSHOT, NOW, ended=True)
     state.close()
-    assert found(tmp_path).snapshots == {"job": SNAPSHOT}
+    assert found(tmp_path).whole("job") == SNAPSHOT
 
 
 def test_at_most_three_are_kept_aside(tmp_path: Path) -> None:
@@ -322,7 +326,7 @@ def test_a_full_disk_keeps_what_was_saved_and_mends_itself(tmp_path: Path) -> No
     assert state.save("job", replace(SNAPSHOT, failures=9), NOW, ended=True)
     state.close()
     again = State(tmp_path)
-    assert again.open(NOW).snapshots["job"].failures == 9
+    assert again.open(NOW).whole("job").failures == 9
     again.close()
 
 
@@ -349,6 +353,6 @@ def test_a_read_only_folder_is_read(tmp_path: Path) -> None:
     saved(tmp_path)
     with read_only(tmp_path):
         state = State(tmp_path)
-        assert state.open(NOW).snapshots == {"job": SNAPSHOT}
+        assert state.open(NOW).whole("job") == SNAPSHOT
         assert state.save("job", SNAPSHOT, NOW, ended=True) is False
         state.close()

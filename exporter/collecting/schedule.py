@@ -59,7 +59,8 @@ class Schedule:
         self._gone: dict[str, tuple[Target, float]] = {}
         self._said: set[str] = set()
         self._forget_at = 0.0
-        self._planning = asyncio.Lock()
+        self.planning = asyncio.Lock()
+        """Held from what is read of state until it is planned with, once jobs run."""
         self._waits = Waits(state, clock)
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -93,11 +94,11 @@ class Schedule:
         self._waits.restore(self.accesses, restored)
         for key in [key for key, job in self._jobs.items() if job.target not in wanted.accesses]:
             self._drop(key)
-        active = {key for key, snapshot in restored.snapshots.items() if snapshot.outcome} | restored.cut_off
+        active = {key for key, rest in restored.snapshots.items() if rest.snapshot.outcome} | restored.cut_off
         for target in wanted.accesses:
             while new := self._change(target, active, led_to(self._sources(target))):
                 for job in new:
-                    self._show(job, restored.snapshots.get(job.key), cut_off=job.key in restored.cut_off)
+                    self._show(job, restored.whole(job.key), cut_off=job.key in restored.cut_off)
         if self._heart is None:
             self._waits.restore_spending(self.accesses, restored)
             for job in [self._jobs[key] for key in restored.cut_off & self._jobs.keys()]:
@@ -147,7 +148,7 @@ class Schedule:
 
     async def _follow(self, target: Target) -> None:
         """Let a target's drill-down follow what was seen."""
-        async with self._planning:
+        async with self.planning:
             while True:
                 found = await asyncio.to_thread(led_to, self._sources(target))
                 if target not in self._wanted.accesses or not (new := self._change(target, self._jobs, found)):
