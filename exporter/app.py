@@ -228,7 +228,6 @@ async def run(
     """Run until SIGTERM or SIGINT; SIGHUP loads the settings anew. `first_answer.py` tells of `digest` and `opened`."""
     stop = opened.stop if opened else stop_signal()
     exporter = Exporter(settings, timing=timing, digest=digest)
-
     hangup = asyncio.Event()
 
     async def reload() -> None:
@@ -238,7 +237,7 @@ async def run(
                 await exporter.reload(load())
             except (SettingsError, GitHubError) as error:
                 log.error("not reloaded, the old configuration stays", error=str(error))
-            except Exception:
+            except Exception:  # a fault of ours, which must not make the next SIGHUP unheard
                 log.exception("not reloaded, unexpectedly: please report this")
 
     async with exporter.running(opened):

@@ -131,14 +131,17 @@ def _packed(counting: Counting) -> bytes:
 
 
 def _unpacked(packed: bytes) -> Counting:
-    source = marshal.loads(isal_zlib.decompress(packed))  # noqa: S302 - made by `_packed`, and never leaves the process
-    anchor, read_at, since, strict, shape, chunks, other, other_held = source
+    anchor, read_at, since, strict, shape, chunks, other, other_held = _loaded(isal_zlib.decompress(packed))
     keys = {
         identity: Key(labels, tuple(starmap(Count, counts)), *rest)
         for chunk in chunks
-        for identity, labels, counts, *rest in marshal.loads(chunk)  # noqa: S302 - as above
+        for identity, labels, counts, *rest in _loaded(chunk)
     }
     return Counting(anchor, read_at, since, strict, keys, other, other_held, shape)
+
+
+def _loaded(dumped: bytes) -> Any:
+    return marshal.loads(dumped)  # noqa: S302 - made by `_packed`, and never leaves the process
 
 
 def dump(snapshot: Snapshot) -> dict[str, Any]:
