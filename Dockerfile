@@ -40,6 +40,7 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="GitHub Enterprise exporter" \
       org.opencontainers.image.description="Prometheus exporter for GitHub Enterprise: API Insights, server statistics, Copilot and spend, with exact counters" \
+      org.opencontainers.image.source="https://github.com/github-enterprise-exporter/github-enterprise-exporter" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \

@@ -4,30 +4,45 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
+PORT := 10171
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden docs bench bench-check image lock clean
+.PHONY: help demo test unit coverage test-image-python check golden docs bench bench-check image lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
 
-demo: $(VENV)/.run ## run the exporter against a simulated GitHub: no token, no network
-	$(BIN)/github-enterprise-exporter demo
+demo: $(VENV)/.run ## run the exporter against a simulated GitHub: no token, no network; PORT=10999 chooses its port
+	$(BIN)/github-enterprise-exporter demo --web.listen-address=127.0.0.1:$(PORT)
 
 test: $(VENV)/.dev ## run all tests, with a real Prometheus (installed when missing, as root)
 	sh tests/install-tools.sh
 	sh tests/run.sh $(BIN)/python $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(MAKE) --no-print-directory test-image-python)
+
+unit: $(VENV)/.dev ## run the unit tests, without network and other processes: under a minute
+	$(BIN)/python -m pytest --numprocesses=2 tests/unit $(PYTEST_ARGS)
+
+coverage: $(VENV)/.dev ## show which lines tests reach; all tests and the processes that they start: TESTS=tests
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest --numprocesses=2 -m "not alone" $(or $(TESTS),$$(sh tests/in-process.sh))
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+test-image-python: ## run the tests in one process on the image's Python; says so if there is none
+	IMAGE_PYTHON=$(IMAGE_PYTHON) sh tests/image-python.sh $(VENV)
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-golden: $(VENV)/.dev ## write the golden /metrics texts anew; review the diff
-	$(BIN)/python -m pytest tests/test_golden.py --golden-update
+golden: $(VENV)/.dev ## rewrite the golden /metrics texts; review the diff
+	$(BIN)/python -m pytest tests/system/test_golden.py --golden-update
 
-docs: $(VENV)/.dev ## write docs/metrics.md, docs/configuration.md and the dashboards from the code
+docs: $(VENV)/.dev ## write docs/metrics.md, docs/config*, the README's tables and the dashboards from the code
+	$(BIN)/python -m exporter.cli.readme README.md
 	$(BIN)/github-enterprise-exporter metrics > docs/metrics.md
-	$(BIN)/python -c "from exporter.commands import configuration_reference; print(configuration_reference(), end='')" > docs/configuration.md
+	$(BIN)/python -m exporter.cli.reference docs
 	$(BIN)/python -m grafana
 	$(BIN)/python deploy/kubernetes/components/prometheus-rule/generate.py
 
@@ -40,13 +55,13 @@ bench-check: $(VENV)/.dev ## fail if a ratio is below its floor
 image: ## build the image and run it, without a daemon (as root on Debian)
 	deploy/image-test.sh
 
-lock: ## resolve the requirements anew (needs uv); no file names a registry
+lock: ## update the locked requirements (needs uv); no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
 	$(LOCK) --group build -o requirements-build.txt
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 
 $(BIN)/python:
 	sh tests/install-venv.sh $(PYTHON) $(VENV)

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Build the image from what git would hand out, run it as it should be run, and look at it: deploy/image-test.sh
+# Build the image from the files in git, run it as documented, and check it: deploy/image-test.sh
 #
 # With docker, if its daemon answers. Otherwise, as root on Debian, without a daemon and without an image registry: buildah
-# builds, podman with runc runs, and the base is a stand-in, Debian's Python 3.13 laid out as the official image has it.
-# A stand-in proves the Dockerfile's steps and the image's behaviour; the official base's content it cannot prove.
+# builds, podman with runc runs, and the base is a stand-in, Debian's Python 3.13 laid out like the official image.
+# A stand-in tests the Dockerfile's steps and the image's behaviour, but not the official base's content.
 #
 # ENGINE=docker|podman|stand-in chooses; podman is podman with a registry. BASE=IMAGE builds on another base.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-LIMIT_MB=60        # what the image may have above its base
+LIMIT_MB=60        # maximum size above its base
 LABEL=github-enterprise-exporter-image-test
 work=$(mktemp -d)
 image=localhost/$LABEL:$$
@@ -168,7 +168,7 @@ above=$((($(size "$image") - $(size "$base")) / 100000))
 say "size: $((above / 10)).$((above % 10)) MB above the base's $(($(size "$base") / 1000000)) MB"
 [ $above -le $((LIMIT_MB * 10)) ] || fail "more than $LIMIT_MB MB above the base"
 
-# A simulated GitHub and the exporter in one network that has nothing else, as another GitHub might be far away.
+# A simulated GitHub and the exporter in a network without anything else.
 run github none -- simulate --web.listen-address=127.0.0.1:8081
 real=(--env GITHUB_EXPORTER_TOKEN=t --env GITHUB_EXPORTER_API_URL=http://127.0.0.1:8081 --env GITHUB_EXPORTER_ORGANIZATIONS=acme
     --volume "$LABEL-$$:/var/lib/github-enterprise-exporter")
@@ -189,7 +189,7 @@ expect "what should not be there" "$found" ""
 say "exporter: uid 65532, nothing writable but the state, no pip, no compiler; $(inside "exporter-$$" grep VmRSS /proc/1/status | tr -s '\t ' ' ')"
 stop exporter
 
-# GitHub is gone, the state is there: the same numbers come from it.
+# GitHub is gone: the same numbers come from the state.
 stop github
 run restarted none "${real[@]}" --
 until_seen restarted /-/ready ready 10

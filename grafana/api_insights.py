@@ -90,7 +90,7 @@ API_INSIGHTS = Board(
     ),
     rows=(
         Row(
-            "How much, and is anybody refused?",
+            "How many requests, and is anybody refused?",
             (
                 stat(
                     "Requests",
@@ -101,8 +101,8 @@ API_INSIGHTS = Board(
                 ),
                 stat(
                     "Refused",
-                    "Requests among them that a primary rate limit refused: somebody's work was not done. The table "
-                    "below names who.",
+                    "Those that a primary rate limit refused: the callers' work was not done. The table below "
+                    "names them.",
                     f"sum(increase({REFUSED}[$__range]))",
                     "short",
                     ANY_IS_NOTABLE,
@@ -110,8 +110,8 @@ API_INSIGHTS = Board(
                 ),
                 stat(
                     "Share refused",
-                    "Refused of all requests. Above 1 % somebody is throttled in earnest: let it ask less often, use "
-                    "webhooks, or split it into several Apps.",
+                    "Share of all requests. Above 1 % a caller is seriously throttled: it should send fewer "
+                    "requests, use webhooks, or be split into several Apps.",
                     f"sum(increase({REFUSED}[$__range])) / (sum(increase({TOTAL}[$__range])) > 0)",
                     "percentunit",
                     REFUSED_SHARE,
@@ -119,8 +119,8 @@ API_INSIGHTS = Board(
                 ),
                 stat(
                     "Apps and users seen",
-                    "How many apps and users made a request that is counted. Beyond the exporter's max_series the "
-                    "rest is summed as other.",
+                    "Number of apps and users with counted requests. Beyond the exporter's max_series the rest "
+                    "is summed as other.",
                     "count(github_api_insights_subject_last_request_timestamp_seconds)",
                     "short",
                 ),
@@ -176,8 +176,8 @@ API_INSIGHTS = Board(
                 ),
                 table(
                     "Busiest hour of each organization",
-                    "The busiest clock hour (UTC) of the last 24 settled ones: when it began, and what was asked "
-                    "and refused in it.",
+                    "The busiest clock hour (UTC) of the last 24 settled ones: its start, its requests, and how "
+                    "many were refused.",
                     {"organization": "Organization"},
                     {
                         "Began": Column(
@@ -209,9 +209,8 @@ API_INSIGHTS = Board(
                 table(
                     "Apps and users",
                     "Each app (installation) and user: requests that became visible in the time selected, those "
-                    "refused, the share of "
-                    "the organization's requests, and how long ago the newest (and the newest refused) request was. "
-                    "Click a name to see only it.",
+                    "refused, the share of the organization's requests, and how long ago the newest (and the "
+                    "newest refused) request was. Click a name to filter by it.",
                     {"organization": "Organization", "subject_type": "Kind", "subject_name": "App or user"},
                     {
                         "Requests": Column(f"topk(200, {subjects(SUBJECTS)})", "short", decimals=0),
@@ -237,9 +236,8 @@ API_INSIGHTS = Board(
                 bars(
                     "Closest to their hourly limit",
                     "Requests that became visible in the last hour, as a share of the caller's limit (set at the "
-                    "top). An App has one in each "
-                    "organization, a user one for all tokens. Above 100 % it was refused, or several hours became "
-                    "visible at once.",
+                    "top). An App has one in each organization, a user one for all tokens. Above 100 % requests "
+                    "were refused, or several hours became visible at once.",
                     near_limit(15),
                     "{{subject_name}} ({{subject_type}}) {{organization}}",
                     "percentunit",
@@ -249,8 +247,8 @@ API_INSIGHTS = Board(
                 ),
                 timeseries(
                     "The ten busiest apps and users",
-                    "Requests that became visible in the hour before each point. Where it is refused, too, look at "
-                    "its routes below.",
+                    "Requests that became visible in the hour before each point. If a caller is also refused, "
+                    "look at its routes below.",
                     {
                         "{{subject_name}} ({{subject_type}}) {{organization}}": f"topk(10, sum by ({SUBJECT}) "
                         f"(increase({SUBJECTS}[1h])))"
@@ -278,10 +276,9 @@ API_INSIGHTS = Board(
             "Which tokens and apps of a user?",
             (
                 table(
-                    "Users and what they ask with",
-                    "For the users whom the drill-down follows (the busiest, and those named in watch): requests by "
-                    "token or app in the time "
-                    "selected. This tells which of somebody's tokens it was.",
+                    "Users and their tokens",
+                    "For users in the drill-down (the busiest, and those named in watch): requests "
+                    "by token or app in the time selected. This shows which of a user's tokens it was.",
                     {
                         "organization": "Organization",
                         "subject_name": "User",
@@ -305,9 +302,8 @@ API_INSIGHTS = Board(
                 ),
                 timeseries(
                     "By kind of token",
-                    "Requests of the users followed, by what they asked with, in the hour before each point. "
-                    "Classic tokens are the "
-                    "ones to replace: they are hard to limit and to trace.",
+                    "Requests of the users followed, by kind of token, in the hour before each point. Replace "
+                    "classic tokens: they are hard to limit and to trace.",
                     {"{{actor_type}}": f"sum by (actor_type) (increase({BY_USER}[1h]))"},
                     "short",
                     width=8,
@@ -318,13 +314,12 @@ API_INSIGHTS = Board(
             ),
         ),
         Row(
-            "For what? The routes",
+            "Which routes?",
             (
                 table(
                     "Routes",
-                    "What the busiest apps and tokens ask for, in the time selected: method and route as GitHub "
-                    "writes them. One route with most "
-                    "of the requests is usually a loop that could be a webhook.",
+                    "Routes of the busiest apps and tokens in the time selected, with GitHub's method and route "
+                    "names. One route with most of the requests is usually polling that a webhook could replace.",
                     {
                         "organization": "Organization",
                         "actor_name": "Token or app",
@@ -368,11 +363,12 @@ API_INSIGHTS = Board(
             ),
         ),
         Row(
-            "Is it complete? How far the drill-down goes, and whether GitHub agrees with itself",
+            "Is it complete? How far the drill-down goes, and whether GitHub's figures agree",
             (
                 stat(
-                    "Told by user's token",
-                    "Share of all users' requests that the table of tokens tells. More: raise top_users of user_stats.",
+                    "Known by user's token",
+                    "Share of all users' requests that the table of tokens covers. To raise it, raise top_users "
+                    "of user_stats.",
                     f"sum(increase({BY_USER}[$__range])) / (sum(increase({SUBJECTS}"
                     '{subject_type="user"}[$__range])) > 0)',
                     "percentunit",
@@ -380,18 +376,18 @@ API_INSIGHTS = Board(
                     width=6,
                 ),
                 stat(
-                    "Told by route",
-                    "Share of all requests that the table of routes tells. More: raise top_actors of route_stats.",
+                    "Known by route",
+                    "Share of all requests that the table of routes covers. To raise it, raise top_actors of "
+                    "route_stats.",
                     f"sum(increase({BY_ROUTE}[$__range])) / (sum(increase({TOTAL}[$__range])) > 0)",
                     "percentunit",
                     decimals=0,
                     width=6,
                 ),
                 stat(
-                    "GitHub's disagreement with itself",
-                    "The largest difference (requests) between GitHub's total and its own lists of the same window. "
-                    "0 is good; a difference "
-                    "that stays is worth a ticket at GitHub's support.",
+                    "Difference within GitHub's figures",
+                    "The largest difference (requests) between GitHub's total and its own lists of the same "
+                    "window. 0 is good; if a difference lasts, open a ticket at GitHub's support.",
                     "max(abs(github_api_insights_reconciliation_difference_requests))",
                     "short",
                     ANY_IS_NOTABLE,
@@ -400,8 +396,7 @@ API_INSIGHTS = Board(
                 ),
                 stat(
                     "Counting for",
-                    "Time since counting began, of the source that began last. A time range above that is longer "
-                    "holds less than it says.",
+                    "Time since counting began, of the newest source. Longer time ranges are not fully covered.",
                     "time() - max(github_api_insights_counting_since_timestamp_seconds)",
                     "s",
                     PLAIN,

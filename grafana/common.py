@@ -1,4 +1,4 @@
-"""Questions that more than one dashboard asks."""
+"""Queries that several dashboards use."""
 
 from grafana.board import Variable, choices
 
@@ -34,8 +34,8 @@ SEAT_PRICE = Variable(
 )
 
 LATE = (
-    "GitHub shows a request 4 to 6 hours after it was made, and the exporter asks every half hour: the numbers move in "
-    "steps and tell what became visible, not what was just made."
+    "GitHub shows a request 4 to 6 hours after it was made, and the exporter polls every half hour: the numbers "
+    "move in steps and show what became visible, not what was just made."
 )
 
 

@@ -60,7 +60,7 @@ COPILOT = Board(
                 stat(
                     "Seats in use",
                     "Share of the seats whose owner used Copilot in this billing cycle. Below 70 % talk to the "
-                    "teams, or take seats back.",
+                    "teams, or remove seats.",
                     f"sum({IN_USE}) / (sum({SEATS}) > 0)",
                     "percentunit",
                     USE,
@@ -83,8 +83,8 @@ COPILOT = Board(
                 ),
                 stat(
                     "Habit",
-                    "Of the people who used it in 28 days, the share who did so on the newest complete day. It is "
-                    "low on weekends: look at the line below.",
+                    "Of the people who used it in 28 days, the share who did so on the newest complete day. It "
+                    "is low on weekends: see the chart below.",
                     f"sum({ENT}daily_active_users) / (sum({MONTHLY}) > 0)",
                     "percentunit",
                     ((None, "orange"), (0.3, "yellow"), (0.5, "green")),
@@ -92,7 +92,7 @@ COPILOT = Board(
                 ),
                 stat(
                     "Cost per user of the month",
-                    "Copilot's use of the running month so far at list price (USD), by the people who used it in 28 "
+                    "Copilot usage of the running month so far at list price (USD), per person who used it in 28 "
                     "days. Needs usage reports.",
                     f'sum({GROSS}{{product="copilot"}} and on (enterprise, month) {RUNNING}) / (sum({MONTHLY}) > 0)',
                     "currencyUSD",
@@ -101,9 +101,8 @@ COPILOT = Board(
                 ),
                 table(
                     "Organizations",
-                    "Seats, who uses them, and how much is taken of what Copilot gives. Somebody who is a member of "
-                    "two organizations "
-                    "counts in both.",
+                    "Seats, their users, and how much of Copilot's output is accepted. A member of two "
+                    "organizations counts in both.",
                     {"organization": "Organization"},
                     {
                         "Seats": Column(f"max by (organization) ({SEATS})", "short"),
@@ -145,7 +144,7 @@ COPILOT = Board(
             ),
         ),
         Row(
-            "Adoption: how many people, and how far have they come?",
+            "Adoption: how many people, and how advanced is their use?",
             (
                 timeseries(
                     "People who use Copilot",
@@ -181,7 +180,7 @@ COPILOT = Board(
                     highest=1,
                 ),
                 bars(
-                    "How far people have come",
+                    "Adoption phases",
                     "People of the enterprise by GitHub's phase: 0 none, 1 completions or edits by an agent, 2 one "
                     "agent on GitHub's side, 3 two or "
                     f"more, or the Copilot app. {BY_CHOICE.format('ai_adoption_phase')}",
@@ -218,12 +217,12 @@ COPILOT = Board(
             ),
         ),
         Row(
-            "Activity: what does Copilot do for them?",
+            "Activity: what does Copilot produce?",
             (
                 timeseries(
                     "Acceptance",
-                    "How much of what Copilot gave was taken: acceptances by generations, GitHub's definition. It "
-                    "is no measure of quality; look for changes.",
+                    "How much of Copilot's output was accepted: acceptances divided by generations, GitHub's "
+                    "definition. It does not measure quality; look for changes.",
                     {
                         "{{organization}}": f"max by (organization) ({ORG}code_acceptance_activity / "
                         f"({ORG}code_generation_activity > 0))"
@@ -240,7 +239,7 @@ COPILOT = Board(
                 ),
                 bars(
                     "Prompts by feature",
-                    "What people wrote to Copilot on the day, by feature, in the organizations chosen.",
+                    "Prompts to Copilot on the day, by feature, in the organizations chosen.",
                     top("feature_user_initiated_interaction", "feature"),
                     "{{feature}}",
                     "short",
@@ -266,12 +265,12 @@ COPILOT = Board(
             ),
         ),
         Row(
-            "Models: which are asked, and what comes of it?",
+            "Models: which are used, and with what result?",
             (
                 bars(
                     "Prompts by model",
-                    "What people asked on the day, by model, in the organizations chosen; others is GitHub's own "
-                    "word for what it rolled up. " + BY_CHOICE.format("model_feature"),
+                    "Prompts on the day, by model, in the organizations chosen; others is GitHub's own name for "
+                    "what it summed. " + BY_CHOICE.format("model_feature"),
                     top("model_feature_user_initiated_interaction", "model"),
                     "{{model}}",
                     "short",
@@ -322,8 +321,8 @@ COPILOT = Board(
                 ),
                 stat(
                     "Review suggestions applied",
-                    "Share of Copilot's review suggestions on the day that somebody applied. It tells whether its "
-                    "review is worth reading.",
+                    "Share of Copilot's review suggestions on the day that somebody applied. It shows whether "
+                    "its review is useful.",
                     f"sum({ORG}pull_requests_total_copilot_applied_suggestions) / "
                     f"(sum({ORG}pull_requests_total_copilot_suggestions) > 0)",
                     "percentunit",
@@ -331,8 +330,8 @@ COPILOT = Board(
                     decimals=0,
                 ),
                 stat(
-                    "Merged, of those Copilot created",
-                    "Pull requests created by Copilot and merged on the day, of those it created on the day.",
+                    "Merged per created by Copilot",
+                    "Pull requests by Copilot that were merged on the day, divided by those it created on the day.",
                     f"sum({ORG}pull_requests_total_merged_created_by_copilot) / "
                     f"(sum({ORG}pull_requests_total_created_by_copilot) > 0)",
                     "percentunit",
@@ -341,9 +340,8 @@ COPILOT = Board(
                 ),
                 timeseries(
                     "Time to merge",
-                    "Median time from creation to merge, of all pull requests and of those that Copilot wrote; the "
-                    "organizations' mean. Absent on days "
-                    "without one.",
+                    "Median time from creation to merge, of all pull requests and of Copilot's; the mean over "
+                    "organizations. Absent on days without one.",
                     {
                         "all": f"avg({ORG}pull_requests_median_seconds_to_merge)",
                         "created by Copilot": f"avg({ORG}pull_requests_median_seconds_to_merge_copilot_authored)",
@@ -381,7 +379,7 @@ COPILOT = Board(
                 ),
                 timeseries(
                     "Tokens",
-                    "Tokens of the models that the command line and the Copilot app sent and got, on the newest "
+                    "Model tokens that the command line and the Copilot app sent and received on the newest "
                     "complete day. " + BY_CHOICE.format("cli, copilot_app"),
                     {
                         "command line, sent": f"sum({ENT}cli_prompt_tokens)",

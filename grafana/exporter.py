@@ -10,6 +10,7 @@ LAST = "github_exporter_collector_last_success_timestamp_seconds"
 NEXT = "github_exporter_collector_next_run_timestamp_seconds"
 SENT = "github_exporter_api_requests_total"
 ERRORS = "github_exporter_collector_errors_total"
+EXPIRY = "github_exporter_credential_expiry_timestamp_seconds"
 SUNSET = "github_exporter_endpoint_sunset_timestamp_seconds"
 LEFT: Steps = ((None, "red"), (0.1, "orange"), (0.2, "green"))
 USED: Steps = ((None, "green"), (0.8, "orange"), (1, "red"))
@@ -64,17 +65,16 @@ EXPORTER = Board(
                 ),
                 stat(
                     "Sources that fail",
-                    "Collectors and targets whose last attempt gave no complete answer. The table below tells which "
-                    "and why.",
+                    "Collectors and targets whose last attempt gave no complete result. The table below shows "
+                    "which and why.",
                     f"count({SUCCESS} == 0) or vector(0)",
                     "none",
                     ANY_IS_BAD,
                 ),
                 stat(
                     "Sources refused",
-                    "Sources where GitHub rejects the credential or misses a permission. They need a person: "
-                    "github-enterprise-exporter doctor tells "
-                    "which permission is missing.",
+                    "Sources with a rejected credential or a missing permission. They need action: "
+                    "github-enterprise-exporter doctor names the missing permission.",
                     f'sum({STATE}{{state="forbidden"}})',
                     "none",
                     ANY_IS_BAD,
@@ -82,16 +82,15 @@ EXPORTER = Board(
                 stat(
                     "Overdue",
                     "Sources whose next attempt is more than ten minutes late: they wait for their share of the "
-                    "rate limit. If it stays, raise "
-                    "budget.share or the intervals.",
+                    "rate limit. If it lasts, raise budget.share or the intervals.",
                     f"count(time() - {NEXT} > 600) or vector(0)",
                     "none",
                     ANY_IS_NOTABLE,
                 ),
                 stat(
                     "Oldest numbers",
-                    "Time since the source that is worst off was read completely. Sources are asked every 15 "
-                    "minutes to once a day.",
+                    "Time since the last complete read, of the oldest source. Sources are read every 15 minutes "
+                    "to once a day.",
                     f"max(time() - {LAST})",
                     "s",
                     AGE,
@@ -99,8 +98,8 @@ EXPORTER = Board(
                 ),
                 stat(
                     "State not saved",
-                    "Writes of the state folder that failed in the time selected. While it cannot be written, "
-                    "counters do not go on; the disk may be full.",
+                    "Failed writes to the state folder in the time selected. While it cannot be written, new "
+                    "counters stay at 0; the disk may be full.",
                     "sum(increase(github_exporter_state_writes_failed_total[$__range]))",
                     "short",
                     ANY_IS_BAD,
@@ -108,9 +107,9 @@ EXPORTER = Board(
                 ),
                 table(
                     "Sources",
-                    "What is asked of whom: state in GitHub's answer, age of the numbers, when it is asked next, "
-                    "how long it took, how many series it "
-                    "gives, rows summed as other, and failures in the time selected.",
+                    "Each collector and target: state of the endpoint, age of the numbers, time to the next "
+                    "attempt, duration, number of series, rows summed as other, and failures in the time "
+                    "selected.",
                     {"collector": "Collector", "target": "Target"},
                     {
                         "State": Column(state(), "none", words=STATES),
@@ -119,7 +118,7 @@ EXPORTER = Board(
                         "Data from": Column(
                             per_source("time() - github_exporter_collector_data_timestamp_seconds"), "s", decimals=0
                         ),
-                        "Asked next in": Column(
+                        "Next attempt in": Column(
                             per_source(f"{NEXT} - time()"), "s", ((None, "orange"), (-60, "blue")), decimals=0
                         ),
                         "Took": Column(per_source("github_exporter_collector_duration_seconds"), "s", decimals=1),
@@ -140,19 +139,17 @@ EXPORTER = Board(
                 ),
                 timeline(
                     "When did it fail?",
-                    "The last attempt of each source over time: green works, red failed. A red band across all "
-                    "targets of a collector is GitHub's fault or "
-                    "a permission; across all collectors of a target, the credential's.",
+                    "The last attempt of each source over time: green works, red failed. Red for all targets of "
+                    "a collector: a fault at GitHub or a permission; for all collectors of a target: the "
+                    "credential.",
                     per_source(SUCCESS),
                     "{{collector}} {{target}}",
                     WORKS,
                 ),
                 timeseries(
                     "Failures by reason",
-                    "Attempts in the hour before each point that gave no complete answer, the ten most frequent. "
-                    "credential and forbidden "
-                    "need a person; unavailable and "
-                    "rate_limited mend themselves.",
+                    "Failed attempts in the hour before each point, the ten most frequent. credential and "
+                    "forbidden need action; unavailable and rate_limited usually pass.",
                     {"{{collector}}: {{reason}}": f"topk(10, sum by (collector, reason) (increase({ERRORS}[1h])))"},
                     "short",
                     ANY_IS_NOTABLE,
@@ -160,8 +157,8 @@ EXPORTER = Board(
                 ),
                 timeseries(
                     "Age of the numbers",
-                    "Time since each collector's worst target was read completely. A line that only climbs is a "
-                    "source that fails or waits.",
+                    "Time since the last complete read of each collector's oldest target. A line that only "
+                    "climbs is a source that fails or waits.",
                     {"{{collector}}": f"max by (collector) (time() - {LAST})"},
                     "s",
                     AGE,
@@ -174,8 +171,7 @@ EXPORTER = Board(
                 timeseries(
                     "Rate limit left",
                     "Share of the hourly limit that is left to each quota pool (a token's user, or an App in an "
-                    "organization), whoever used it. "
-                    "At 0 GitHub refuses everybody who shares it.",
+                    "organization). At 0 GitHub refuses all clients that share it.",
                     {
                         "{{pool}}": "min by (pool) (github_exporter_rate_limit_remaining / "
                         "github_exporter_rate_limit_limit)"
@@ -187,7 +183,7 @@ EXPORTER = Board(
                 ),
                 timeseries(
                     "Budget used",
-                    "The exporter's own requests in the hour before, by what it allows itself (budget.share). At "
+                    "The exporter's own requests in the hour before, divided by its budget (budget.share). At "
                     "100 % it waits, and the numbers grow old.",
                     {
                         "{{pool}}": f"sum by (pool) (increase({SENT}[1h])) / on (pool) "
@@ -210,8 +206,7 @@ EXPORTER = Board(
                 ),
                 table(
                     "Quota pools",
-                    "Each credential's limit, what is left of it, when it is whole again, and what the exporter "
-                    "allows itself.",
+                    "Each credential's limit, what is left of it, when it resets, and the exporter's own budget.",
                     {"pool": "Quota pool"},
                     {
                         "Limit per hour": Column("max by (pool) (github_exporter_rate_limit_limit)", "short"),
@@ -222,7 +217,7 @@ EXPORTER = Board(
                             LEFT,
                             decimals=0,
                         ),
-                        "Whole again in": Column(
+                        "Resets in": Column(
                             "clamp_min(max by (pool) (github_exporter_rate_limit_reset_timestamp_seconds) - time(), 0)",
                             "s",
                             decimals=0,
@@ -238,8 +233,8 @@ EXPORTER = Board(
                 ),
                 timeseries(
                     "How fast GitHub answers",
-                    "95 of 100 answers of the hour before each point came within this time. Slow answers make the "
-                    "exporter's rounds longer, not scrapes.",
+                    "95 % of the responses in the hour before each point came within this time. Slow responses "
+                    "delay the exporter's reads, not scrapes.",
                     {
                         "{{pool}}": "histogram_quantile(0.95, sum by (pool, le) "
                         "(increase(github_exporter_api_request_duration_seconds_bucket[1h]))) >= 0"
@@ -251,12 +246,12 @@ EXPORTER = Board(
             ),
         ),
         Row(
-            "Are the counters exact, and will endpoints end?",
+            "Are the counters exact, and what will end?",
             (
                 stat(
                     "Time not counted",
-                    "Seconds in the time selected that no answer covered, because the exporter was off for longer "
-                    "than the 31 days that GitHub keeps. 0 is good.",
+                    "Gaps found in the time selected (seconds): the exporter was off for longer than the 31 days "
+                    "that GitHub keeps. 0 is good.",
                     "sum(increase(github_exporter_gap_seconds_total[$__range]))",
                     "s",
                     ANY_IS_BAD,
@@ -265,8 +260,8 @@ EXPORTER = Board(
                 ),
                 stat(
                     "Revised downward",
-                    "Counts that GitHub corrected downward in the time selected; the counters are held until they "
-                    "are passed. A few are normal.",
+                    "Counts that GitHub corrected downward in the time selected; the counters stay until the "
+                    "counts exceed them. A few are normal.",
                     "sum(increase(github_exporter_downward_revisions_total[$__range]))",
                     "short",
                     ((None, "green"), (100, "orange")),
@@ -275,10 +270,9 @@ EXPORTER = Board(
                 ),
                 stat(
                     "Values that could not be read",
-                    "Rows and values of GitHub's answers in the time selected that the exporter could not use. "
-                    "GitHub may have changed an answer: look "
-                    "for a newer version of the exporter.",
-                    "sum(increase(github_exporter_unknown_values_total[$__range]))",
+                    "Rows and values of GitHub's responses in the time selected that the exporter could not use. "
+                    "GitHub may have changed a response: look for a newer version of the exporter.",
+                    "sum(increase(github_exporter_unreadable_values_total[$__range]))",
                     "short",
                     ANY_IS_NOTABLE,
                     width=6,
@@ -286,8 +280,8 @@ EXPORTER = Board(
                 ),
                 stat(
                     "Clock difference",
-                    "GitHub's clock less ours. More than a minute: the machine's clock is wrong; the exporter "
-                    "counts with GitHub's.",
+                    "GitHub's clock minus the exporter's. More than a minute: the machine's clock is wrong; the "
+                    "exporter counts by GitHub's.",
                     "max(abs(github_exporter_clock_skew_seconds))",
                     "s",
                     ((None, "green"), (60, "orange"), (600, "red")),
@@ -296,9 +290,8 @@ EXPORTER = Board(
                 ),
                 table(
                     "Endpoints that end",
-                    "Endpoints that GitHub calls deprecated or announced the end of. After that day their numbers "
-                    "vanish; the documentation names what to use "
-                    "instead.",
+                    "Endpoints that GitHub deprecated or will close. After that day their numbers vanish; the "
+                    "documentation names successors.",
                     {"collector": "Collector", "target": "Target"},
                     {
                         "Deprecated since": Column(
@@ -317,6 +310,24 @@ EXPORTER = Board(
                     ascending=True,
                     height=6,
                 ),
+                table(
+                    "Tokens that expire",
+                    "When each credential's token expires, according to GitHub's responses. GitHub Apps and "
+                    "tokens without an expiry are not listed. Replace the file before; no restart is needed.",
+                    {"credential": "Credential"},
+                    {
+                        "Expires": Column(f"1000 * min by (credential) ({EXPIRY})", "dateTimeAsIso"),
+                        "Time left": Column(
+                            f"min by (credential) ({EXPIRY}) - time()",
+                            "s",
+                            ((None, "red"), (259_200, "orange"), (1_209_600, "green")),
+                            decimals=0,
+                        ),
+                    },
+                    sort="Time left",
+                    ascending=True,
+                    height=5,
+                ),
             ),
         ),
         Row(
@@ -324,8 +335,8 @@ EXPORTER = Board(
             (
                 timeseries(
                     "Series served",
-                    "Series of each collector. Prometheus pays for each: limits.max_series and max_series of the "
-                    "collectors keep them down.",
+                    "Series of each collector. Each costs memory in Prometheus: limits.max_series and max_series "
+                    "of the collectors limit them.",
                     {"{{collector}}": "sum by (collector) (github_exporter_collector_series)"},
                     "short",
                     width=8,
@@ -334,7 +345,7 @@ EXPORTER = Board(
                 ),
                 timeseries(
                     "Memory",
-                    "Memory that the process holds. It grows with the series served, and should be level otherwise.",
+                    "Resident memory of the process. It grows with the series served; otherwise it should be constant.",
                     {"{{instance}}": "max by (instance) (process_resident_memory_bytes)"},
                     "bytes",
                     ((None, "green"), (268_435_456, "orange"), (536_870_912, "red")),
@@ -342,8 +353,8 @@ EXPORTER = Board(
                 ),
                 timeseries(
                     "Processor",
-                    "Seconds of processor time per second; 1 is a whole core. Small: it works when numbers change, "
-                    "not when it is scraped.",
+                    "Seconds of processor time per second; 1 is a full core. It should be small: the exporter "
+                    "computes when numbers change, not at scrapes.",
                     {"{{instance}}": "max by (instance) (rate(process_cpu_seconds_total[$__rate_interval]))"},
                     "percentunit",
                     ((None, "green"), (0.5, "orange"), (0.9, "red")),
@@ -351,7 +362,7 @@ EXPORTER = Board(
                 ),
                 table(
                     "Versions",
-                    "Which build runs where, and for how long.",
+                    "Which build runs where, and since when.",
                     {"instance": "Instance", "version": "Version", "pythonversion": "Python"},
                     {
                         "Up for": Column(
@@ -367,8 +378,8 @@ EXPORTER = Board(
                     height=5,
                 ),
                 stat(
-                    "Scrapes refused",
-                    "Scrapes in the time selected that were refused because too many were in flight "
+                    "Scrapes cut",
+                    "Scrapes in the time selected that were cut because too many ran at the same time "
                     "(--web.max-requests).",
                     "sum(increase(github_exporter_scrapes_rejected_total[$__range]))",
                     "short",

@@ -28,7 +28,7 @@ def named(query: str) -> str:
 
 
 def share(part: str, whole: str) -> str:
-    """A share of all appliances together that tell both."""
+    """The share over all appliances that report both."""
     return f"sum({part}) / (sum({whole} and on (account, server_id) {part}) > 0)"
 
 
@@ -57,7 +57,7 @@ GHES = Board(
     since="now-7d",
     variables=(
         choices("account", "Account (GitHub Connect)", "github_server_statistics_info"),
-        choices("appliance", "Appliance (asked directly)", "github_appliance_total_users"),
+        choices("appliance", "Appliance (read directly)", "github_appliance_total_users"),
     ),
     rows=(
         Row(
@@ -65,8 +65,9 @@ GHES = Board(
             (
                 stat(
                     "Appliances",
-                    "Appliances that send their statistics to the account by GitHub Connect.",
-                    "count(count by (account, server_id) (github_server_statistics_info))",
+                    "Appliances that send their statistics to the account by GitHub Connect. An appliance silent "
+                    "for three days no longer counts, here and in all sums.",
+                    f"count(count by (account, server_id) ({USERS}))",
                     "short",
                 ),
                 stat(
@@ -88,16 +89,16 @@ GHES = Board(
                 stat("Repositories", "Repositories on all appliances, with forks.", f"sum({REPOS})", "short"),
                 stat(
                     "Repositories with GitHub Actions",
-                    "Share of the repositories that use GitHub Actions, on the appliances that tell.",
+                    "Share of the repositories that use GitHub Actions, on the appliances that report it.",
                     share(WITH_ACTIONS, REPOS),
                     "percentunit",
                     decimals=0,
                 ),
                 stat(
                     "Oldest report",
-                    "Time since the appliance that is worst off collected its statistics. Two days are normal; more "
-                    "than three: "
-                    "GitHub Connect is broken, or Server Statistics are off.",
+                    "Time since the last collection of the oldest appliance. Two days are normal; more than "
+                    "three: GitHub Connect is broken, or Server Statistics are off. After 31 days it is no "
+                    "longer shown.",
                     f"max(time() - {COLLECTED})",
                     "s",
                     AGE,
@@ -105,9 +106,8 @@ GHES = Board(
                 ),
                 table(
                     "Fleet",
-                    "Each appliance as it calls itself, its version, size, dormant users, and the age of its "
-                    "report. An old version misses "
-                    "security fixes: GitHub supports a release for about a year.",
+                    "Each appliance with its own name, version, size, dormant users, and the age of its report. "
+                    "An old version lacks security fixes: GitHub supports a release for about a year.",
                     {
                         "host_name": "Host",
                         "ghes_version": "Version",
@@ -153,9 +153,8 @@ GHES = Board(
                 ),
                 table(
                     "Growth in the time selected",
-                    "How much more (or less) each appliance holds than at the beginning of the time selected above. "
-                    "Choose at least a week: "
-                    "the numbers change once a day.",
+                    "Change of each appliance since the beginning of the time selected above. Choose at least a "
+                    "week: the numbers change once a day.",
                     {"host_name": "Host"},
                     {
                         name: Column(f"max by (host_name) ({named(f'delta({metric}[$__range])')})", "short", decimals=0)
@@ -184,7 +183,7 @@ GHES = Board(
                     DORMANCY,
                 ),
                 table(
-                    "Accounts that cost and are not used",
+                    "Unused accounts",
                     "Dormant accounts may hold a licence; suspended ones do not. The threshold is set on the "
                     "appliance.",
                     {"host_name": "Host"},
@@ -226,8 +225,7 @@ GHES = Board(
                 ),
                 table(
                     "Ecosystems",
-                    "Packages by who can see them, and whether the ecosystem is enabled; readonly takes no new "
-                    "packages.",
+                    "Packages by visibility, and whether the ecosystem is enabled; readonly accepts no new packages.",
                     {"ecosystem": "Ecosystem"},
                     {
                         "Private": Column("sum by (ecosystem) (github_server_statistics_private_packages)", "short"),
@@ -249,7 +247,7 @@ GHES = Board(
             ),
         ),
         Row(
-            "What is protected? (appliances that are asked directly)",
+            "What is protected? (appliances that are read directly)",
             (
                 stat(
                     "Advanced Security licences used",
@@ -264,9 +262,8 @@ GHES = Board(
                 ),
                 stat(
                     "Licences missing to protect all",
-                    "Committers who would need a licence if Advanced Security were enabled everywhere, less the "
-                    "licences bought. "
-                    "Below 0 there are licences left.",
+                    "Committers who would need a licence if Advanced Security were enabled everywhere, minus the "
+                    "licences bought. Below 0, licences are left.",
                     f"sum(github_appliance_security_maximum_committers) - sum({BOUGHT})",
                     "short",
                     ((None, "green"), (1, "orange")),
@@ -274,8 +271,8 @@ GHES = Board(
                 ),
                 stat(
                     "Repositories watched for secrets",
-                    "Share of the repositories in which secret scanning is enabled. A leaked password in the others "
-                    "stays unseen.",
+                    "Share of the repositories in which secret scanning is enabled. In the others leaked "
+                    "passwords stay unnoticed.",
                     f"sum({WATCHED}) / (sum(github_appliance_security_total_repos and on (appliance) {WATCHED}) > 0)",
                     "percentunit",
                     COVERAGE,
@@ -284,8 +281,8 @@ GHES = Board(
                 ),
                 stat(
                     "Inactive hooks",
-                    "Hooks that are configured and switched off, on all appliances that are asked directly: "
-                    "clutter, or something broken.",
+                    "Hooks that are configured but switched off, on all appliances that are read directly: "
+                    "obsolete, or broken.",
                     "sum(github_appliance_inactive_hooks)",
                     "short",
                     PLAIN,
@@ -293,7 +290,8 @@ GHES = Board(
                 ),
                 bars(
                     "Repositories protected, by product",
-                    "Share of the repositories in which each security product is enabled, on the appliances that tell.",
+                    "Share of the repositories in which each security product is enabled, on the appliances that "
+                    "report it.",
                     "sort_desc(" + " or ".join(covered(product) for product in PRODUCTS) + ")",
                     "{{product}}",
                     "percentunit",
@@ -301,8 +299,8 @@ GHES = Board(
                     highest=1,
                 ),
                 table(
-                    "As the appliances tell",
-                    "What the appliances themselves tell, as it is now. It differs from the daily report above by "
+                    "From the appliances themselves",
+                    "Current figures from the appliances themselves. They differ from the daily report above by "
                     "what happened since.",
                     {"appliance": "Appliance"},
                     {

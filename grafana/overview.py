@@ -25,18 +25,17 @@ MORE_GHES = (("More: GHES", to("ghes")),)
 OVERVIEW = Board(
     name="overview",
     title="GitHub Enterprise / Overview",
-    description="Is all well, who is near a limit, and what does it cost? Each panel leads to a dashboard that "
-    "tells more.",
+    description="Does everything work, who is near a limit, and what does it cost? Each panel links to a "
+    "dashboard with details.",
     variables=(ORGANIZATION, ENTERPRISE, APP_LIMIT, USER_LIMIT, SEAT_PRICE),
     rows=(
         Row(
-            "Is all well?",
+            "Does everything work?",
             (
                 stat(
                     "Sources that fail",
-                    "How many of GitHub's statistics could not be read at the last attempt. The last good numbers "
-                    "stay for "
-                    "a while. 0 is good; otherwise the exporter's dashboard tells which and why.",
+                    "Number of sources whose last attempt failed. The last good numbers stay for a while. 0 is "
+                    "good; otherwise the exporter's dashboard shows which and why.",
                     "count(github_exporter_collector_success == 0) or vector(0)",
                     "none",
                     ANY_IS_BAD,
@@ -44,9 +43,8 @@ OVERVIEW = Board(
                 ),
                 stat(
                     "Oldest numbers",
-                    "Time since the source that is worst off was read completely. Sources are asked every 15 "
-                    "minutes to "
-                    "once a day, so up to a day is normal.",
+                    "Time since the last complete read, of the oldest source. Sources are read every 15 minutes "
+                    "to once a day, so up to a day is normal.",
                     "max(time() - github_exporter_collector_last_success_timestamp_seconds)",
                     "s",
                     ((None, "green"), (90_000, "orange"), (259_200, "red")),
@@ -66,8 +64,8 @@ OVERVIEW = Board(
                 ),
                 stat(
                     "Refused requests, last hour",
-                    "API requests that GitHub refused because an app or user was over its limit, of those that became "
-                    f"visible in the last hour. Whoever it was did not get its work done. {LATE}",
+                    "API requests that GitHub refused because an app or user was over its limit, of those that "
+                    f"became visible in the last hour. These callers could not do their work. {LATE}",
                     "sum(increase(github_api_insights_rate_limited_requests_total[1h]))",
                     "short",
                     ANY_IS_NOTABLE,
@@ -76,9 +74,8 @@ OVERVIEW = Board(
                 ),
                 stat(
                     "Least quota left for the exporter",
-                    "Share of GitHub's hourly limit that is left to the credential that has least. Below 20 % "
-                    "others who "
-                    "use the same credential may be refused.",
+                    "Share of GitHub's hourly limit that is left, for the credential with the least. Below 20 % "
+                    "other clients of the same credential may be refused.",
                     "min(github_exporter_rate_limit_remaining / github_exporter_rate_limit_limit)",
                     "percentunit",
                     ((None, "red"), (0.1, "orange"), (0.2, "green")),
@@ -87,9 +84,9 @@ OVERVIEW = Board(
                 ),
                 stat(
                     "Oldest GHES report",
-                    "Time since the appliance that is worst off sent its statistics to GitHub; they do it once a "
-                    "day. More "
-                    "than three days: GitHub Connect is broken, or Server Statistics are off.",
+                    "Time since the oldest appliance sent its statistics to GitHub; appliances send once a day. "
+                    "More than three days: GitHub Connect is broken, or Server Statistics are off. After 31 days "
+                    "it is no longer shown.",
                     "max(time() - github_server_statistics_collection_timestamp_seconds)",
                     "s",
                     ((None, "green"), (172_800, "orange"), (259_200, "red")),
@@ -104,10 +101,9 @@ OVERVIEW = Board(
                 bars(
                     "Closest to their hourly limit",
                     "Requests that became visible in the last hour, as a share of the caller's limit (set at the "
-                    "top): an App has one in "
-                    "each organization, a user one for all tokens. From 80 % on expect refusals in busy hours; 100 "
-                    "% and more "
-                    "was refused, or several hours became visible at once.",
+                    "top): an App has one in each organization, a user one for all tokens. From 80 % on expect "
+                    "refusals in busy hours; above 100 % requests were refused, or several hours became visible "
+                    "at once.",
                     near_limit(10),
                     "{{subject_name}} ({{subject_type}}) {{organization}}",
                     "percentunit",
@@ -135,9 +131,8 @@ OVERVIEW = Board(
                 ),
                 table(
                     "Organizations",
-                    "API use of each organization in the time that is selected above, and its busiest clock hour of "
-                    "the last "
-                    "24 settled ones. Click an organization to see who it was.",
+                    "API use of each organization in the time that is selected above, and its busiest clock hour "
+                    "of the last 24 settled ones. Click an organization to see its callers.",
                     {"organization": "Organization"},
                     {
                         "Requests": Column(
@@ -204,8 +199,7 @@ OVERVIEW = Board(
                 stat(
                     "Copilot seats in use",
                     "Share of the paid Copilot seats whose owner used Copilot in this billing cycle. Below 70 % "
-                    "seats are "
-                    "worth a look.",
+                    "review the seats.",
                     "sum(github_copilot_seats_active_this_cycle) / (sum(github_copilot_seats) > 0)",
                     "percentunit",
                     ((None, "red"), (0.5, "orange"), (0.7, "green")),

@@ -25,7 +25,7 @@ def chosen(metric: str, more: str = "") -> str:
 
 
 def by(label: str) -> dict[str, Column]:
-    """Columns that tell how much a product, an organization or a cost center spends in the month selected."""
+    """Columns: how much a product, an organization or a cost center spends in the month selected."""
     return {
         "Net (USD)": Column(f"sum by ({label}) ({chosen(NET)})", "currencyUSD", decimals=0),
         "Share": Column(
@@ -65,7 +65,7 @@ SPEND = Board(
     ),
     rows=(
         Row(
-            "Where do we stand?",
+            "How much so far?",
             (
                 stat(
                     "Net to date",
@@ -83,17 +83,16 @@ SPEND = Board(
                 ),
                 stat(
                     "Forecast to month end",
-                    "Net spend at the month's end if all of its days cost as much as those booked so far (USD). Too "
-                    "high in the first days if "
-                    "licences are booked at once. For a month that is over it is its spend.",
+                    "Net spend at the month's end if all of its days cost as much as those booked so far (USD). "
+                    "Too high in the first days if licences are booked at once. For a past month it is its spend.",
                     f"sum({forecast(chosen(NET))})",
                     "currencyUSD",
                     decimals=0,
                 ),
                 stat(
                     "Forecast, of the budget",
-                    "The forecast by the budget typed at the top. Above 100 % the month will cost more than "
-                    "planned, unless something changes.",
+                    "The forecast divided by the budget typed at the top. Above 100 % the month will cost more "
+                    "than planned, unless something changes.",
                     f"sum({forecast(chosen(NET))}) / $budget",
                     "percentunit",
                     OF_BUDGET,
@@ -137,7 +136,7 @@ SPEND = Board(
                 ),
                 table(
                     "Months",
-                    "The running month and the one before, as far as the usage reports tell.",
+                    "The running month and the one before, from the usage reports.",
                     {"enterprise": "Enterprise", "month": "Month"},
                     {
                         "Net (USD)": Column(f"sum by (enterprise, month) ({NET})", "currencyUSD", decimals=0),
@@ -167,7 +166,7 @@ SPEND = Board(
                 ),
                 table(
                     "Organizations",
-                    "The month selected, by organization; empty is what belongs to the enterprise itself.",
+                    "The month selected, by organization; empty is spend of the enterprise itself.",
                     {"organization": "Organization"},
                     by("organization"),
                     sort="Net (USD)",
@@ -182,7 +181,7 @@ SPEND = Board(
                 ),
                 table(
                     "Cost centers",
-                    "The month selected, by cost center; empty is what no cost center pays for yet.",
+                    "The month selected, by cost center; empty is spend without a cost center.",
                     {"cost_center": "Cost center"},
                     by("cost_center"),
                     sort="Net (USD)",
@@ -194,8 +193,8 @@ SPEND = Board(
                 ),
                 table(
                     "Repositories",
-                    "The thirty repositories that used most in the month selected, at list price. Needs the "
-                    "breakdown repository in the exporter's configuration.",
+                    "The thirty repositories with the highest usage in the month selected, at list price. Needs "
+                    "the breakdown repository in the exporter's configuration.",
                     {"organization": "Organization", "repository": "Repository"},
                     {
                         "Gross (USD)": Column(
@@ -233,7 +232,7 @@ SPEND = Board(
             (
                 stat(
                     "Copilot, per user of the month",
-                    "Copilot's use in the month selected at list price (USD), by the people who used it in the last "
+                    "Copilot usage in the month selected at list price (USD), per person who used it in the last "
                     "28 days.",
                     f"sum({chosen(GROSS, OF_COPILOT)}) / (sum(github_copilot_enterprise_monthly_active_users) > 0)",
                     "currencyUSD",
@@ -271,7 +270,7 @@ SPEND = Board(
                 ),
                 bars(
                     "AI credits by model",
-                    "Which models take the AI credits of the month selected, at list price. Needs the breakdown model.",
+                    "Which models use the AI credits of the month selected, at list price. Needs the breakdown model.",
                     f"topk(10, sum by (model) ({chosen('github_usage_report_ai_credit_model_gross_amount_usd')}))",
                     "{{model}}",
                     "currencyUSD",
@@ -292,8 +291,7 @@ SPEND = Board(
             (
                 table(
                     "Enterprise, by product",
-                    "The running month as the billing API tells it, for who has no usage reports: product and SKU "
-                    "only.",
+                    "The running month from the billing API, for use without usage reports: product and SKU only.",
                     {"enterprise": "Enterprise", "product": "Product", "sku": "SKU"},
                     {
                         "Net (USD)": Column(
@@ -337,8 +335,8 @@ SPEND = Board(
             (
                 stat(
                     "Age of the export",
-                    "Time since the usage report of the month selected was made. More than two days: nobody asks "
-                    "for new exports, or create is off.",
+                    "Time since the usage report of the month selected was made. More than two days: nobody "
+                    "requests new exports, or create is off.",
                     f"time() - max({chosen('github_usage_report_created_timestamp_seconds')})",
                     "s",
                     ((None, "green"), (172_800, "orange"), (432_000, "red")),
@@ -347,8 +345,7 @@ SPEND = Board(
                 ),
                 stat(
                     "Rows that could not be read",
-                    "Rows of the usage report whose money is missing from the sums, because they could not be read. "
-                    "0 is good.",
+                    "Unreadable rows of the usage report, whose amounts are missing from the sums. 0 is good.",
                     f"sum({chosen('github_usage_report_rejected_rows')})",
                     "short",
                     ANY_IS_NOTABLE,
@@ -356,14 +353,14 @@ SPEND = Board(
                 ),
                 stat(
                     "Rows read",
-                    "Rows of the usage report of the month selected: how much detail stands behind the sums.",
+                    "Rows of the usage report of the month selected: the detail behind the sums.",
                     f"sum({chosen('github_usage_report_rows')})",
                     "short",
                     width=6,
                 ),
                 stat(
                     "Exports that failed",
-                    "Exports that GitHub could not make. Ask for them anew in GitHub's billing pages.",
+                    "Exports that GitHub could not make. Request them again in GitHub's billing pages.",
                     'sum(github_usage_report_exports{status="failed"}) or vector(0)',
                     "none",
                     ANY_IS_NOTABLE,
@@ -371,7 +368,7 @@ SPEND = Board(
                 ),
                 table(
                     "Exports",
-                    "Usage reports that GitHub holds or is making, by type and state.",
+                    "Usage reports that exist or are being made at GitHub, by type and state.",
                     {"enterprise": "Enterprise", "report_type": "Type", "status": "State"},
                     {
                         "Exports": Column(

@@ -11,12 +11,19 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Prometheus, get, until
+pytest.register_assert_rewrite("tests.support")
+
+from tests.support.harness import Prometheus, get, until  # noqa: E402 - its assertions are to be rewritten
 
 RULES = (Path(__file__).parent.parent / "deploy" / "prometheus").glob("*.yaml")
 ASKING_THE_DEMO = {
-    file.name for file in Path(__file__).parent.glob("test_*.py") if "demo: Prometheus" in file.read_text()
+    file.name for file in Path(__file__).parent.glob("*/test_*.py") if "demo: Prometheus" in file.read_text()
 }
+
+# Who starts us in the background, or by nohup, ignores these signals, and our children would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - one test at a time needs no xdist
 
-    class OneDemo(LoadScopeScheduling):
+    class OneDemo(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
         """Any test to any worker that is free, but those that ask the demo to one.
 
         Marks xdist_group would say so if xdist 3.8 heeded them with pytest 9.2:
@@ -69,8 +76,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         found = until(lambda: re.search(r"http://localhost:(\d+)/metrics", output.read_text()), "the demo listens")
         rules = [str(path) for path in sorted(RULES)]
         with Prometheus(folder / "prometheus", f"127.0.0.1:{found[1]}", rules) as prometheus:
-            prometheus.target_url = f"http://127.0.0.1:{found[1]}"
-            until(lambda: _moves(f"http://127.0.0.1:{found[1]}/metrics"), "counters move at every level", 60, every=1)
+            target = prometheus.target_url
+            until(lambda: _moves(f"{target}/metrics"), "counters move at every level", 60, every=1)
             seen = time.monotonic() + 15
             until(lambda: time.monotonic() > seen, "a few more scrapes")
             yield prometheus

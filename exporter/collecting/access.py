@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.catalogue import HOUR, Sizes
-from exporter.collecting.plan import Job
+from exporter.catalogue import Sizes
+from exporter.errors import GitHubError
 from exporter.github.budget import SHORT
 from exporter.github.client import GitHub
 from exporter.github.credentials import Credential
-from exporter.github.errors import GitHubError
 from exporter.github.pacing import Pool
+from exporter.instants import HOUR
+from exporter.jobs import Job
 
-DAY = 24 * HOUR
+MINUTE = 60.0
+"""Seconds after which a credential is tried again that was refused once: GitHub's refusals may pass."""
 SHORTEST_PLANNED = 300.0
 """Shorter intervals are as short as the budget allows: for no job more is kept than this interval needs."""
 
@@ -22,7 +24,7 @@ class Access:
     """One credential at work: its client, its pool, and until when it is left alone after a 401.
 
     `rejected` is the fingerprint of the token that was refused ("" if there was none to read); another one is tried
-    at once.
+    at once. Refused once it is `doubted`, and tried again after a minute; refused again, after an hour.
     """
 
     credential: Credential
@@ -30,13 +32,25 @@ class Access:
     pool: Pool
     paused_until: float = 0.0
     rejected: str | None = None
+    doubted: bool = False
+    unreadable: str = ""
+    """Why the credential's token or key could not be read when it was last looked at."""
+
+    def look(self) -> None:
+        """See whether the credential can be read, and take up what its file holds now."""
+        self.unreadable = self.credential.problem()
+
+    def refuse(self, fingerprint: str, now: float) -> None:
+        """GitHub refused the credential, or there is none: leave it alone for a minute at first, then for an hour."""
+        # What cannot be read was not refused by GitHub: to try again would tell nothing that its file does not.
+        self.doubted = bool(fingerprint) and (self.rejected != fingerprint)
+        self.rejected, self.paused_until = fingerprint, now + (MINUTE if self.doubted else HOUR)
 
     def not_before(self, now: float) -> float:
         """Until when the credential or its pool must be left alone (epoch seconds, our clock)."""
         pool, skew = self.pool, self.github.skew
-        blocked = pool.blocked_until - skew if pool.blocked_until else 0.0
-        reserved = pool.reserved(now + skew)
-        return max(self.paused_until, blocked if blocked - now <= DAY else 0.0, reserved - skew if reserved else 0.0)
+        ends = [end - skew for end in (pool.blocked(now + skew), pool.reserved(now + skew)) if end]
+        return max([self.paused_until, *ends])
 
     def fingerprint(self, salt: bytes) -> str:
         """Tell one token from another; "" if there is none to be read."""
@@ -49,7 +63,7 @@ class Access:
 class Claim(NamedTuple):
     """What a job wants of its pool's hour. A smaller `rank` is more important."""
 
-    rank: tuple[int, int, str]
+    rank: tuple[int, int, int, str]
     job: str
     cost: int
     hourly: int
@@ -63,7 +77,8 @@ def claim(job: Job, cost: int) -> Claim:
     """
     cost = cost or job.collector.calls.of(Sizes())
     hourly = int(-(-HOUR * cost // max(job.settings.interval, SHORTEST_PLANNED)))
-    return Claim((job.order, -job.busy, job.key), job.key, cost, hourly, job.settings.interval)
+    rank = (job.collector.rank, job.order, -job.busy, job.key)
+    return Claim(rank, job.key, cost, hourly, job.settings.interval)
 
 
 def wait_for_budget(wanted: Claim, all_of_pool: Iterable[Claim], pool: Pool, now: float) -> float | None:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from exporter.catalogue import HOUR, PAGE_SIZE, Collector, Sizes
-from exporter.collecting.plan import CollectorSettings, Job, Target
+from exporter.catalogue import PAGE_SIZE, Collector, Sizes
 from exporter.github.budget import Budget
-from exporter.settings.values import duration_text
+from exporter.instants import HOUR
+from exporter.jobs import CollectorSettings, Job, Target
+from exporter.options import duration_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _series(job: Job, cost: Cost) -> int:
     table = job.collector.counting
     if cost.series is not None or table is None:
         return cost.series or sum(len(one.gauges) for one in job.collector.tables)
-    most = int(getattr(job.settings.options, "max_series", cost.rows))
+    most = job.settings.max_series or cost.rows
     counters, gauges = len(table.counters), len(table.gauges)
     rows = min(cost.rows, most)
     return rows * (counters + gauges) + (counters if cost.rows > most else 0)

@@ -1,80 +1,35 @@
 """Which jobs there are, and when each is due again. Pure."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
-from typing import Any
+from typing import Protocol
 
-from exporter.catalogue import HOUR, Collector, Labels, Scope, Subject
-from exporter.collecting.counters import CLEARLY, Counting
-from exporter.github.errors import GitHubError, RateLimited
+from exporter.catalogue import Collector
+from exporter.collecting.unknown import UnknownSubjects
+from exporter.counting.counters import PROMOTION_FACTOR
+from exporter.counting.keys import Counting
+from exporter.errors import GitHubError, OutcomeState, RateLimited
+from exporter.exposition.snapshot import Outcome
+from exporter.fetching import Subject
+from exporter.github.pacing import LONGEST_BLOCK
+from exporter.instants import HOUR
+from exporter.jobs import CollectorSettings, Job, Target, keys_of
 
 MOST_DOUBLINGS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One organization, enterprise or appliance, and who asks there."""
-
-    kind: Scope
-    name: str
-    credential: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class CollectorSettings:
-    """What the configuration says of one collector. Seconds."""
-
-    enabled: bool
-    interval: float
-    max_age: float
-    options: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """(collector, target, subject): one thing to ask for, again and again.
-
-    `order` puts totals first; among drill-downs `busy`, the requests seen of the subject, tells who is more important.
-    """
-
-    collector: Collector
-    target: Target
-    settings: CollectorSettings
-    order: int
-    subject: Subject = ()
-    busy: int = field(default=0, compare=False)
-    key: str = field(init=False, compare=False)
-    """The source's name in state and log."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "key", _named(self.collector, self.target, self.settings)(self.subject))
-
-    @property
-    def prefix(self) -> Labels:
-        """The label values that stand in front of a row's own."""
-        return (self.target.name, *self.subject)
-
-    @property
-    def max_age(self) -> float:
-        """How long after the last success gauges are shown, in seconds."""
-        return self.settings.max_age
 
 
 @dataclass(frozen=True, slots=True)
 class Follow:
     """Whom the drill-down of one target may follow: the watched, and requests seen by subject, users and actors alike.
 
-    `now` names the jobs that run already, `gone` those whose subject GitHub does not know.
+    `running` has the keys of the jobs that run already, `unknown` by endpoint the subjects that GitHub does not know.
     """
 
     watched: Sequence[Subject] = ()
     seen: Mapping[Subject, int] = field(default_factory=dict)
-    now: Collection[str] = ()
-    gone: Collection[str] = ()
+    running: Collection[str] = ()
+    unknown: Mapping[str, UnknownSubjects] = field(default_factory=dict)
 
 
 def plan(
@@ -83,7 +38,7 @@ def plan(
     target: Target,
     follow: Follow | None = None,
 ) -> list[Job]:
-    """All jobs of a target, totals first: every enabled collector whose endpoint exists, for all or by subject."""
+    """All jobs of a target in the order of `collectors`: of each that is enabled and whose endpoint exists there."""
     follow = follow or Follow()
     jobs: list[Job] = []
     for order, collector in enumerate(collectors):
@@ -95,55 +50,49 @@ def plan(
     return jobs
 
 
-def _named(collector: Collector, target: Target, settings: CollectorSettings) -> Callable[[Subject], str]:
-    """How the sources of a collector at a target are named by subject; a filter makes it another source."""
-    given = {option: getattr(settings.options, option) for option in collector.filters}
-    front, back = f"{collector.name} {target}", "".join(f" {option}={text}" for option, text in given.items() if text)
-    return lambda subject: " ".join((front, *subject)) + back
-
-
 def _subjects(collector: Collector, target: Target, settings: CollectorSettings, follow: Follow) -> list[Subject]:
-    """The subjects of a drill-down: the watched and the busiest."""
-    named, width = _named(collector, target, settings), len(collector.subject)
-    watched = [one for one in follow.watched if len(one) == width and named(one) not in follow.gone]
+    """The subjects of a drill-down: the watched and the busiest, and who stands for an endpoint that is not found."""
+    key_of, width = keys_of(collector, target, settings), len(collector.subject)
+    unknown = follow.unknown.get(collector.endpoint, UnknownSubjects())
+    watched = [one for one in follow.watched if len(one) == width and one not in unknown.since]
     if not collector.top:
-        return watched
-    found = {
+        return list(dict.fromkeys((*watched, *unknown.witness)))
+    requests = {
         subject: requests
         for subject, requests in follow.seen.items()
-        if len(subject) == width and (not follow.gone or named(subject) not in follow.gone)
+        if len(subject) == width and subject not in unknown.since
     }
-    now = {subject for subject in found if named(subject) in follow.now}
-    top = busiest(found, now, int(getattr(settings.options, collector.top)))
-    return list(dict.fromkeys((*watched, *top)))
+    followed = {subject for subject in requests if key_of(subject) in follow.running}
+    top = busiest(requests, followed, int(getattr(settings.options, collector.top)))
+    return list(dict.fromkeys((*watched, *top, *unknown.witness)))
 
 
-def busiest(found: Mapping[Subject, int], now: Collection[Subject], places: int) -> list[Subject]:
-    """The busiest, where one who has a place (`now`) keeps it until somebody clearly outgrows it."""
+def busiest(requests: Mapping[Subject, int], followed: Collection[Subject], places: int) -> list[Subject]:
+    """The busiest subjects; one that is `followed` stays until another has clearly more requests."""
 
     def rank(subject: Subject) -> tuple[int, Subject]:
-        return -found[subject], subject
+        return -requests[subject], subject
 
-    kept = sorted(now, key=rank)[:places]
-    newcomers = nsmallest(places, (subject for subject in found if subject not in now), key=rank)
-    kept += newcomers[: places - len(kept)]
+    chosen = sorted(followed, key=rank)[:places]
+    newcomers = nsmallest(places, (subject for subject in requests if subject not in followed), key=rank)
+    chosen += newcomers[: places - len(chosen)]
     for newcomer in newcomers:
-        least = max(kept, key=rank, default=None)
-        if newcomer not in kept and least is not None and found[newcomer] > CLEARLY * found[least]:
-            kept[kept.index(least)] = newcomer
-    return sorted(kept, key=rank)
+        least = max(chosen, key=rank, default=None)
+        if newcomer not in chosen and least is not None and requests[newcomer] > PROMOTION_FACTOR * requests[least]:
+            chosen[chosen.index(least)] = newcomer
+    return sorted(chosen, key=rank)
 
 
 def seen(collector: Collector, counting: Counting | None) -> dict[Subject, int]:
     """Which subjects a source leads to, with their requests in the open window."""
-    if collector.leads is None or counting is None:
+    if collector.subject_of is None or counting is None:
         return {}
-    found: dict[Subject, int] = {}
+    requests: dict[Subject, int] = {}
     for identity, key in counting.keys.items():
-        subject = collector.leads(identity)
+        subject = collector.subject_of(identity)
         if subject is not None and key.activity > 0:
-            found[subject] = found.get(subject, 0) + key.activity
-    return found
+            requests[subject] = requests.get(subject, 0) + key.activity
+    return requests
 
 
 def next_run(interval: float, error: GitHubError | None, failures: int, now: float, skew: float = 0.0) -> float:
@@ -156,9 +105,39 @@ def next_run(interval: float, error: GitHubError | None, failures: int, now: flo
     if error is None:
         return now + interval
     if isinstance(error, RateLimited):
-        return max(now, error.until - skew)
+        return min(max(now, error.until - skew), now + LONGEST_BLOCK)  # the clock may have been set meanwhile
     if error.state in ("forbidden", "not_found"):
         return now + HOUR
     if error.state == "retired":
         return now + 24 * HOUR
     return now + min(interval * (1 << min(failures - 1, MOST_DOUBLINGS)), HOUR)
+
+
+def longest_wait(interval: float, state: OutcomeState) -> float:
+    """How long at most a job waits after an attempt with this outcome."""
+    return 24 * HOUR if state == "retired" else max(interval, HOUR, LONGEST_BLOCK)
+
+
+class LastRun(Protocol):
+    """What a snapshot and a status say of the last run."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended."""
+
+    @property
+    def next_run(self) -> float:
+        """When the job was due again, epoch seconds."""
+
+
+def first_run(job: Job, last: LastRun | None, *, cut_off: bool, now: float) -> float:
+    """When a job first runs after a start: at once if it never ended or was cut off, else when it was due.
+
+    At once, too, if its last run lies in the future: the clock was ahead, and nobody knows how long ago it ran.
+    """
+    if last is None or last.outcome is None or cut_off or last.outcome.at > now:
+        return now
+    due = min(last.next_run, now + longest_wait(job.settings.interval, last.outcome.state))
+    if last.outcome.reason is None:
+        due = min(due, last.outcome.at + job.settings.interval)  # the interval may have been shortened
+    return max(now, due)

@@ -1,4 +1,4 @@
-"""What a GHES appliance counts of itself, asked of the appliance: for those who run it without GitHub Connect.
+"""Statistics of a GHES appliance, read from the appliance itself, which needs no GitHub Connect.
 
     github_appliance_total_users{appliance="ghes-eu"} 254
     github_appliance_security_active_committers{appliance="ghes-eu"} 30
@@ -6,24 +6,30 @@
 https://docs.github.com/enterprise-server@latest/rest/enterprise-admin/admin-stats
 """
 
-from exporter.catalogue import HOUR, Api, Ask, Calls, Collector, Fetched, Figures, Reply, Table
-from exporter.collecting.leaves import by_field, known_of, leaves, sort_out
-from exporter.collecting.reading import decode_json
-from exporter.github.errors import Forbidden, Invalid, NotFound, Retired
+import asyncio
+
+from exporter.catalogue import Calls, Collector, Permission
+from exporter.collectors.reading.leaves import by_field, field_gauges, parsers_of, read_object
+from exporter.collectors.reading.unknown_fields import UnknownFields
+from exporter.errors import Forbidden, Invalid, NotFound, Retired
+from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
+from exporter.github.decoding import decode_json
+from exporter.instants import HOUR
+from exporter.tables import Figures, Table
 
 
-class Totals(Figures):
-    """The numbers of `/enterprise/stats/all`, by their place."""
+class StatsRow(Figures):
+    """The numbers of `/enterprise/stats/all`, by their place, such as `hooks.total_hooks`."""
 
 
-class Security(Figures):
+class SecurityRow(Figures):
     """The numbers of `/enterprise/stats/security-products`."""
 
 
 TOTALS = Table(
-    row=Totals,
+    row=StatsRow,
     families=tuple(
-        leaves(
+        field_gauges(
             "github_appliance_",
             {
                 "comments": {
@@ -84,10 +90,10 @@ TOTALS = Table(
 )
 
 SECURITY = Table(
-    row=Security,
+    row=SecurityRow,
     endpoints="/enterprise/stats/security-products",
     families=tuple(
-        leaves(
+        field_gauges(
             "github_appliance_security_",
             {
                 "": {
@@ -143,26 +149,37 @@ SECURITY = Table(
 )
 
 
+NO_SECURITY = "the appliance gives no figures of security products, though it did before"
+
+
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Two calls. An appliance that has no security products, or is too old to tell of them, gives the first alone."""
-    totals, rejected = _read(await api.get("/enterprise/stats/all"), TOTALS)
+    """Read both endpoints. An appliance without security products, or too old for them, refuses the second."""
+    unknown = UnknownFields()
+    reply = await api.get("/enterprise/stats/all")
+    totals, rejected = await asyncio.to_thread(_read, reply, TOTALS, unknown)
     if not totals:
         raise Invalid("/enterprise/stats/all: none of the statistics is in the answer")
     try:
         reply = await api.get("/enterprise/stats/security-products")
-    except (NotFound, Forbidden, Retired):
-        return Fetched((Totals(figures=totals),), rejected, float(ask.end))
-    security, more = _read(reply, SECURITY)
-    return Fetched((Totals(figures=totals), Security(figures=security)), rejected + more, float(ask.end))
+    except (NotFound, Forbidden, Retired) as error:
+        doubt = Doubt(SECURITY, f"{NO_SECURITY}: {error}")
+        return Fetched((StatsRow(figures=totals),), rejected, float(ask.end), unknown=unknown, doubts=(doubt,))
+    security, rejected_security = await asyncio.to_thread(_read, reply, SECURITY, unknown)
+    rows = (StatsRow(figures=totals), SecurityRow(figures=security))
+    doubts = () if security else (Doubt(SECURITY, NO_SECURITY),)
+    return Fetched(rows, rejected + rejected_security, float(ask.end), unknown=unknown, doubts=doubts)
 
 
-def _read(reply: Reply, table: Table) -> tuple[dict[str, float], int]:
-    """The figures of an object, and how many values are unknown or no use; `Invalid` if it is none."""
+def _read(reply: Reply, table: Table, unknown: UnknownFields) -> tuple[dict[str, float], int]:
+    """The figures of a table by field, and how many values cannot be read. Raises `Invalid` if it is no object."""
     item = decode_json(reply.body)
     if not isinstance(item, dict):
         raise Invalid(f"{table.endpoints or '/enterprise/stats/all'}: the answer is no object")
-    found = sort_out(item, known_of(table))
-    return by_field(found.figures), found.rejected + len(found.others)
+    reading = read_object(item, parsers_of(table))
+    unknown.join(reading.unknown)
+    for place in reading.others:
+        unknown.add(reading.unknown_name(place))
+    return by_field(reading.figures), reading.rejected
 
 
 COLLECTOR = Collector(
@@ -170,12 +187,11 @@ COLLECTOR = Collector(
     scope="appliance",
     endpoint="/enterprise/stats/all",
     page="https://docs.github.com/enterprise-server@latest/rest/enterprise-admin/admin-stats",
-    lateness="As the appliance counts them when it is asked.",
-    needs="classic token of a site administrator of the appliance, with the scope site_admin",
+    lateness="The appliance counts them when it is asked.",
+    permission=Permission(classic="scope `site_admin`, of a site administrator of the appliance"),
     fetch=fetch,
     tables=(TOTALS, SECURITY),
     interval=HOUR / 4,
     max_age=2 * HOUR,
-    accepts=("classic",),
     calls=Calls(single=2),
 )

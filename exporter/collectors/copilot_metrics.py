@@ -4,77 +4,68 @@
     github_copilot_metrics_code_completions_editor_engaged_users{organization="acme",editor="vscode"} 13
     github_copilot_metrics_code_completions_code_acceptances{organization="acme",editor="vscode",model="default",language="ruby"} 253
 
-Off by default; for servers that still speak it. Each level of an answer has families of its own, so that no sum over
-one of them takes totals and parts together.
+Off by default; for servers that still have the API. Each level of an answer has families of its own, so that a sum over
+a family never adds up totals and parts.
 
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-metrics#get-copilot-metrics-for-an-organization
 """  # noqa: E501 - an exposition line is not wrapped
 
-import re
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field, create_model
 
-from exporter.catalogue import (
-    HOUR,
-    PAGE_SIZE,
-    Api,
-    Ask,
-    Collector,
-    Family,
-    Fetched,
-    Figures,
-    Row,
-    Table,
-    gauge,
-    info,
-)
-from exporter.collecting.nested import Found, Path, odd
-from exporter.collecting.reading import decode_json
+from exporter.catalogue import PAGE_SIZE, Collector, Permission
+from exporter.collectors.reading.days import is_day
+from exporter.collectors.reading.nested import NestedRows, Path
+from exporter.collectors.reading.pages import MOST_BYTES
+from exporter.collectors.reading.rows import MOST_ROWS
+from exporter.errors import Invalid, NotFound, Retired
+from exporter.fetching import Api, Ask, Doubt, Fetched
 from exporter.github.apps import NotInstalled
-from exporter.github.errors import Invalid, NotFound, Retired
-from exporter.settings import Day, Whole
+from exporter.github.decoding import decode_json
+from exporter.instants import HOUR, epoch
+from exporter.options import BoundedOptions, Day, Whole
+from exporter.tables import Family, Figures, Row, Table, gauge, info
 
 ENDPOINT = "/orgs/{org}/copilot/metrics"
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PLAIN = ("date", "name", "is_custom_model", "custom_model_training_date")
 _LABEL_OF = {"editors": "editor", "models": "model", "languages": "language", "repositories": "repository"}
 
 
-class Options(BaseModel):
-    """Settings of this collector alone."""
+class Options(BoundedOptions):
+    """The collector's own settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    since: Day = Field(default="", description="Only days from this one on; GitHub took at most 100 days ago.")
+    since: Day = Field(default="", description="Only days from this one on; GitHub accepted at most 100 days ago.")
     until: Day = Field(default="", description="Only days up to this one; the newest of them is shown.")
     max_series: Annotated[Whole, Field(ge=1)] = Field(
-        default=500, description="How many rows of each breakdown are shown, the busiest; the rest is left out."
+        default=500, description="How many rows of each breakdown are shown, the busiest; the others are left out."
     )
 
 
-class Shown(Row):
+class NewestDay(Row):
     """The day that is shown: its midnight UTC, epoch seconds."""
 
     date: float
 
 
 class Model(Row):
-    """What GitHub tells of a model besides its figures; empty where it does not."""
+    """The texts of a model; empty where GitHub gives none."""
 
     model: str
     is_custom_model: str = ""
     custom_model_training_date: str = ""
 
 
-SHOWN = Table(
-    row=Shown,
+NEWEST_DAY = Table(
+    row=NewestDay,
     families=(
         gauge(
             "github_copilot_metrics_date_timestamp_seconds",
             "date",
-            "The day that all github_copilot_metrics_… describe, the newest that GitHub tells of: its midnight UTC.",
+            "The day of all github_copilot_metrics_…, the newest in GitHub's answer, as its midnight UTC.",
         ),
     ),
 )
@@ -92,7 +83,7 @@ def _engaged(name: str, who: str) -> Family:
 
 
 def _engaged_by(name: str, who: str) -> Family:
-    return gauge(name, "total_engaged_users", f"Users who {who} on that day; who is in several rows counts in each.")
+    return gauge(name, "total_engaged_users", f"Users who {who} on that day; a user may be in several rows.")
 
 
 FAMILIES: dict[Path, tuple[Family, ...]] = {
@@ -219,7 +210,7 @@ FAMILIES: dict[Path, tuple[Family, ...]] = {
 
 
 def _table(path: Path, families: tuple[Family, ...]) -> Table:
-    """What stands at one place, with the keys that lead there as labels; its rows are of a class of their own."""
+    """The table of a level, with the names that lead there as labels; its rows are of a class of their own."""
     labels = tuple(_LABEL_OF[step] for step in path if step in _LABEL_OF)
     keys: dict[str, Any] = dict.fromkeys(labels, (str, ...))
     row = create_model("Figures of " + (".".join(path) or "a day"), __base__=Figures, **keys)
@@ -231,64 +222,93 @@ TABLES = {path: _table(path, families) for path, families in FAMILIES.items()}
 
 
 def _model(name: str, item: dict[str, Any]) -> tuple[Model, int]:
-    """What an entry tells of a model, and how many of these values are unusable."""
+    """The texts of a model, and how many of them are unusable."""
     custom, trained = item.get("is_custom_model"), item.get("custom_model_training_date")
-    unusable = (not isinstance(custom, bool) and odd(custom)) + (not isinstance(trained, str) and odd(trained))
+    unusable = (not isinstance(custom, bool | None)) + (not isinstance(trained, str | None))
     is_custom = str(custom).lower() if isinstance(custom, bool) else ""
     date = trained if isinstance(trained, str) else ""
     return Model(model=name, is_custom_model=is_custom, custom_model_training_date=date), unusable
 
 
 def _midnight(entry: Any) -> float | None:
-    """Which day an entry tells of; None if it does not say so in its `date`."""
+    """The midnight of an entry's `date`; None if it has none."""
     date = entry.get("date") if isinstance(entry, dict) else None
-    if not isinstance(date, str) or not _DATE.fullmatch(date):
-        return None
-    try:
-        return datetime.fromisoformat(f"{date}T00:00:00+00:00").timestamp()
-    except ValueError:
-        return None
+    return epoch(date) if isinstance(date, str) and is_day(date) else None
+
+
+NO_DAYS = "GitHub's answer has no day; look at since and until, and at the policy for Copilot metrics"
+
+
+@dataclass(slots=True)
+class _Newest:
+    """The entry of the newest day of all pages, in any order; older ones are not held."""
+
+    midnight: float | None = None
+    entry: Any = None
+    count: int = 0
+    unusable: int = 0
+    is_contradicted: bool = False
+
+    def add(self, entries: Sequence[Any]) -> None:
+        """Add a page."""
+        self.count += len(entries)
+        for entry in entries:
+            midnight = _midnight(entry)
+            if midnight is None:
+                self.unusable += 1
+            elif self.midnight is None or midnight > self.midnight:
+                self.midnight, self.entry, self.is_contradicted = midnight, entry, False
+            elif midnight == self.midnight and entry != self.entry:
+                self.is_contradicted = True
 
 
 def read(entries: Sequence[Any]) -> Fetched:
-    """The newest day of all entries, whatever their order; `Invalid` if they contradict each other or themselves."""
-    days: dict[float, dict[str, Any]] = {}
-    unusable = 0
-    for entry in entries:
-        midnight = _midnight(entry)
-        if midnight is None:
-            unusable += 1
-        elif days.setdefault(midnight, entry) != entry:
-            raise Invalid("two entries of one date differ")
-    if not days:
+    """The newest day of all entries; `Invalid` if two of its entries contradict each other."""
+    newest = _Newest()
+    newest.add(entries)
+    return _fetched(newest)
+
+
+def _fetched(newest: _Newest) -> Fetched:
+    unusable = newest.unusable
+    if newest.is_contradicted:
+        raise Invalid("two entries of one date differ")
+    if newest.midnight is None:
         if unusable:
             raise Invalid(f"none of {unusable} entries has a date")
-        return Fetched(())
-    newest = max(days)
-    found = Found(TABLES)
-    found.take(days[newest])
-    models = [_model(names[-1], item) for path, names, item in found.objects if path[-1:] == ("models",)]
-    told: list[Row] = [Shown(date=newest), *dict.fromkeys(model for model, _ in models)]
-    rejected = unusable + found.rejected + sum(count for _, count in models)
-    return Fetched((*told, *found.told()), rejected, newest)
+        doubts = tuple(Doubt(table, NO_DAYS) for table in (NEWEST_DAY, *TABLES.values(), MODELS))
+        return Fetched((), note=NO_DAYS, doubts=doubts)
+    nested = NestedRows(TABLES, _PLAIN)
+    nested.add(newest.entry)
+    models = [_model(names[-1], item) for path, names, item in nested.objects if path[-1:] == ("models",)]
+    rows: list[Row] = [NewestDay(date=newest.midnight), *dict.fromkeys(model for model, _ in models)]
+    rejected = unusable + nested.rejected + sum(count for _, count in models)
+    return Fetched((*rows, *nested.with_figures()), rejected, newest.midnight, unknown=nested.unknown)
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """All days that GitHub tells of, for it says nothing of their order. Its 404 means that the API is closed."""
+    """All days, for GitHub does not document their order. Its 404 means that the API is closed."""
     days = {"since": ask.options.since, "until": ask.options.until}
     params: dict[str, str | int] = {**{name: day for name, day in days.items() if day}, "per_page": PAGE_SIZE}
-    entries: list[Any] = []
+    newest, held = _Newest(), 0
     try:
         async for reply in api.pages(f"/orgs/{ask.target}/copilot/metrics", params):
-            page = decode_json(reply.body)
-            if not isinstance(page, list):
-                raise Invalid("the answer is no array of days")
-            entries += page
+            await asyncio.to_thread(_add_page, newest, reply.body)
+            held += len(reply.body)
+            if newest.count > MOST_ROWS or held > MOST_BYTES:
+                raise Invalid(f"more than {MOST_ROWS} days, or than {MOST_BYTES} bytes")
     except NotInstalled:
         raise  # the App is missing there, and can be installed
     except NotFound as error:
         raise Retired(str(error)) from None
-    return read(entries)
+    return await asyncio.to_thread(_fetched, newest)
+
+
+def _add_page(newest: _Newest, body: bytes) -> None:
+    page = decode_json(body)
+    if not isinstance(page, list):
+        raise Invalid("the answer is no array of days")
+    newest.add(page)
 
 
 COLLECTOR = Collector(
@@ -297,19 +317,19 @@ COLLECTOR = Collector(
     endpoint=ENDPOINT,
     page="https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-metrics#get-copilot-metrics-for-an-organization",
     lateness=(
-        "GitHub closed this API on 2026-04-02 and answers 404 since; while it was open, a day's figures were there on "
-        "the day after."
+        "GitHub closed this API on 2026-04-02 and answers 404 since; while it was open, it had a day's figures on the "
+        "day after."
     ),
     interval=24 * HOUR,
     max_age=72 * HOUR,
     options=Options,
     enabled=False,
-    needs=(
-        "GitHub closed this API; it wanted the organization permission “GitHub Copilot Business” or “Administration” "
-        "(read) of a GitHub App or fine-grained token, or the scope manage_billing:copilot or read:org of a classic "
-        "token"
+    permission=Permission(
+        app="organization permission “GitHub Copilot Business” or “Administration” (read)",
+        classic="scope `manage_billing:copilot` or `read:org`",
+        besides="GitHub has closed this API",
     ),
     fetch=fetch,
-    tables=(SHOWN, *TABLES.values(), MODELS),
+    tables=(NEWEST_DAY, *TABLES.values(), MODELS),
     filters=("since", "until"),
 )

@@ -1,4 +1,4 @@
-"""How many Copilot seats an organization has, who uses them, and what Copilot may do there.
+"""How many Copilot seats an organization has, how many are used, and which Copilot policies it has set.
 
     github_copilot_seats{organization="acme"} 12
     github_copilot_seats_inactive_this_cycle{organization="acme"} 11
@@ -7,9 +7,16 @@
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-user-management#get-copilot-seat-information-and-settings-for-an-organization
 """
 
-from exporter.catalogue import HOUR, Api, Ask, Collector, Fetched, Figures, Row, Table, gauge, info
-from exporter.collecting.reading import decode_json, figures, is_number
-from exporter.github.errors import Invalid
+import asyncio
+
+from exporter.catalogue import Collector, Permission
+from exporter.collectors.reading.rows import figures
+from exporter.collectors.reading.unknown_fields import UnknownFields
+from exporter.errors import Invalid
+from exporter.fetching import Api, Ask, Doubt, Fetched
+from exporter.github.decoding import decode_json
+from exporter.instants import HOUR
+from exporter.tables import Figures, Row, Table, gauge, info
 
 
 class Seats(Figures):
@@ -73,29 +80,39 @@ POLICIES = Table(
         info(
             "github_copilot_settings_info",
             "The organization's Copilot plan, how it assigns seats, and its policies, in GitHub's words; empty where "
-            "GitHub does not say.",
+            "GitHub gives none.",
         ),
     ),
 )
 
+NO_SEATS = "GitHub's answer has an empty seat_breakdown; compare it with the organization's Copilot settings"
 
-def read(answer: object) -> tuple[tuple[Row, ...], int]:
-    """The rows of an answer, and how many of its values are unusable or unknown; `Invalid` without a breakdown."""
+
+def read(answer: object, unknown: UnknownFields | None = None) -> tuple[tuple[Row, ...], int]:
+    """The rows of an answer, and how many of its values cannot be read; `Invalid` without a breakdown.
+
+    `unknown` takes the fields that this version does not know.
+    """
     if not isinstance(answer, dict) or not isinstance(answer.get("seat_breakdown"), dict):
         raise Invalid("the answer has no seat_breakdown")
-    seats, rejected = figures(answer["seat_breakdown"], SEATS)
-    words = {field: value for field, value in answer.items() if field in POLICIES.labels and isinstance(value, str)}
-    for field, value in answer.items():
-        unusable = field in POLICIES.labels and value is not None and field not in words
-        rejected += unusable or (field not in POLICIES.labels and is_number(value))
-    return (Seats(figures=seats), Policies(**words)), rejected
+    unknown = UnknownFields() if unknown is None else unknown
+    seats, unusable = figures(answer["seat_breakdown"], SEATS, unknown, place="seat_breakdown")
+    given = {field: answer.get(field) for field in POLICIES.labels}
+    words = {field: value for field, value in given.items() if isinstance(value, str)}
+    unusable += sum(value is not None for value in given.values()) - len(words)
+    unknown.take(answer, {"seat_breakdown", *POLICIES.labels})
+    return (Seats(figures=seats), Policies(**words)), unusable
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """One call. It tells how things are now."""
+    """One call; the answer describes the present."""
     reply = await api.get(f"/orgs/{ask.target}/copilot/billing")
-    rows, rejected = read(decode_json(reply.body))
-    return Fetched(rows, rejected, data_time=float(ask.end))
+    unknown = UnknownFields()
+    rows, unusable = await asyncio.to_thread(lambda: read(decode_json(reply.body), unknown))
+    if any(isinstance(row, Seats) and row.figures for row in rows):
+        return Fetched(rows, unusable, data_time=float(ask.end), unknown=unknown)
+    doubts = (Doubt(SEATS, NO_SEATS),)
+    return Fetched(rows, unusable, data_time=float(ask.end), unknown=unknown, note=NO_SEATS, doubts=doubts)
 
 
 COLLECTOR = Collector(
@@ -103,13 +120,13 @@ COLLECTOR = Collector(
     scope="organization",
     endpoint="/orgs/{org}/copilot/billing",
     page="https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-user-management#get-copilot-seat-information-and-settings-for-an-organization",
-    lateness="GitHub tells how it is at that moment.",
+    lateness="The answer describes the moment of the request.",
     interval=2 * HOUR,
     max_age=24 * HOUR,
-    needs=(
-        "organization permission “GitHub Copilot Business”, in newer screens “Organization Copilot seat management”, "
-        "or “Administration” (read) for a GitHub App or fine-grained token; scope manage_billing:copilot or read:org "
-        "for a classic token; its user must be an organization owner"
+    permission=Permission(
+        app="organization permission “GitHub Copilot Business”, in newer screens “Organization Copilot seat "
+        "management”, or “Administration” (read)",
+        classic="scope `manage_billing:copilot` or `read:org`, of an organization owner",
     ),
     fetch=fetch,
     tables=(SEATS, POLICIES),

@@ -1,41 +1,38 @@
-"""Which routes an app or token asked for: for the watched actors and the busiest.
+"""Requests of an app or token by route: for the watched actors and the busiest.
 
     github_api_insights_route_requests_total{organization="acme",actor_type="installation",actor_id="954453",http_method="GET",api_route="/repositories/:repository_id"} 544665
 
-Routes are templates in GitHub's internal words: some hundreds, whatever the number of repositories.
+Routes are templates in GitHub's own form: a few hundred, however many repositories there are.
 
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-route-stats-by-actor
 """  # noqa: E501 - an exposition line is not wrapped
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from exporter.catalogue import Amount, Api, Ask, Calls, Collector, Fetched, Row, Table, Timestamp, counter, gauge
-from exporter.collecting.reading import walk, whose, window
-from exporter.collectors.summary_stats import LATENESS, NEEDS
-from exporter.settings import Whole
+from exporter.catalogue import Calls, Collector
+from exporter.collectors.reading.pages import subject_path, walk, window_params
+from exporter.collectors.summary_stats import LATENESS, PERMISSION, window_sums
+from exporter.fetching import Api, Ask, Fetched
+from exporter.options import BoundedOptions, Whole
+from exporter.tables import Amount, Row, Table, Timestamp, counter, gauge
 
 
-class Options(BaseModel):
-    """Settings of this collector alone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Options(BoundedOptions):
+    """The collector's own settings."""
 
     top_actors: Annotated[Whole, Field(ge=0)] = Field(
         default=20,
-        description="How many of an organization's busiest apps and tokens are followed besides those in `watch`.",
-    )
-    max_series: Annotated[Whole, Field(ge=1)] = Field(
-        default=500, description="How many routes of an actor have series of their own; the rest is summed as `other`."
+        description="How many of an organization's busiest apps and tokens are drilled into besides those in `watch`.",
     )
     api_route_substring: str = Field(
-        default="", max_length=100, description="Only routes that contain this; another word counts anew."
+        default="", max_length=100, description="Only routes that contain this; another value starts new counters."
     )
 
 
-class Route(Row):
-    """One route that the actor asked for in the window."""
+class RouteRow(Row):
+    """One route with the actor's requests in the window."""
 
     http_method: str
     api_route: str
@@ -46,7 +43,7 @@ class Route(Row):
 
 
 ROUTES = Table(
-    row=Route,
+    row=RouteRow,
     labels=("http_method", "api_route"),
     last_seen="last_request_timestamp",
     other=("other", "other"),
@@ -64,23 +61,25 @@ ROUTES = Table(
         gauge(
             "github_api_insights_route_last_request_timestamp_seconds",
             "last_request_timestamp",
-            "The newest request of the app or token for the route that GitHub shows.",
+            "Time of the app's or token's newest request for the route that GitHub shows.",
         ),
         gauge(
             "github_api_insights_route_last_rate_limited_timestamp_seconds",
             "last_rate_limited_timestamp",
-            "The newest of them that a primary rate limit refused; absent if none was.",
+            "Time of the app's or token's newest request for the route that a primary rate limit refused; absent if "
+            "there is none.",
         ),
     ),
 )
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Walk all pages by route, an order that does not move."""
-    wanted = ask.options.api_route_substring
-    only: dict[str, str | int] = {"api_route_substring": wanted} if wanted else {}
-    params = {**window(ask), "sort": "api_route", "direction": "asc", **only}
-    return await walk(api, f"/orgs/{ask.target}/insights/api/route-stats{whose(ask)}", params, ROUTES)
+    """Walk all pages, sorted by route."""
+    substring = ask.options.api_route_substring
+    filters: dict[str, str | int] = {"api_route_substring": substring} if substring else {}
+    params = {**window_params(ask), "sort": "api_route", **filters}
+    sums = None if substring else window_sums(api, ask)
+    return await walk(api, f"/orgs/{ask.target}/insights/api/route-stats{subject_path(ask)}", params, ROUTES, sums)
 
 
 COLLECTOR = Collector(
@@ -90,12 +89,12 @@ COLLECTOR = Collector(
     endpoint="/orgs/{org}/insights/api/route-stats/{actor_type}/{actor_id}",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-route-stats-by-actor",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch,
     tables=(ROUTES,),
     options=Options,
     calls=Calls(listed="routes_of_an_actor"),
     top="top_actors",
     filters=("api_route_substring",),
-    still="summary_stats",
+    totals="summary_stats",
 )

@@ -1,52 +1,38 @@
-"""Who used an organization's API: apps and users, with what was refused by a rate limit.
+"""Requests to an organization's API by app and user, and how many of them a rate limit refused.
 
     github_api_insights_subject_requests_total{organization="acme",subject_type="installation",subject_id="954453",subject_name="CI"} 544665
     github_api_insights_subject_last_request_timestamp_seconds{organization="acme",subject_type="installation",…} 1726674183
 
-Beyond `max_series` subjects the rest is summed under `subject_type="other"`, so that totals stay whole.
+Subjects beyond `max_series` are summed under `subject_type="other"`, so that the totals are complete.
 
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-subject-stats
 """  # noqa: E501 - an exposition line is not wrapped
 
-from typing import Annotated
+from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from exporter import catalogue
-from exporter.catalogue import (
-    Amount,
-    Api,
-    Ask,
-    Calls,
-    Collector,
-    Fetched,
-    Labels,
-    Row,
-    Table,
-    Timestamp,
-    counter,
-    gauge,
-)
-from exporter.collecting.reading import walk, window
-from exporter.collectors.summary_stats import LATENESS, NEEDS, RECONCILIATION, Difference, total
-from exporter.collectors.user_stats import ACTORS, Actor, askable
-from exporter.settings import Whole
+from exporter.catalogue import Calls, Collector
+from exporter.collectors.reading.pages import walk, window_params
+from exporter.collectors.summary_stats import LATENESS, PERMISSION, RECONCILIATION, DifferenceRow, window_sums
+from exporter.collectors.user_stats import ACTORS, ActorRow, askable
+from exporter.fetching import Api, Ask, Fetched, Subject
+from exporter.options import BoundedOptions
+from exporter.privacy import is_app
+from exporter.tables import Amount, Labels, Row, Table, Timestamp, counter, gauge
 
 
-class Options(BaseModel):
-    """Settings of this collector alone."""
+class Options(BoundedOptions):
+    """The collector's own settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_series: Annotated[Whole, Field(ge=1)] = Field(
-        default=500, description="How many subjects have series of their own; the rest is summed as `other`."
-    )
     subject_name_substring: str = Field(
-        default="", max_length=100, description="Only subjects whose name contains this; another word counts anew."
+        default="",
+        max_length=100,
+        description="Only subjects whose name contains this; another value starts new counters.",
     )
 
 
-class Subject(Row):
+class SubjectRow(Row):
     """One app or user in the window."""
 
     subject_type: str
@@ -58,12 +44,12 @@ class Subject(Row):
     last_rate_limited_timestamp: Timestamp | None = None
 
     def people(self) -> tuple[str, ...]:
-        """An app's name is no person's."""
-        return () if self.subject_type == "installation" else ("subject_name",)
+        """The name, unless it is an app's."""
+        return () if is_app(self.subject_type) else ("subject_name",)
 
 
 SUBJECTS = Table(
-    row=Subject,
+    row=SubjectRow,
     labels=("subject_type", "subject_id", "subject_name"),
     display=("subject_name",),
     last_seen="last_request_timestamp",
@@ -82,19 +68,19 @@ SUBJECTS = Table(
         gauge(
             "github_api_insights_subject_last_request_timestamp_seconds",
             "last_request_timestamp",
-            "The subject's newest request that GitHub shows.",
+            "Time of the subject's newest request that GitHub shows.",
         ),
         gauge(
             "github_api_insights_subject_last_rate_limited_timestamp_seconds",
             "last_rate_limited_timestamp",
-            "The subject's newest request that a primary rate limit refused; absent if none was.",
+            "Time of the subject's newest request that a primary rate limit refused; absent if there is none.",
         ),
     ),
 )
 
 
-def leads(identity: Labels) -> catalogue.Subject | None:
-    """An app is an actor itself; whose tokens a user has, `user_stats` tells."""
+def subject_of(identity: Labels) -> Subject | None:
+    """An app can be drilled into directly; a user's tokens come from `user_stats`."""
     kind, number = identity
     if not askable(number):
         return None
@@ -102,26 +88,29 @@ def leads(identity: Labels) -> catalogue.Subject | None:
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Walk all pages by name, an order in which no subject moves while others make requests.
+    """Walk all pages, sorted by name: requests do not change that order.
 
-    The organization's total of the same window is asked for before and after: if it stood still, it is compared.
+    The organization's sums of the same window are fetched before and after. If they are equal, they are compared.
     """
-    wanted = ask.options.subject_name_substring
-    compared = not wanted and not ask.partial
-    before = await total(api, ask, ask.start, ask.end) if compared else None
-    only: dict[str, str | int] = {"subject_name_substring": wanted} if wanted else {}
-    params = {**window(ask), "sort": "subject_name", "direction": "asc", **only}
-    fetched = await walk(api, f"/orgs/{ask.target}/insights/api/subject-stats", params, SUBJECTS)
-    rows = [row for row in fetched.rows if isinstance(row, Subject)]
-    told: list[Row] = [
-        Actor(actor_type=row.subject_type, actor_id=row.subject_id, actor_name=row.subject_name)
+    substring = ask.options.subject_name_substring
+    sums = window_sums(api, ask)
+    before = None if substring or ask.partial else await sums.fetch_or_none()
+    filters: dict[str, str | int] = {"subject_name_substring": substring} if substring else {}
+    params = {**window_params(ask), "sort": "subject_name", **filters}
+    path = f"/orgs/{ask.target}/insights/api/subject-stats"
+    fetched = await walk(api, path, params, SUBJECTS, None if substring else sums)
+    rows = [row for row in fetched.rows if isinstance(row, SubjectRow)]
+    more_rows: list[Row] = [
+        ActorRow(actor_type=row.subject_type, actor_id=row.subject_id, actor_name=row.subject_name)
         for row in rows
         if row.subject_type == "installation"
     ]
-    if before is not None and not fetched.rejected and await total(api, ask, ask.start, ask.end) == before:
-        difference = sum(row.total_request_count for row in rows) - before
-        told.append(Difference(between="subjects", requests=difference))
-    return Fetched((*rows, *told), fetched.rejected)
+    if before and not fetched.rejected:
+        after = sums.answers[-1] if len(sums.answers) > 1 else await sums.fetch_or_none()
+        if after == before:
+            difference = sum(row.total_request_count for row in rows) - before[0]
+            more_rows.append(DifferenceRow(between="subjects", requests=difference))
+    return replace(fetched, rows=(*rows, *more_rows))
 
 
 COLLECTOR = Collector(
@@ -130,11 +119,12 @@ COLLECTOR = Collector(
     endpoint="/orgs/{org}/insights/api/subject-stats",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-subject-stats",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch,
     tables=(SUBJECTS, ACTORS, RECONCILIATION),
     options=Options,
     calls=Calls(single=2, listed="subjects"),
-    leads=leads,
+    subject_of=subject_of,
     filters=("subject_name_substring",),
+    deadline=15 * 60.0,  # seconds: a fold has four reads, and each may need three walks over thousands of subjects
 )

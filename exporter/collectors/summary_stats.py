@@ -1,4 +1,4 @@
-"""API requests in total: of an organization, and of the users and actors that are watched.
+"""API requests in total: of an organization, and of its watched users, apps and tokens.
 
     github_api_insights_requests_total{organization="acme"} 544665
     github_api_insights_rate_limited_requests_total{organization="acme"} 13
@@ -7,36 +7,41 @@
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-summary-stats
 """
 
-from contextlib import suppress
+import asyncio
 from dataclasses import replace
 
-from exporter.catalogue import Amount, Api, Ask, Collector, Fetched, Row, Table, counter, gauge
-from exporter.collecting.reading import decode_one, whose, window
-from exporter.github.errors import GitHubError
+from exporter.catalogue import Collector, Permission
+from exporter.collectors.reading.pages import ListSums, subject_path, window_params
+from exporter.collectors.reading.rows import decode_one
+from exporter.collectors.reading.unknown_fields import UnknownFields
+from exporter.counting.keys import Numbers
+from exporter.errors import CredentialRejected, Forbidden, GitHubError, NotFound
+from exporter.fetching import Api, Ask, Fetched
+from exporter.tables import Amount, Row, Table, counter, gauge
 
 LATENESS = "GitHub shows requests 4 to 6 hours late."
-NEEDS = (
-    "organization permission “API Insights” (read) for a GitHub App or fine-grained token; for a classic token, an "
-    "organization owner or a custom organization role with “View organization API insights”"
+PERMISSION = Permission(
+    app="organization permission “API Insights” (read)",
+    classic="one of an organization owner, or of a user with the role permission “View organization API insights”",
 )
 
 
-class Summary(Row):
+class SummaryRow(Row):
     """GitHub's two sums over the window."""
 
     total_request_count: Amount
     rate_limited_request_count: Amount
 
 
-class Difference(Row):
-    """What another endpoint shows more than the summary of the same window."""
+class DifferenceRow(Row):
+    """Requests that another endpoint shows in a window, less those of summary-stats."""
 
     between: str
     requests: int
 
 
 RECONCILIATION = Table(
-    row=Difference,
+    row=DifferenceRow,
     labels=("between",),
     shared=True,
     endpoints="/orgs/{org}/insights/api/subject-stats, time-stats and summary-stats",
@@ -45,27 +50,50 @@ RECONCILIATION = Table(
         gauge(
             "github_api_insights_reconciliation_difference_requests",
             "requests",
-            "What subject-stats (subjects) or time-stats (intervals) show in sum less what summary-stats shows of the "
-            "same window; 0 if GitHub agrees with itself, absent while the sums move.",
+            "Requests that subject-stats (subjects) or time-stats (intervals) show in sum, less those of summary-stats "
+            "for the same window; 0 if they agree, absent if the sums changed meanwhile.",
         ),
     ),
 )
 
 
+async def _summary(api: Api, ask: Ask, unknown: UnknownFields | None = None) -> SummaryRow:
+    reply = await api.get(f"/orgs/{ask.target}/insights/api/summary-stats{subject_path(ask)}", window_params(ask))
+    return await asyncio.to_thread(decode_one, SummaryRow, reply.body, unknown)
+
+
 async def total(api: Api, ask: Ask, start: int, end: int) -> int | None:
-    """The organization's requests in a window, for a check of other endpoints; None if it cannot be had."""
-    with suppress(GitHubError):
-        reply = await api.get(
-            f"/orgs/{ask.target}/insights/api/summary-stats", window(replace(ask, start=start, end=end))
-        )
-        return decode_one(Summary, reply.body).total_request_count
-    return None
+    """The organization's requests in a window, to check other endpoints; None if GitHub does not give them."""
+    try:
+        summary = await _summary(api, replace(ask, start=start, end=end))
+    except CredentialRejected:  # it concerns all jobs of the credential
+        raise
+    except GitHubError:
+        return None
+    return summary.total_request_count
+
+
+def window_sums(api: Api, ask: Ask) -> ListSums:
+    """Both sums of the same window, which prove a walk over the rows of a target, a user or an actor complete."""
+
+    async def fetch_sums() -> Numbers:
+        try:
+            summary = await _summary(api, ask)
+        except (Forbidden, NotFound) as error:
+            # A 404 does not mean an unknown subject here: GitHub has just shown the subject's rows.
+            raise Forbidden(
+                f"rows of a list came twice, and the sums that prove it complete cannot be read: {error}; "
+                f"summary-stats needs {PERMISSION}"
+            ) from None
+        return summary.total_request_count, summary.rate_limited_request_count
+
+    return ListSums(fetch_sums, fold=ask.partial)
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """One call."""
-    reply = await api.get(f"/orgs/{ask.target}/insights/api/summary-stats{whose(ask)}", window(ask))
-    return Fetched((decode_one(Summary, reply.body),))
+    """Read the sums of the window: one request."""
+    unknown = UnknownFields()
+    return Fetched((await _summary(api, ask, unknown),), unknown=unknown)
 
 
 COLLECTOR = Collector(
@@ -74,11 +102,11 @@ COLLECTOR = Collector(
     endpoint="/orgs/{org}/insights/api/summary-stats",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-summary-stats",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch,
     tables=(
         Table(
-            row=Summary,
+            row=SummaryRow,
             families=(
                 counter(
                     "github_api_insights_requests_total",
@@ -102,12 +130,12 @@ OF_USER = Collector(
     endpoint="/orgs/{org}/insights/api/summary-stats/users/{user_id}",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-summary-stats-by-user",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch,
-    still="summary_stats",
+    totals="summary_stats",
     tables=(
         Table(
-            row=Summary,
+            row=SummaryRow,
             families=(
                 counter(
                     "github_api_insights_user_requests_total",
@@ -131,12 +159,12 @@ OF_ACTOR = Collector(
     endpoint="/orgs/{org}/insights/api/summary-stats/{actor_type}/{actor_id}",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-summary-stats-by-actor",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch,
-    still="summary_stats",
+    totals="summary_stats",
     tables=(
         Table(
-            row=Summary,
+            row=SummaryRow,
             families=(
                 counter(
                     "github_api_insights_actor_requests_total",

@@ -1,6 +1,6 @@
 """API requests over time: the newest settled interval, the busiest hour, how late GitHub is.
 
-Of an organization, and of the users and actors that are watched.
+Of an organization, and of its watched users, apps and tokens.
 
     github_api_insights_newest_data_timestamp_seconds{organization="acme"} 1726674300
     github_api_insights_busiest_hour_requests{organization="acme"} 48210
@@ -8,19 +8,31 @@ Of an organization, and of the users and actors that are watched.
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-time-stats
 """
 
+import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from exporter.catalogue import HOUR, Amount, Api, Ask, Calls, Collector, Family, Fetched, Row, Table, Timestamp, gauge
-from exporter.collecting.reading import decode_list, github_time, whose
-from exporter.collectors.summary_stats import LATENESS, NEEDS, RECONCILIATION, Difference, total
+from exporter.catalogue import Calls, Collector
+from exporter.collectors.reading.pages import subject_path
+from exporter.collectors.reading.rows import decode_list
+from exporter.collectors.reading.unknown_fields import UnknownFields
+from exporter.collectors.summary_stats import LATENESS, PERMISSION, RECONCILIATION, DifferenceRow, total
+from exporter.fetching import Api, Ask, Fetched
+from exporter.instants import HOUR, utc_time
+from exporter.lateness import STATUS_PAGE, Late
+from exporter.options import CollectorOptions
+from exporter.tables import Amount, Family, Row, Table, Timestamp, gauge
 
-SETTLED = 6 * int(HOUR)
+SETTLED = 6 * HOUR
 """An interval that ended this long ago is settled: GitHub shows requests 4 to 6 hours late."""
 
 HOURS = 24
+
+MOST_INTERVALS = 2 * (HOURS + 8) * 60
+"""Intervals of one response: twice the minutes from the first hour that is read up to now."""
 
 
 def _divides_an_hour(increment: str) -> str:
@@ -30,10 +42,8 @@ def _divides_an_hour(increment: str) -> str:
     return increment
 
 
-class Options(BaseModel):
-    """Settings of this collector alone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Options(CollectorOptions):
+    """The collector's own settings."""
 
     increment: Annotated[str, Field(pattern=r"^([1-9][0-9]?m|1h)$"), AfterValidator(_divides_an_hour)] = Field(
         default="5m", description="Length of an interval, as GitHub takes it: `5m`, `10m`, `1h`; it divides an hour."
@@ -45,7 +55,7 @@ class Options(BaseModel):
         return 3600 if self.increment == "1h" else 60 * int(self.increment[:-1])
 
 
-class Interval(Row):
+class IntervalRow(Row):
     """One interval of the window."""
 
     timestamp: Timestamp
@@ -53,8 +63,8 @@ class Interval(Row):
     rate_limited_request_count: Amount
 
 
-class Digest(Row):
-    """What is shown of the intervals."""
+class DigestRow(Row):
+    """The figures that are exported of the intervals; instants are in epoch seconds."""
 
     newest_data: float | None
     interval_start: float
@@ -65,15 +75,15 @@ class Digest(Row):
     busiest_hour_rate_limited_requests: int
 
 
-def _add(sums: list[int], interval: Interval) -> None:
+def _add(sums: list[int], interval: IntervalRow) -> None:
     sums[0] += interval.total_request_count
     sums[1] += interval.rate_limited_request_count
 
 
-def digest(intervals: Iterable[Interval], now: int, increment: int) -> Digest:
+def digest(intervals: Iterable[IntervalRow], now: int, increment: int) -> DigestRow:
     """The newest settled interval and the busiest of the last 24 settled clock hours.
 
-    An interval that GitHub leaves out of an answered window had no request. Of equally busy hours the newest counts.
+    An interval that is missing in GitHub's response had no request. Of equally busy hours the newest counts.
     """
     newest_settled = (now - SETTLED) // increment * increment - increment
     last_hour = (now - SETTLED) // 3600 * 3600 - 3600
@@ -88,8 +98,8 @@ def digest(intervals: Iterable[Interval], now: int, increment: int) -> Digest:
         if hour := hours.get(interval.timestamp // 3600 * 3600):
             _add(hour, interval)
     busiest = max(hours, key=lambda start: (hours[start][0], start))
-    return Digest(
-        newest_data=None if newest is None else newest + increment,
+    return DigestRow(
+        newest_data=None if newest is None else min(newest + increment, now),  # it may not have ended yet
         interval_start=newest_settled,
         interval_requests=at_newest_settled[0],
         interval_rate_limited_requests=at_newest_settled[1],
@@ -100,21 +110,21 @@ def digest(intervals: Iterable[Interval], now: int, increment: int) -> Digest:
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """One call for the last 24 settled hours up to now, of a user or an actor.
+    """Read the intervals from the last 24 settled hours up to now: one request.
 
-    It begins an hour early: whether GitHub's lower bound includes its interval is not documented.
+    The window starts an hour early: whether GitHub's lower bound includes its interval is not documented.
     """
     start = _settled_hour(ask) - (HOURS + 1) * 3600
-    intervals, rejected = await _intervals(api, ask, start, ask.end)
+    unknown = UnknownFields()
+    intervals, rejected = await _intervals(api, ask, start, ask.end, unknown)
     row = digest(intervals, ask.end, ask.options.seconds)
-    # The newest interval may not have ended yet.
-    return Fetched((row,), rejected, data_time=None if row.newest_data is None else min(row.newest_data, ask.end))
+    return Fetched((row,), rejected, row.newest_data, unknown=unknown)
 
 
 async def fetch_and_compare(api: Api, ask: Ask) -> Fetched:
-    """The same of an organization, and what its intervals and its summary show of the 24 settled hours.
+    """Read the same of an organization, and compare its intervals with its summary over the 24 settled hours.
 
-    Both are asked for by the same bounds, so it does not matter what those include.
+    Both are read with the same bounds, so it does not matter which intervals these include.
     """
     fetched = await fetch(api, ask)
     end = _settled_hour(ask)
@@ -124,48 +134,52 @@ async def fetch_and_compare(api: Api, ask: Ask) -> Fetched:
     if summary is None or rejected:
         return fetched
     difference = sum(interval.total_request_count for interval in intervals) - summary
-    compared = Difference(between="intervals", requests=difference)
-    return Fetched((*fetched.rows, compared), fetched.rejected, fetched.data_time)
+    return replace(fetched, rows=(*fetched.rows, DifferenceRow(between="intervals", requests=difference)))
 
 
 def _settled_hour(ask: Ask) -> int:
-    """Where the newest settled hour ends."""
+    """The end of the newest settled hour, epoch seconds."""
     return (ask.end - SETTLED) // 3600 * 3600
 
 
-async def _intervals(api: Api, ask: Ask, start: int, end: int) -> tuple[list[Interval], int]:
+async def _intervals(
+    api: Api, ask: Ask, start: int, end: int, unknown: UnknownFields | None = None
+) -> tuple[list[IntervalRow], int]:
     reply = await api.get(
-        f"/orgs/{ask.target}/insights/api/time-stats{whose(ask)}",
+        f"/orgs/{ask.target}/insights/api/time-stats{subject_path(ask)}",
         {
-            "min_timestamp": github_time(start),
-            "max_timestamp": github_time(end),
+            "min_timestamp": utc_time(start),
+            "max_timestamp": utc_time(end),
             "timestamp_increment": ask.options.increment,
         },
     )
-    return decode_list(Interval, reply.body)
+    return await asyncio.to_thread(decode_list, IntervalRow, reply.body, unknown, MOST_INTERVALS)
 
 
 MEASURES = (
-    ("newest_data", "End of the newest interval that has any request: how late GitHub is."),
-    ("interval_requests", "Requests in the newest settled interval (ended at least 6 hours ago)."),
-    ("interval_rate_limited_requests", "Rate-limited requests in the newest settled interval."),
-    ("interval_start", "Start of the newest settled interval."),
+    (
+        "newest_data",
+        "End of the newest interval with a request{of}, or now if that is earlier; shows how late GitHub's data are.",
+    ),
+    ("interval_requests", "Requests{of} in the newest settled interval, which ended at least 6 hours ago."),
+    ("interval_rate_limited_requests", "Rate-limited requests{of} in the newest settled interval."),
+    ("interval_start", "Start of the newest settled interval of the requests{of}."),
     (
         "busiest_hour_requests",
-        "Requests in the busiest clock hour (UTC) of the last 24 settled ones; limits are per hour.",
+        "Requests{of} in the busiest of the last 24 settled clock hours (UTC); rate limits are per hour.",
     ),
-    ("busiest_hour_rate_limited_requests", "Rate-limited requests in the busiest hour."),
-    ("busiest_hour_start", "Start of the busiest hour."),
+    ("busiest_hour_rate_limited_requests", "Rate-limited requests{of} in the busiest hour."),
+    ("busiest_hour_start", "Start of the busiest hour of the requests{of}."),
 )
-"""Field and help of the seven families that each of the three endpoints fills."""
+"""Field and help of the seven families that each of the three endpoints fills; `{of}` is whose requests they are."""
 
 
-def _table(whose_requests: str, *names: str) -> Table:
+def _table(of: str, *names: str) -> Table:
     families: list[Family] = []
     for name, (field, text) in zip(names, MEASURES, strict=True):
-        families.append(gauge(name, field, text.removesuffix(".") + whose_requests + "."))
+        families.append(gauge(name, field, text.format(of=of)))
     return Table(
-        row=Digest,
+        row=DigestRow,
         computed_from="timestamp, total_request_count, rate_limited_request_count",
         families=tuple(families),
     )
@@ -177,10 +191,15 @@ COLLECTOR = Collector(
     endpoint="/orgs/{org}/insights/api/time-stats",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-time-stats",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch_and_compare,
     options=Options,
     calls=Calls(single=3),
+    late=Late(
+        8 * HOUR,
+        f"Nothing is lost, counters catch up when GitHub does: look at {STATUS_PAGE}.",
+        "GithubApiInsightsLate",
+    ),
     tables=(
         _table(
             "",
@@ -203,12 +222,12 @@ OF_USER = Collector(
     endpoint="/orgs/{org}/insights/api/time-stats/users/{user_id}",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-time-stats-by-user",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch,
     options=Options,
     tables=(
         _table(
-            ", of a watched user",
+            " of a watched user",
             "github_api_insights_user_newest_data_timestamp_seconds",
             "github_api_insights_user_interval_requests",
             "github_api_insights_user_interval_rate_limited_requests",
@@ -227,12 +246,12 @@ OF_ACTOR = Collector(
     endpoint="/orgs/{org}/insights/api/time-stats/{actor_type}/{actor_id}",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-time-stats-by-actor",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch,
     options=Options,
     tables=(
         _table(
-            ", of a watched app or token",
+            " of a watched app or token",
             "github_api_insights_actor_newest_data_timestamp_seconds",
             "github_api_insights_actor_interval_requests",
             "github_api_insights_actor_interval_rate_limited_requests",

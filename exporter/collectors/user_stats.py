@@ -1,4 +1,4 @@
-"""By which apps and tokens a user asked: for the watched users and the busiest.
+"""Requests of a user by app and token: for the watched users and the busiest.
 
     github_api_insights_user_actor_requests_total{organization="acme",user_id="7",actor_type="classic_pat",actor_id="71"} 1200
     github_api_insights_actor_info{organization="acme",actor_type="classic_pat",actor_id="71",actor_name="laptop",…} 1
@@ -9,56 +9,40 @@ https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-user-
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from exporter.catalogue import (
-    Amount,
-    Api,
-    Ask,
-    Calls,
-    Collector,
-    Fetched,
-    Labels,
-    Row,
-    Subject,
-    Table,
-    Timestamp,
-    counter,
-    gauge,
-    info,
-)
-from exporter.collecting.reading import walk, window
-from exporter.collectors.summary_stats import LATENESS, NEEDS
-from exporter.settings import Whole
+from exporter.catalogue import Calls, Collector
+from exporter.collectors.reading.pages import walk, window_params
+from exporter.collectors.summary_stats import LATENESS, PERMISSION, window_sums
+from exporter.fetching import Api, Ask, Fetched, Subject
+from exporter.options import BoundedOptions, Whole
+from exporter.privacy import is_app
+from exporter.tables import Amount, Labels, Row, Table, Timestamp, counter, gauge, info
 
-APPS = ("installation", "oauth_app", "github_app_user_to_server")
 _TYPE = re.compile(r"(?!users$)[a-z_]{1,50}")
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
 def askable(number: str) -> bool:
-    """Whether it is an id that a path may hold."""
+    """Whether it is an id that can be part of a path."""
     return _ID.fullmatch(number) is not None
 
 
-class Options(BaseModel):
-    """Settings of this collector alone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Options(BoundedOptions):
+    """The collector's own settings."""
 
     top_users: Annotated[Whole, Field(ge=0)] = Field(
-        default=10, description="How many of an organization's busiest users are followed besides those in `watch`."
-    )
-    max_series: Annotated[Whole, Field(ge=1)] = Field(
-        default=500, description="How many actors of a user have series of their own; the rest is summed as `other`."
+        default=10, description="How many of an organization's busiest users are drilled into besides those in `watch`."
     )
     actor_name_substring: str = Field(
-        default="", max_length=100, description="Only actors whose name contains this; another word counts anew."
+        default="",
+        max_length=100,
+        description="Only actors whose name contains this; another value starts new counters.",
     )
 
 
-class Actor(Row):
-    """What identifies an app or token, and its names."""
+class ActorRow(Row):
+    """An app or token: what identifies it, and its names."""
 
     actor_type: str
     actor_id: int
@@ -67,12 +51,12 @@ class Actor(Row):
     oauth_application_id: int | None = None
 
     def people(self) -> tuple[str, ...]:
-        """A token is named by the person who made it, an app by its makers; what is new may be a token."""
-        return () if self.actor_type in APPS else ("actor_name",)
+        """The name, unless it is an app's: people name their tokens. An unknown type may be one of tokens."""
+        return () if is_app(self.actor_type) else ("actor_name",)
 
 
-class UserActor(Actor):
-    """One app or token by which the user asked in the window."""
+class UserActorRow(ActorRow):
+    """One app or token with the user's requests in the window."""
 
     total_request_count: Amount
     rate_limited_request_count: Amount
@@ -81,7 +65,7 @@ class UserActor(Actor):
 
 
 USER_ACTORS = Table(
-    row=UserActor,
+    row=UserActorRow,
     labels=("actor_type", "actor_id"),
     last_seen="last_request_timestamp",
     other=("other", ""),
@@ -99,18 +83,19 @@ USER_ACTORS = Table(
         gauge(
             "github_api_insights_user_actor_last_request_timestamp_seconds",
             "last_request_timestamp",
-            "The newest request of the user by the app or token that GitHub shows.",
+            "Time of the user's newest request by the app or token that GitHub shows.",
         ),
         gauge(
             "github_api_insights_user_actor_last_rate_limited_timestamp_seconds",
             "last_rate_limited_timestamp",
-            "The newest of them that a primary rate limit refused; absent if none was.",
+            "Time of the user's newest request by the app or token that a primary rate limit refused; absent if there "
+            "is none.",
         ),
     ),
 )
 
 ACTORS = Table(
-    row=Actor,
+    row=ActorRow,
     labels=("actor_type", "actor_id", "actor_name", "integration_id", "oauth_application_id"),
     display=("actor_name", "integration_id", "oauth_application_id"),
     shared=True,
@@ -121,18 +106,19 @@ ACTORS = Table(
 )
 
 
-def leads(identity: Labels) -> Subject | None:
-    """Each is an actor that `route_stats` can ask about."""
+def subject_of(identity: Labels) -> Subject | None:
+    """The actor that `route_stats` can ask about."""
     kind, number = identity
     return (kind, number) if _TYPE.fullmatch(kind) and askable(number) else None
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Walk all pages by name, an order that does not move. GitHub calls the actor's name `subject_name` here, too."""
-    wanted = ask.options.actor_name_substring
-    only: dict[str, str | int] = {"actor_name_substring": wanted} if wanted else {}
-    params = {**window(ask), "sort": "subject_name", "direction": "asc", **only}
-    return await walk(api, f"/orgs/{ask.target}/insights/api/user-stats/{ask.subject[0]}", params, USER_ACTORS)
+    """Walk all pages, sorted by the actor's name, which GitHub calls `subject_name` here, too."""
+    substring = ask.options.actor_name_substring
+    filters: dict[str, str | int] = {"actor_name_substring": substring} if substring else {}
+    params = {**window_params(ask), "sort": "subject_name", **filters}
+    sums = None if substring else window_sums(api, ask)
+    return await walk(api, f"/orgs/{ask.target}/insights/api/user-stats/{ask.subject[0]}", params, USER_ACTORS, sums)
 
 
 COLLECTOR = Collector(
@@ -142,13 +128,13 @@ COLLECTOR = Collector(
     endpoint="/orgs/{org}/insights/api/user-stats/{user_id}",
     page="https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-user-stats",
     lateness=LATENESS,
-    needs=NEEDS,
+    permission=PERMISSION,
     fetch=fetch,
     tables=(USER_ACTORS, ACTORS),
     options=Options,
     calls=Calls(listed="actors_of_a_user"),
     top="top_users",
-    leads=leads,
+    subject_of=subject_of,
     filters=("actor_name_substring",),
-    still="summary_stats",
+    totals="summary_stats",
 )

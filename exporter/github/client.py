@@ -1,53 +1,39 @@
-"""The only door out to GitHub's API: one credential, one API root, nothing unbounded.
+"""GitHub's API for one credential: requests, walks over pages, files; a failure is an error of `errors.py`.
 
-A credential is added to each request on its own, and only below its API root. What it must ask GitHub for its token
-goes through the same client (`exchange.py`). Requests go to httpx' transport: its client would send default headers to
-any absolute URL, keep cookies, log URLs and read what redirects say. Foreign exceptions hold URLs and header values,
-so they become values of `errors.py` where they are caught, and those are raised elsewhere: no traceback, not even a
-suppressed context, leads back to them.
+The credential is added to each request on its own, and only below its API root (`sender.py`). What it must ask GitHub
+for its token goes through the same client (`exchange.py`).
 """
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
-from exporter.github.bodies import read_body
-from exporter.github.budget import TRAVEL
+from exporter.errors import CredentialRejected, GitHubError, Invalid, RateLimited, Refused
 from exporter.github.credentials import Credential
-from exporter.github.dates import clock_time, http_date
+from exporter.github.dates import token_expiry
 from exporter.github.downloads import Downloads
-from exporter.github.errors import CredentialRejected, GitHubError, Invalid, OverBudget, RateLimited, Unavailable
-from exporter.github.exchange import Method, Reply
-from exporter.github.links import Params, api_root, below, confined, next_link, path_of
-from exporter.github.pacing import GiveUp, Ok, Pool, WaitUntil, verdict
-from exporter.github.transport import in_our_words, open_transport, silence
-
-__all__ = ["GitHub", "Limits", "Reply"]
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SAME_METHOD = frozenset({307, 308})
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request, or one walk over pages, may cost at most. The body's size counts packed and unpacked."""
-
-    request_seconds: float = TRAVEL
-    connect_seconds: float = 5.0
-    body_bytes: int = 16 * 1024 * 1024
-    pages: int = 1000
-    redirects: int = 3
+from exporter.github.exchange import Method, Reply, Sink
+from exporter.github.links import Params, api_root, below, confined, next_link, path_of, wrong_api_url
+from exporter.github.network import Network
+from exporter.github.network.transport import open_transport
+from exporter.github.pacing import Pool
+from exporter.github.refusals import NOT_THE_API, OLDEST_VERSION, VERSION_UNKNOWN, may_pass
+from exporter.github.responses import Failure, RateLimit, Success, meaning_of
+from exporter.github.sender import AnswerBounds, Observe, Sender
+from exporter.instants import utc_time
 
 
 class GitHub:
-    """GitHub's API for one credential. `skew` is GitHub's clock less ours in seconds, 0 until an answer told it."""
+    """GitHub's API for one credential.
+
+    `token_expiry` is when the token ends (epoch seconds), by the headers of its own answers; None where they do not say
+    it, and for tokens of Apps, which last for hours.
+    """
 
     def __init__(
         self,
@@ -56,35 +42,58 @@ class GitHub:
         *,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
-        observe: Callable[[str, str, float], None] | None = None,
-        limits: Limits | None = None,
-        proxy: str | None = None,
+        observe: Observe | None = None,
+        bounds: AnswerBounds | None = None,
         quoted: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         downloads: Downloads | None = None,
     ) -> None:
         """Connect to nothing yet; raises `GitHubError` for an API root, `ca_file` or proxy that cannot be used.
 
-        `observe` is told pool, status (or `error`) and seconds of each attempt. Unless `quoted`, GitHub's messages,
-        which may name a person, are not repeated.
+        Unless `quoted`, GitHub's messages, which may name a person, are not repeated.
         """
-        self.skew = 0.0
-        self.skew_known = False
-        self._credential, self._pool = credential, pool
-        self._clock, self._monotonic, self._observe = clock, monotonic, observe
-        self._limits, self._quoted = limits or Limits(), quoted
+        self.quoted = quoted
+        self.token_expiry: float | None = None
+        self._credential, self._pool, self._bounds = credential, pool, bounds or AnswerBounds()
+        self._expiring = SecretStr("")
+        self._accepted: SecretStr | None = None
         self._root = api_root(credential.api_url, f"the api_url of credential {credential.name}")
-        self._timeout = httpx.Timeout(self._limits.request_seconds, connect=self._limits.connect_seconds).as_dict()
-        silence()
-        self._transport = transport or open_transport(credential, self._root, proxy)
-        self._downloads = downloads or Downloads(proxy=proxy)
+        advice = wrong_api_url(credential.api_url)
+        self._misplaced = f"change the api_url of credential {credential.name}: {advice}" if advice else ""
+        network = credential.network or Network()
+        self._downloads = downloads or Downloads(network)
+        self._sender = Sender(
+            self._root,
+            credential.api_version,
+            pool,
+            transport or open_transport(network, network.proxy_for(self._root), "API", keep=1),
+            clock=clock,
+            monotonic=monotonic,
+            observe=observe,
+            bounds=self._bounds,
+            misplaced=self._misplaced,
+        )
+
+    @property
+    def skew(self) -> float:
+        """GitHub's clock less ours in seconds, 0 until an answer has shown it."""
+        return self._sender.server_clock.offset
+
+    def clock_was_set(self) -> None:
+        """Correct the skew after our wall clock was set."""
+        self._sender.clock_was_set()
 
     def now(self) -> float:
         """GitHub's clock, epoch seconds."""
-        return self._clock() + self.skew
+        return self._sender.now()
+
+    def forget_old_expiry(self) -> None:
+        """Forget when a token ends that the credential's file no longer holds."""
+        if self.token_expiry is not None and not self._credential.sends(self._expiring.get_secret_value()):
+            self.token_expiry = None
 
     async def post(self, path: str, content: Mapping[str, Any]) -> Reply:
-        """The answer to a request that makes something. Raises `GitHubError`; it may have been done all the same.
+        """The answer to a request that creates something. Raises `GitHubError`; GitHub may have done it all the same.
 
         It is sent once: again only after a 401, when GitHub did nothing.
         """
@@ -94,21 +103,43 @@ class GitHub:
         """One answer with a 2xx status; `path` is below the API root. Raises `GitHubError`."""
         return await self._ask(below(self._credential.api_url, path, params))
 
-    async def pages(self, path: str, params: Params | None = None) -> AsyncIterator[Reply]:
+    def pages(self, path: str, params: Params | None = None) -> AsyncIterator[Reply]:
         """All pages, by their `Link` headers, one after another. Raises `GitHubError`, then the walk is incomplete."""
+        return self._pages(path, params)
+
+    def stream(
+        self, path: str, params: Params | None, take: Callable[[bytes], Awaitable[None]], most: int
+    ) -> AsyncGenerator[Reply, None]:
+        """All pages likewise, of answers too large for memory: `take` gets each body, and then its reply follows.
+
+        The body is unpacked, in pieces of at most 256 KiB, and may have `most` bytes, packed and unpacked; the reply
+        is without it. The pieces of a page whose reply does not follow are incomplete.
+        """
+        return self._pages(path, params, Sink(take, most))
+
+    async def _pages(self, path: str, params: Params | None, sink: Sink | None = None) -> AsyncGenerator[Reply, None]:
         url = below(self._credential.api_url, path, params)
-        seen = set()
-        for _page in range(self._limits.pages):
-            seen.add(str(url))
-            reply = await self._ask(url)
+        visited = set()
+        for _page in range(self._bounds.pages):
+            visited.add(str(url))
+            reply = await self._ask(url, sink=sink)
             yield reply
-            link = next_link(reply.headers.get("link", ""))
-            if link is None:
+            following = self.next_page(reply)
+            if following is None:
                 return
-            url = confined(self._root, url, link, "next-link")
-            if str(url) in seen:
+            url = following
+            if str(url) in visited:
                 raise Invalid(f"{path}: the next-link leads to a page that was read already")
-        raise Invalid(f"{path}: more than {self._limits.pages} pages")
+        raise Invalid(f"{path}: more than {self._bounds.pages} pages")
+
+    def next_page(self, reply: Reply) -> httpx.URL | None:
+        """The next page of a list; None if there is none. Raises `Invalid` for a link out of the API root."""
+        link = next_link(reply.headers.get("link", ""))
+        if link is None:
+            return None
+        # GitHub sends whole URLs: then the base need not be parsed.
+        base = self._root if link.startswith("http") else self._root.join(reply.path)
+        return confined(self._root, base, link, "next-link")
 
     def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
         """A signed file, unpacked, piece by piece, as `downloads.py` says: without this or any other credential."""
@@ -116,134 +147,99 @@ class GitHub:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._transport.aclose()
+        await self._sender.aclose()
         await self._downloads.aclose()
 
     async def __call__(self, method: Method, path: str, bearer: str) -> Reply:
         """Ask what a credential needs to make its token, as `exchange.py` says. Raises `GitHubError`."""
         secret = SecretStr(bearer)
         del bearer  # a traceback with variables would show it
-        answer = await self._follow(method, below(self._credential.api_url, path, None), secret, as_app=True)
-        if isinstance(answer, GitHubError):
-            raise answer
-        return answer
+        result = await self._send(method, below(self._credential.api_url, path, None), secret, as_app=True)
+        if isinstance(result, GitHubError):
+            raise result
+        return result
 
-    async def _ask(self, url: httpx.URL, method: Method = "GET", content: bytes = b"") -> Reply:
-        """One answer; after a 401 it is asked for once more if the credential has another token by then."""
+    async def _ask(
+        self, url: httpx.URL, method: Method = "GET", content: bytes = b"", sink: Sink | None = None
+    ) -> Reply:
+        """One answer; after a 401 the request is repeated once if the credential has another token by then."""
         for may_renew in (True, False):
             token = SecretStr(await self._credential.token(self))
-            answer = await self._follow(method, url, token, as_app=False, content=content)
-            rejected = isinstance(answer, CredentialRejected)
+            result = await self._patiently(token, partial(self._send, method, url, token, content, sink))
+            rejected = isinstance(result, CredentialRejected)
             if not (rejected and may_renew and self._credential.renew(token.get_secret_value())):
                 break
-        if isinstance(answer, GitHubError):
-            raise answer
-        return answer
+        if isinstance(result, GitHubError):
+            raise result
+        return result
 
-    def _heed_limits(self) -> None:
-        """Before each request: what GitHub wants, what is left to others, what our budget allows."""
-        now, pool = self.now(), self._pool
-        if blocked := pool.blocked(now):
-            raise RateLimited(f"quota pool {pool.name} waits until {clock_time(blocked)}", blocked)
-        if reserved := pool.reserved(now):
-            why = f"only {pool.remaining:.0f} requests remain of the limit of quota pool {pool.name}"
-            raise OverBudget(f"{why}; they are left to others until {clock_time(reserved)}", reserved)
-        if spent := pool.spent(self._monotonic()):
-            why = f"the budget of quota pool {pool.name} is spent"
-            raise OverBudget(f"{why}; it waits until {clock_time(now + spent)}", now + spent)
-
-    async def _follow(
-        self, method: Method, url: httpx.URL, bearer: SecretStr, as_app: bool, content: bytes = b""
+    async def _patiently(
+        self, token: SecretStr, send: Callable[[], Awaitable[Reply | GitHubError]]
     ) -> Reply | GitHubError:
-        """Ask, and follow redirects within the root; a failure is returned, for what it comes from must not show."""
-        try:
-            async with asyncio.timeout(self._limits.request_seconds):
-                for _hop in range(self._limits.redirects + 1):
-                    reply = await self._attempt(method, url, bearer, content)
-                    location = reply.headers.get("location") if reply.status in _REDIRECTS else None
-                    if location is None:
-                        return self._judged(reply, bearer, as_app)
-                    if method != "GET" and reply.status not in _SAME_METHOD:
-                        return Invalid(f"{path_of(url)}: refused a redirect ({reply.status}) of a {method}")
-                    url = confined(self._root, url, location, "redirect")
-                return Invalid(f"{path_of(url)}: more than {self._limits.redirects} redirects")
-        except GitHubError as error:
-            return error.with_traceback(None)
-        except TimeoutError:
-            return Unavailable(f"{path_of(url)}: no complete answer within {self._limits.request_seconds:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
-            return in_our_words(error, url)
+        """One answer; the refusal of a fresh token counts only after GitHub's servers had time to learn of it."""
+        result = await send()
+        if may_pass(result) and self._credential.is_fresh(token.get_secret_value(), self.now()):
+            # A token that was accepted before is known everywhere: its later 403 need no patience.
+            is_unknown = isinstance(result, CredentialRejected) or self._accepted != token
+            for seconds in self._bounds.fresh_waits if is_unknown else ():
+                await asyncio.sleep(seconds)
+                result = await send()
+                if not may_pass(result):
+                    break
+        if not isinstance(result, CredentialRejected):
+            self._accepted = token
+        return result
 
-    async def _attempt(self, method: Method, url: httpx.URL, bearer: SecretStr, content: bytes) -> Reply:
-        request = httpx.Request(
-            method,
-            url,
-            headers={
-                "Accept": "application/vnd.github+json",
-                "Accept-Encoding": "gzip",
-                "Authorization": f"Bearer {bearer.get_secret_value()}",
-                "User-Agent": f"github-enterprise-exporter/{_VERSION}",
-                "X-GitHub-Api-Version": self._credential.api_version,
-            },
-            content=content or None,
-            extensions={"timeout": self._timeout},
-        )
-        self._heed_limits()
-        status, begun, asked = "error", self._monotonic(), self._clock()
-        self._pool.sending(begun)
-        try:
-            response = await self._transport.handle_async_request(request)
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            async with aclosing(response.stream):
-                headers = dict(response.headers.items())
-                self._see_date(headers.get("date", ""), asked, self._clock())
-                body = await read_body(response.stream, headers.get("content-encoding", ""), self._limits.body_bytes)
-            status = str(response.status_code)
-            return Reply(response.status_code, headers, body, path_of(url))
-        finally:
-            self._pool.requests[status] = self._pool.requests.get(status, 0) + 1
-            if self._observe is not None:
-                self._observe(self._pool.name, status, max(0.0, self._monotonic() - begun))
+    async def _send(
+        self,
+        method: Method,
+        url: httpx.URL,
+        bearer: SecretStr,
+        content: bytes = b"",
+        sink: Sink | None = None,
+        *,
+        as_app: bool = False,
+    ) -> Reply | GitHubError:
+        """One answer or its error. A reply that echoes the bearer is in no frame that raises."""
+        reply = await self._sender.send(method, url, bearer, content, sink)
+        return reply if isinstance(reply, GitHubError) else self._judged(reply, bearer, as_app)
 
     def _judged(self, reply: Reply, bearer: SecretStr, as_app: bool) -> Reply | GitHubError:
+        """The reply if it holds data, else an error for the operator; the pool learns from both."""
         now = self.now()
-        # GitHub's words are shown; whoever echoes the bearer shall not bring it into a message.
+        # Redact the token in case the server echoes it.
         body = reply.body if reply.status < 300 else reply.body.replace(bearer.get_secret_value().encode(), b"<token>")
-        found = verdict(
-            reply.status, reply.headers, body, now, self._pool.limited_in_row, quoted=self._quoted or as_app
-        )
+        limited_in_row, quoted = self._pool.limited_in_row, self.quoted or as_app
+        meaning = meaning_of(reply.status, reply.headers, body, now, limited_in_row, quoted=quoted)
         if not as_app:
-            self._pool.learn(found, reply.status, reply.headers, now)
-        elif isinstance(found, WaitUntil):
-            self._pool.learn(found, reply.status, {}, now)  # the App's own quota is not the pool's
+            self._note_expiry(reply, bearer)
+            self._pool.learn(meaning, reply.status, reply.headers, now)
+        elif not isinstance(meaning, Success):
+            self._pool.learn(meaning, reply.status, {}, now)  # the App's own quota is not the pool's
         where = f"{reply.path} (credential {self._credential.name})"
-        match found:
-            case Ok():
+        match meaning:
+            case Success():
                 return reply
-            case WaitUntil(why=why):
-                until = self._pool.blocked_until
-                waits = f"quota pool {self._pool.name} waits until {clock_time(until)}"
-                return RateLimited(f"{where}: {why}; {waits}", until)
-            case GiveUp(error):
-                return type(error)(f"{where}: {error}")
+            case RateLimit(reason=reason):
+                return RateLimited(f"{where}: {reason}; {self._pause()}", self._pool.blocked_until)
+            case Failure(error=error, retry_at=retry_at):
+                pause = f" (Retry-After); {self._pause()}" if retry_at else ""
+                return type(error)(f"{where}: {error}{pause}", self._hint(reply.status, error))
 
-    def _see_date(self, text: str, asked: float, answered: float) -> None:
-        """Take GitHub's clock from a `Date` header; it has whole seconds, cut off, so half a second is added."""
-        instant = http_date(text)
-        if instant is None:
+    def _pause(self) -> str:
+        return f"quota pool {self._pool.name} waits until {utc_time(self._pool.blocked_until)}"
+
+    def _hint(self, status: int, error: GitHubError) -> str:
+        """What to do about a failure, where the settings tell more than the answer alone."""
+        if self._misplaced and (status == 404 or error.hint == NOT_THE_API.hint):
+            return self._misplaced
+        # An appliance that does not know an API version need not say so in words that we know.
+        newer = self._credential.api_version != OLDEST_VERSION and path_of(self._root).endswith("/api/v3")
+        return VERSION_UNKNOWN.hint if newer and status == 400 and error.hint == Refused.hint else error.hint
+
+    def _note_expiry(self, reply: Reply, bearer: SecretStr) -> None:
+        """Note when the token ends; an answer without the header, such as a 401, changes nothing for the same token."""
+        expiry = token_expiry(reply.headers, self.now())
+        if self._credential.token_kind() == "app" or (expiry is None and self._expiring == bearer):
             return
-        seen = instant + 0.5 - (asked + answered) / 2
-        # What the old estimate explains as well is no news: the date's resolution and the way of the answer blur it.
-        blur = 1.0 + max(0.0, answered - asked) / 2
-        if not self.skew_known or abs(seen - self.skew) > blur:
-            self.skew, self.skew_known = seen, True
-
-
-def _version() -> str:
-    try:
-        return version("github-enterprise-exporter")
-    except PackageNotFoundError:  # from a checkout that is not installed
-        return "0"
-
-
-_VERSION = _version()
+        self.token_expiry, self._expiring = expiry, bearer

@@ -1,7 +1,7 @@
-"""What proves to GitHub who asks, and a token, given as text or in a file that may be rotated while we run."""
+"""Credentials: what GitHub recognises us by. Here also tokens, as text or in a file that may be rotated at any time."""
 
 import hashlib
-import re
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,9 +9,11 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from exporter.catalogue import TokenKind
-from exporter.github.errors import CredentialRejected
+from exporter.errors import CredentialRejected
 from exporter.github.exchange import Exchange
-from exporter.github.files import LARGEST_FILE, SecretFile
+from exporter.github.network import Network
+from exporter.github.secret_files import SecretFile
+from exporter.github.secret_files.tokens import token_in, token_in_file
 
 _KINDS: dict[str, TokenKind] = {
     "ghp_": "classic",
@@ -20,7 +22,11 @@ _KINDS: dict[str, TokenKind] = {
     "ghu_": "app",
     "ghs_": "app",
 }
-_TOKEN = re.compile(rb"[\x21-\x7e]+")
+FRESH = 60.0
+"""Seconds for which a new token may be unknown to some of GitHub's servers; one or two have been observed.
+
+https://github.com/octokit/auth-app.js/issues/65
+"""
 
 
 class Credential(Protocol):
@@ -39,47 +45,58 @@ class Credential(Protocol):
         """The value of `X-GitHub-Api-Version`."""
 
     @property
-    def ca_file(self) -> Path | None:
-        """Certificate authorities that are trusted besides the public ones."""
+    def network(self) -> Network | None:
+        """Proxy and certificate authorities; None for a direct connection that trusts the public authorities."""
 
     def token_kind(self) -> TokenKind | None:
-        """What GitHub takes it for; None if that cannot be told."""
+        """Its kind, which decides what it may read; None if unknown."""
 
     async def token(self, exchange: Exchange) -> str:
-        """The bearer to send now, which may be asked of GitHub; raises `GitHubError` where there is none."""
+        """The bearer token to send now, fetched from GitHub if need be; raises `GitHubError` if there is none."""
 
     def renew(self, token: str) -> bool:
-        """Forget a token that GitHub answered with 401; true if another one is worth one more try now."""
+        """Forget a token that GitHub rejected with 401; true if there is another one to retry with now."""
+
+    def sends(self, token: str) -> bool:
+        """Whether the next request would carry this token, without asking GitHub."""
+
+    def is_fresh(self, token: str, now: float) -> bool:
+        """Whether a token is so new (`now` is GitHub's clock) that some of GitHub's servers may not know it yet."""
+
+    def problem(self) -> str:
+        """Why its token or key cannot be read now, even if an older one is still in use; empty if it can be read."""
 
     def fingerprint(self, salt: bytes) -> str:
-        """Tell "the same secret as before" without holding it; raises `CredentialRejected` if there is none."""
+        """A salted digest of the secret, to notice that it changed; raises `CredentialRejected` if there is none."""
 
 
 @dataclass(slots=True)
 class TokenCredential:
-    """A personal access token, as text or in a file, which is read again whenever it changes; one of both."""
+    """A personal access token, either as text or in a file, which is read again whenever it changes."""
 
     name: str
     api_url: str
     api_version: str
-    ca_file: Path | None = None
+    network: Network | None = None
     token_text: SecretStr | None = None
     token_file: Path | None = None
     _file: SecretFile[SecretStr] | None = field(default=None, init=False, repr=False, compare=False)
+    _sent: SecretStr | None = field(default=None, init=False, repr=False, compare=False)
+    _rotated: float = field(default=-math.inf, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a credential without a token, or with two."""
         if (self.token_text is None) == (self.token_file is None):
             raise ValueError(f"credential {self.name}: give either a token or a token_file")
         if self.token_file is not None:
-            self._file = SecretFile(self.token_file, "token", self.name, _parsed)
+            self._file = SecretFile(self.token_file, "token", self.name, token_in_file)
 
     def secret(self) -> str:
         """The token as of now; raises `CredentialRejected` if it is missing or cannot be a token."""
-        found = self._file.current() if self._file else self._of_text()
-        if isinstance(found, str):
-            raise CredentialRejected(f"credential {self.name}: {found}")
-        return found.get_secret_value()
+        token = self._file.current() if self._file else self._of_text()
+        if isinstance(token, str):
+            raise CredentialRejected(f"credential {self.name}: {token}")
+        return token.get_secret_value()
 
     def token_kind(self) -> TokenKind | None:
         """By the token's first letters; older ones and those of an appliance may have none.
@@ -92,14 +109,36 @@ class TokenCredential:
             return None
         return next((kind for prefix, kind in _KINDS.items() if token.startswith(prefix)), None)
 
-    async def token(self, exchange: Exchange) -> str:  # noqa: ARG002  # the protocol's; a token needs no asking
+    async def token(self, exchange: Exchange) -> str:
         """As `secret`."""
-        return self.secret()
+        secret = SecretStr(self.secret())
+        if self._sent is not None and self._sent != secret:
+            self._rotated = exchange.now()
+        self._sent = secret
+        return secret.get_secret_value()
 
     def renew(self, token: str) -> bool:
-        """Whether the file meanwhile holds another token: a rotation in flight."""
-        found = self._file.current() if self._file else ""
-        return not isinstance(found, str) and found.get_secret_value() != token
+        """Whether the file now holds another token, because it was rotated."""
+        current = self._file.current() if self._file else ""
+        return not isinstance(current, str) and current.get_secret_value() != token
+
+    def sends(self, token: str) -> bool:
+        """Whether this is the token of the text or the file."""
+        try:
+            return self.secret() == token
+        except CredentialRejected:
+            return False
+
+    def is_fresh(self, token: str, now: float) -> bool:  # noqa: ARG002 - the protocol's; the newest is sent
+        """Whether it replaced another one less than a minute ago; the age of the first token is unknown."""
+        return abs(now - self._rotated) < FRESH
+
+    def problem(self) -> str:
+        """What is wrong with text or file."""
+        if self._file:
+            return self._file.problem()
+        token = self._of_text()
+        return token if isinstance(token, str) else ""
 
     def fingerprint(self, salt: bytes) -> str:
         """16 hexadecimal digits of the salted token."""
@@ -107,12 +146,5 @@ class TokenCredential:
 
     def _of_text(self) -> SecretStr | str:
         assert self.token_text is not None
-        token = _parsed(self.token_text.get_secret_value().encode())
-        return "the token is empty or not one plain word" if isinstance(token, str) else token
-
-
-def _parsed(raw: bytes) -> SecretStr | str:
-    """The token without white space around it; what no header could carry is none."""
-    token = raw.strip()
-    usable = len(raw) <= LARGEST_FILE and _TOKEN.fullmatch(token)
-    return SecretStr(token.decode("ascii")) if usable else "holds more than one plain word"
+        token = token_in(self.token_text.get_secret_value())
+        return f"its token {token}" if isinstance(token, str) else token

@@ -1,4 +1,4 @@
-"""Instants in headers and messages, as epoch seconds; and when GitHub says that an endpoint ends."""
+"""Instants and numbers in headers; instants are epoch seconds. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,15 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from exporter.instants import DAY
+
 _STRUCTURED = re.compile(r"@([0-9]{1,12})[ \t]*(?:;.*)?")
+_ZONED = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[ T](?P<time>\d\d:\d\d:\d\d(?:\.\d{1,6})?) ?(?P<zone>UTC|GMT|Z|[+-]\d\d:?\d\d|)", re.ASCII
+)
+_TIME_OF_ANSWER = 60.0
+EXPIRES_SOON = 14 * DAY
+"""Seconds before a token's end from which the page warns, as the alert GithubCredentialExpiring does."""
 _END_OF_CALENDAR = 253_402_300_800.0  # the year 10000, which no text form of an instant has
 
 
@@ -21,9 +29,30 @@ def http_date(text: str) -> float | None:
         return None
 
 
-def clock_time(instant: float) -> str:
-    """Epoch seconds as people read them in a message: `2026-11-21T09:00:00Z`."""
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def whole_number(text: str) -> float | None:
+    """A header's whole number; None if it is none. Only the first 12 digits count: more are no instant of ours."""
+    text = text.strip()
+    return float(text[:12]) if text.isascii() and text.isdigit() else None
+
+
+def token_expiry(headers: Mapping[str, str], now: float) -> float | None:
+    """When the token of a request expires, as GitHub's header says; None if it does not. Never raises.
+
+    The zone is UTC or that of the user: `2026-12-31 23:59:59 UTC`, `2026-12-31 23:59:59 +0200`. With fine-grained
+    tokens the time of the answer was seen there, which is ignored; `now` is GitHub's clock.
+    https://github.blog/changelog/2021-07-26-expiration-options-for-personal-access-tokens/
+    https://github.com/google/go-github/issues/2649 https://github.com/google/go-github/issues/3708
+    """
+    parts = _ZONED.fullmatch(headers.get("github-authentication-token-expiration", "").strip())
+    if parts is None:
+        return None
+    zone = parts["zone"]
+    try:
+        text = f"{parts['day']}T{parts['time']}{zone if zone[:1] in ('+', '-') else '+0000'}"
+        expiry = datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return expiry if 0 <= expiry < _END_OF_CALENDAR and abs(expiry - now) > _TIME_OF_ANSWER else None
 
 
 class Closing(NamedTuple):
@@ -37,18 +66,15 @@ class Closing(NamedTuple):
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> "Closing":
-        """What the headers of an answer tell; the older form of an HTTP date is read, too. Never raises.
-
-        An instant that no calendar has is none.
-        """
-        return cls(_instant(headers.get("deprecation")), _instant(headers.get("sunset")))
+        """Both dates from the headers of an answer, in either form. Never raises; an impossible date counts as none."""
+        return cls(_announced(headers.get("deprecation")), _announced(headers.get("sunset")))
 
 
 OPEN = Closing()
-"""An endpoint of which no end is announced."""
+"""An endpoint without an announced end."""
 
 
-def _instant(text: str | None) -> float | None:
+def _announced(text: str | None) -> float | None:
     if text is None:
         return None
     number = _STRUCTURED.fullmatch(text.strip())

@@ -1,6 +1,6 @@
-"""One request and its answer, as the client offers it to credentials that must ask GitHub for their token."""
+"""A reply, and the way on which a credential asks GitHub for its token."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -17,8 +17,16 @@ class Reply:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Takes the body of a successful answer in place of the reply: unpacked, in pieces, at most `most` bytes."""
+
+    take: Callable[[bytes], Awaitable[None]]
+    most: int
+
+
 class Exchange(Protocol):
-    """The way to GitHub for a credential that makes its token there."""
+    """The client, as a credential uses it that gets its token from GitHub."""
 
     def now(self) -> float:
         """GitHub's clock, epoch seconds."""
@@ -26,5 +34,5 @@ class Exchange(Protocol):
     async def __call__(self, method: Method, path: str, bearer: str) -> Reply:
         """One answer with a 2xx status from below the credential's API root; raises `GitHubError`.
 
-        The request is the pool's, but has its own quota: only a limit that was hit counts for the pool.
+        The request waits with the pool but has a quota of its own: the pool learns only of a limit that was hit.
         """

@@ -1,25 +1,21 @@
-"""What the exporter answers: `/metrics`, `/`, `/-/healthy`, `/-/ready`. An ASGI application over ready bytes.
+"""What the exporter answers: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
+
+An ASGI application over ready bytes.
 
 A scrape never fetches and never renders GitHub's data; the exporter's own metrics are rendered once a second at most.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from threading import Lock
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from prometheus_client import Counter
-
 from exporter.catalogue import Collector
-from exporter.serving.naps import ANSWER, pause
-from exporter.serving.negotiation import Format, wanted_format, wants_gzip
-from exporter.serving.page_style import CSP
-from exporter.serving.render import CONTENT_TYPES, Chunk, Opening, chunk, header, opening, whole
-from exporter.serving.server import send_body
-from exporter.serving.store import Part, Store
+from exporter.exposition.render import CONTENT_TYPES, Chunk, Format, Opening, chunk, header, opening, whole
+from exporter.exposition.store import Part, Store
+from exporter.serving.negotiation import wanted_format, wants_gzip
+from exporter.serving.page.style import CSP
+from exporter.serving.server import CUT, send_body
 
 OwnFamilies = Sequence[tuple[str, str, str, bytes]]
 Scope = dict[str, Any]
@@ -29,14 +25,17 @@ Headers = list[tuple[bytes, bytes]]
 
 OWN_SECONDS = 1.0
 """How old our own metrics may be."""
-YOUNG = 0.1
-"""Seconds for which an answer that was right may be given while the next is being joined."""
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 HTML: Headers = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"content-security-policy", CSP.encode()),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+JSON: Headers = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
 
@@ -58,7 +57,7 @@ class Answer:
     """The bytes of `/metrics`, in slices that are sent one after another, and what they show.
 
     That is everything of a generation of the store, or `parts` of it. `second` is when our own part was rendered
-    (monotonic), `opening` GitHub's part of an answer that is deflated: of another it is all of the text once more.
+    (monotonic). `opening` is GitHub's part of a deflated answer; None of any other, which would hold its text twice.
     """
 
     body: Sequence[bytes]
@@ -71,8 +70,7 @@ class Answer:
 class Exposition:
     """Joins ready pieces into answers, family by family, one header each.
 
-    Answers are kept. What was right a tenth of a second ago is given once more while a worker thread joins the next:
-    that touches every piece, or renders our own part, and takes longer than all else in a scrape.
+    The last answer of each form is served again until something is published or our own metrics are a second old.
     """
 
     def __init__(
@@ -86,66 +84,36 @@ class Exposition:
                     self._families.setdefault(family.name, (family.kind, collector.help(table, family)))
         self._headers: dict[tuple[str, Format], Chunk] = {}
         self._rendered: tuple[float, OwnFamilies] = (float("-inf"), ())
-        self._rendering = Lock()
         self._ready: dict[tuple[Format, bool], Answer] = {}
-        self._right_at: dict[Format, float] = {}
-        self._renewing: asyncio.Future[Answer] | None = None
 
     def answer(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
         """The whole answer; made anew after something was published, and our own part of it every second."""
         if filters != Filters():
             return self._join(form, gzip=gzip, filters=filters)
         now, ready = self._clock(), self._ready.get((form, gzip))
-        if ready and ready.opening and not self._right(ready, now) and now - self._right_at[form] < YOUNG:
-            self._renew(form, ready)
-            return ready
-        self._right_at[form] = now
-        if ready is None or not self._right(ready, now):
+        if ready is None or not self._is_current(ready, now):
             ready = self._keep(form, self._join(form, gzip=gzip, filters=filters, before=ready), gzip=gzip)
         return ready
 
-    def _right(self, answer: Answer, now: float) -> bool:
+    def _is_current(self, answer: Answer, now: float) -> bool:
         return answer.generation == self._store.generation and now - answer.second < OWN_SECONDS
 
-    def last(self) -> bytes:
-        """What is true after a restart, too, as text in gzip: GitHub's samples and our gauges, but not our counts."""
-        with self._rendering:
-            own = [one for one in self._own() if one[0].startswith("github_") and one[1] == "gauge"]
-            self._rendered = self._clock(), own
-        return b"".join(self._join("text", gzip=True, filters=Filters()).body)
+    def forget(self) -> None:
+        """Give no answer again that was given before."""
+        self._ready.clear()
 
     def _own_part(self) -> tuple[float, OwnFamilies]:
-        """When our own metrics were rendered (monotonic), and they."""
-        with self._rendering:  # two threads that did it at once could put the older ones last, and counters would fall
-            now = self._clock()
-            if now - self._rendered[0] >= OWN_SECONDS:
-                self._rendered = now, self._own()
-            return self._rendered
+        """Our own metrics, and when they were rendered (monotonic)."""
+        now = self._clock()
+        if now - self._rendered[0] >= OWN_SECONDS:
+            self._rendered = now, self._own()
+        return self._rendered
 
     def _keep(self, form: Format, answer: Answer, *, gzip: bool) -> Answer:
         # What is out of date in another form is dropped: it is as large as all text, and may never be wanted again.
         fresh = {key: one for key, one in self._ready.items() if one.generation == answer.generation}
         self._ready = fresh | {(form, gzip): answer}
         return answer
-
-    def _renew(self, form: Format, before: Answer) -> None:
-        """Let a worker thread join the answer, if it does not yet."""
-        if self._renewing is None:
-
-            def work() -> Answer:
-                pause(ANSWER)  # who asked takes the answer now, and may need the processor that this would take
-                return self._join(form, gzip=True, filters=Filters(), before=before)
-
-            self._renewing = asyncio.get_running_loop().run_in_executor(None, work)
-            self._renewing.add_done_callback(partial(self._renewed, form))
-
-    def _renewed(self, form: Format, made: "asyncio.Future[Answer]") -> None:
-        self._renewing = None
-        if made.cancelled() or made.exception():  # whoever asks next will see
-            return
-        answer, ready = made.result(), self._ready.get((form, True))
-        if answer.generation == self._store.generation and (ready is None or ready.second <= answer.second):
-            self._keep(form, answer, gzip=True)  # nothing was published while it was joined, nor a newer one made
 
     def _join(self, form: Format, *, gzip: bool, filters: Filters, before: Answer | None = None) -> Answer:
         """Join an answer; GitHub's part of one that was joined `before` serves again until something is published."""
@@ -177,26 +145,31 @@ class Exposition:
         return chunks, shown
 
     def _header(self, name: str, kind: str, text: str, form: Format) -> Chunk:
-        made = self._headers.get((name, form))
-        if made is None:
-            made = self._headers[name, form] = chunk(header(name, kind, text, form))
-        return made
+        header_chunk = self._headers.get((name, form))
+        if header_chunk is None:
+            header_chunk = self._headers[name, form] = chunk(header(name, kind, text, form))
+        return header_chunk
 
 
 @dataclass(slots=True)
 class Web:
-    """The application. `ready` and `page` are asked at each request; `clock` is monotonic."""
+    """The application. `ready`, `page` and `status` are asked at each request; `clock` is monotonic.
+
+    `reject` notes that a scrape was cut.
+    """
 
     exposition: Exposition
     store: Store
     known_collectors: frozenset[str]
     telemetry_path: str
     max_requests: int
-    rejected: Counter
+    reject: Callable[[], None]
     ready: Callable[[], bool]
-    page: Callable[[], str]
+    page: Callable[[], Awaitable[str]]
+    status: Callable[[], Awaitable[str]]
     clock: Callable[[], float]
-    in_flight: int = 0
+    taking: dict[object, Callable[[], None]] = field(default_factory=dict)
+    """Who takes an answer of `/metrics` now, the longest first, and how to cut each of them."""
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -205,7 +178,9 @@ class Web:
         elif scope["path"] == self.telemetry_path:
             await self._metrics(scope, send)
         elif scope["path"] == "/":
-            await _answer(send, scope, 200, HTML, self.page().encode())
+            await _answer(send, scope, 200, HTML, (await self.page()).encode())
+        elif scope["path"] == "/api/v1/status":
+            await _answer(send, scope, 200, JSON, (await self.status()).encode())
         elif scope["path"] == "/-/healthy":
             await self._say(send, scope, 200, "healthy\n")
         elif scope["path"] == "/-/ready":
@@ -217,16 +192,15 @@ class Web:
             await self._say(send, scope, 404, f"not found; metrics are at {self.telemetry_path}\n")
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
-        if self.max_requests and self.in_flight >= self.max_requests:
-            self.rejected.inc()
-            await self._say(send, scope, 503, f"{self.in_flight} scrapes are being answered (--web.max-requests)\n")
-            return
         filters = _filters(scope["query_string"])
         if filters.collectors and (unknown := filters.collectors - self.known_collectors):
             known = ", ".join(sorted(self.known_collectors))
             await self._say(send, scope, 400, f"no collector {', '.join(sorted(unknown))}; there are: {known}\n")
             return
-        self.in_flight += 1
+        if self.max_requests and len(self.taking) >= self.max_requests:
+            self._cut_slowest()
+        scrape = object()
+        self.taking[scrape] = scope["extensions"][CUT]
         try:
             form, gzip = wanted_format(_header(scope, b"accept")), wants_gzip(_header(scope, b"accept-encoding"))
             answer = self.exposition.answer(form, gzip=gzip, filters=filters)
@@ -241,7 +215,16 @@ class Web:
                 else:
                     self.store.sent_parts(answer.parts, self.clock())
         finally:
-            self.in_flight -= 1
+            self.taking.pop(scrape, None)
+
+    def _cut_slowest(self) -> None:
+        """End the scrape that has been taking its answer the longest, so that clients that do not read lock nobody out.
+
+        A scrape that reads is done within milliseconds.
+        """
+        self.reject()
+        slowest = next(iter(self.taking))
+        self.taking.pop(slowest)()
 
     async def _say(
         self, send: Send, scope: Scope, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()

@@ -1,8 +1,6 @@
 """Which format and encoding a scrape wants. Pure, and at ease with junk: plain text is the fallback."""
 
-from typing import Literal
-
-Format = Literal["text", "openmetrics"]
+from exporter.exposition.render import Format
 
 OPENMETRICS_VERSIONS = ("", "1.0.0", "0.0.1")
 

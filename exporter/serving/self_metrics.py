@@ -24,13 +24,15 @@ from prometheus_client import (
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from exporter.catalogue import Collector
-from exporter.collecting.plan import Job, Target
-from exporter.github.errors import GitHubError, Reason, State
+from exporter.errors import GitHubError, OutcomeState, Reason
+from exporter.exposition.render import sample
+from exporter.exposition.store import Entry, Store
 from exporter.github.pacing import Pool
-from exporter.serving.render import sample
-from exporter.serving.store import Entry, Store
+from exporter.jobs import Job, Target
+from exporter.serving.health import Gap, Health
+from exporter.serving.self_health import of_health, of_paused
 
-WORST_FIRST: tuple[State, ...] = (
+WORST_FIRST: tuple[OutcomeState, ...] = (
     "forbidden",
     "not_found",
     "retired",
@@ -59,6 +61,10 @@ BY_TARGET = {
     "collector_data_timestamp_seconds": "The instant that the served values describe.",
     "endpoint_deprecation_timestamp_seconds": "Since when GitHub calls the endpoint deprecated; absent if it does not.",
     "endpoint_sunset_timestamp_seconds": "When GitHub closes the endpoint; absent if it announced no end.",
+    "collector_data_missing": (
+        "1 if the last complete run lacked data: nothing to show, or older figures kept because GitHub's answer is "
+        "doubtful; else 0. Page, log and `doctor` say which."
+    ),
 }
 ENDPOINT_STATE = PREFIX + "endpoint_state"
 COUNTING_SINCE = "github_api_insights_counting_since_timestamp_seconds"
@@ -73,11 +79,20 @@ class SelfMetrics:
     """The registry, its counters, and its rendering."""
 
     def __init__(
-        self, store: Store, pools: Mapping[str, Pool], skew: Callable[[], float], failed_writes: Callable[[], int]
+        self,
+        store: Store,
+        pools: Mapping[str, Pool],
+        skew: Callable[[], float],
+        failed_writes: Callable[[], int],
+        health: Callable[[], Health] = Health,
+        *,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client has not typed it
-        self._pools, self._skew, self._failed_writes = pools, skew, failed_writes
-        self._moved = 0
+        """`now` gives epoch seconds, `health` how the exporter is."""
+        disable_created_metrics()
+        self._pools, self._skew, self._failed_writes, self._health = pools, skew, failed_writes, health
+        self._moved, self._now = 0, now
+        self.gaps: dict[str, Gap] = {}
         registry = CollectorRegistry()
         self._runs = Counter(PREFIX + "collector_runs", "Attempts that ended.", LABELS, registry=registry)
         self._errors = Counter(
@@ -100,7 +115,13 @@ class SelfMetrics:
         )
         self._unknown = Counter(
             PREFIX + "unknown_values",
-            "Rows or values of GitHub's answers that could not be read.",
+            "Rows or values of GitHub's answers that could not be read, and values of fields unknown to this version.",
+            ("collector",),
+            registry=registry,
+        )
+        self._unreadable = Counter(
+            PREFIX + "unreadable_values",
+            "Rows or values of GitHub's answers that could not be read: the figures lack them.",
             ("collector",),
             registry=registry,
         )
@@ -119,15 +140,20 @@ class SelfMetrics:
             collector(registry=of_process)
         self.scrapes_rejected = Counter(
             PREFIX + "scrapes_rejected",
-            "Scrapes refused: --web.max-requests were in flight.",
+            "Scrapes cut: of more than --web.max-requests at a time the slowest ends.",
             registry=of_process,
         )
-        self._collect = (registry.collect, of_process.collect, self._of_pools)
+
+        def paused() -> Iterator[Metric]:
+            return of_paused(store, health())
+
+        self._collect = (registry.collect, of_process.collect, self._of_pools, paused)
         self._groups = (
             _Group(lambda: _rendered(registry.collect()), lambda: self._moved),
             _Group(lambda: _of_store(store), lambda: store.generation),
             _Group(lambda: _rendered(of_process.collect()), itertools.count().__next__),
             _Group(lambda: _rendered(self._of_pools()), itertools.count().__next__),
+            _Group(lambda: _rendered(paused()), lambda: hash((store.generation, frozenset(health().paused)))),
         )
 
     def expect(self, runs: Iterable[tuple[Collector, Target]]) -> None:
@@ -144,6 +170,7 @@ class SelfMetrics:
         name = collector.name
         self._runs.labels(name, target)
         self._unknown.labels(name)
+        self._unreadable.labels(name)
         for reason in get_args(Reason):
             self._errors.labels(name, target, reason)
         if collector.counting:
@@ -158,11 +185,14 @@ class SelfMetrics:
             self._errors.labels(name, target, error.reason).inc()
         self._moved += 1
 
-    def noticed(self, job: Job, revisions: int, gap: int, unknown: int) -> None:
-        """Counts revised downward, seconds lost in a hole, values that could not be read."""
+    def noticed(self, job: Job, revisions: int, gap: int, unreadable: int, unknown: int) -> None:
+        """Counts revised downward, seconds lost in a gap, values that could not be read, and with unknown ones."""
         if job.collector.counting:
             self._revisions.labels(job.collector.name).inc(revisions)
             self._gaps.labels(job.collector.name).inc(gap)
+            if gap:
+                self.gaps[job.collector.name] = Gap(gap, self._now())
+        self._unreadable.labels(job.collector.name).inc(unreadable)
         self._unknown.labels(job.collector.name).inc(unknown)
         self._moved += 1
 
@@ -189,13 +219,28 @@ class SelfMetrics:
         yield GaugeMetricFamily(
             PREFIX + "clock_skew_seconds", "GitHub's clock less ours, as its Date headers tell.", value=self._skew()
         )
-        failed = Metric(PREFIX + "state_writes_failed", "Writes of the state folder that failed.", "counter")
+        failed = Metric(
+            PREFIX + "state_writes_failed",
+            "Writes of the state folder that failed, and times that others changed the folder while the exporter ran.",
+            "counter",
+        )
         failed.add_sample(PREFIX + "state_writes_failed_total", {}, self._failed_writes())
         yield failed
+        expiry = GaugeMetricFamily(
+            PREFIX + "credential_expiry_timestamp_seconds",
+            "When the credential's token expires, by the header github-authentication-token-expiration of GitHub's "
+            "answers; absent where they have none, and for GitHub Apps, whose tokens are renewed every hour.",
+            labels=("credential",),
+        )
+        health = self._health()
+        for credential, instant in health.expiries.items():
+            expiry.add_metric((credential,), instant)
+        yield expiry
+        yield from of_health(health)
         for attribute, name, text in (
             ("limit", "rate_limit_limit", "Requests per hour that GitHub allows the quota pool."),
             ("remaining", "rate_limit_remaining", "Requests left until the reset, as the newest answer told."),
-            ("reset", "rate_limit_reset_timestamp_seconds", "When the pool's quota is whole again."),
+            ("reset", "rate_limit_reset_timestamp_seconds", "When the pool's rate limit resets."),
             ("hourly", "api_budget_requests", "Requests per hour that we allow ourselves of the pool's limit."),
         ):
             family = GaugeMetricFamily(PREFIX + name, text, labels=("pool",))
@@ -242,10 +287,10 @@ def _of_store(store: Store) -> Iterator[Rendered]:
         for name, value in zip(OF_STORE, _values(entries), strict=False):
             if value is not None:
                 lines[name].append(sample(name, LABELS, who, value))
-        states = {entry.snapshot.outcome.state for entry in entries if entry.snapshot.outcome}
+        states = {entry.status.outcome.state for entry in entries if entry.status.outcome}
         if states:
             lines[ENDPOINT_STATE].append(_states(*who, next(state for state in WORST_FIRST if state in states)))
-        since = _least([entry.rest.since for entry in entries])
+        since = _least([entry.status.since for entry in entries])
         if since is not None and target.kind == "organization":
             lines[COUNTING_SINCE].append(
                 sample(COUNTING_SINCE, ("organization", "collector"), (target.name, collector), since)
@@ -256,7 +301,7 @@ def _of_store(store: Store) -> Iterator[Rendered]:
 
 
 @lru_cache(maxsize=2_000)
-def _states(collector: str, target: str, current: State) -> str:
+def _states(collector: str, target: str, current: OutcomeState) -> str:
     return "".join(
         sample(ENDPOINT_STATE, (*LABELS, "state"), (collector, target, state), state == current)
         for state in reversed(WORST_FIRST)
@@ -265,7 +310,7 @@ def _states(collector: str, target: str, current: State) -> str:
 
 def _values(entries: Sequence[Entry]) -> tuple[float | None, ...]:
     """What the entries of a target say, in the order of `BY_TARGET`."""
-    snapshots = [entry.snapshot for entry in entries]
+    snapshots = [entry.status for entry in entries]
     outcomes = [snapshot.outcome for snapshot in snapshots if snapshot.outcome]
     return (
         _least([float(outcome.reason is None) for outcome in outcomes]),
@@ -274,10 +319,11 @@ def _values(entries: Sequence[Entry]) -> tuple[float | None, ...]:
         _least([snapshot.next_run for snapshot in snapshots]),
         sum([outcome.duration for outcome in outcomes]) if outcomes else None,
         sum([entry.samples for entry in entries]),
-        sum([entry.rest.folded for entry in entries]),
+        sum([entry.status.folded for entry in entries]),
         _least([snapshot.data_time for snapshot in snapshots]),
         _least([snapshot.closing.deprecation for snapshot in snapshots]),
         _least([snapshot.closing.sunset for snapshot in snapshots]),
+        max((float(bool(one.note)) for one in snapshots if one.note or one.last_success is not None), default=None),
     )
 
 

@@ -6,9 +6,11 @@ request's header, to take the answer, or for being idle) and is cut when it pass
 """
 
 import asyncio
+import errno
 import fcntl
 import math
 import os
+import select
 import socket
 import sys
 import termios
@@ -21,7 +23,7 @@ from typing import Any, Literal, cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from exporter.serving.naps import Arrivals
+from exporter.settings import parse_address
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -29,13 +31,15 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
+CUT = "exporter.cut"
+"""An ASGI extension: a function that ends the request's connection at once, whatever the client has taken."""
 UNSENT_BYTES = 128 * 1024
 AHEAD_BYTES = 4 * 1024 * 1024
 """Of a body, held by the transport for a client that does not take them; all who are sent it share them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ClientLimits:
     """What clients may take from us: seconds, bytes and counts."""
 
     header_seconds: float = 10.0
@@ -47,26 +51,29 @@ class Limits:
     header_bytes: int = 16 * 1024
     """Request line and headers; more is answered 431, or 400 while the header does not end."""
     connections: int = 512
-    """Beyond it a new connection replaces the one nearest its deadline that is not being answered, or is refused."""
+    """Beyond it a new connection replaces another: `_make_room` says which."""
     backlog: int = 256
     stop_seconds: float = 5.0
     """For answers under way when listening ends."""
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = ClientLimits()
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The addresses as bound, (host, port) in the order asked for: port 0 is resolved here; and what clients send."""
+    """The addresses as bound, (host, port) in the order asked for: port 0 is resolved here."""
 
     addresses: tuple[tuple[str, int], ...]
-    arrived: Arrivals
+
+    def __str__(self) -> str:
+        """The addresses as `parse_address` takes them."""
+        return " ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.addresses)
 
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, addresses: Sequence[str], *, limits: Limits = DEFAULT_LIMITS, date_header: bool = True
+    app: ASGIApp, addresses: Sequence[str], *, limits: ClientLimits = DEFAULT_LIMITS, date_header: bool = True
 ) -> AsyncIterator[Listening]:
     """Serve `app` on `addresses` (see `parse_address`) while the context is open.
 
@@ -77,14 +84,11 @@ async def listening(
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(closing(await _listen(address, limits.backlog))) for address in addresses]
-        arrived = stack.enter_context(closing(Arrivals()))
-        for listener in sockets:
-            arrived.watch(listener.fileno())
-        server = _server(app, limits, arrived, date_header=date_header)
+        server = _server(app, limits, date_header=date_header)
         await server.startup(sockets=sockets)
         ticking = asyncio.create_task(server.main_loop(), name="uvicorn")  # keeps the time of the Date header
         try:
-            yield Listening(tuple(listener.getsockname()[:2] for listener in sockets), arrived)
+            yield Listening(tuple(listener.getsockname()[:2] for listener in sockets))
         finally:
             server.should_exit = True
             await ticking
@@ -116,18 +120,6 @@ async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, byte
     return True
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """`:10171`, `127.0.0.1:0`, `[::1]:0`, `localhost:10171` as (host, port); host "" is all interfaces. ValueError."""
-    host, colon, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if bracketed:
-        host = host[1:-1]
-    is_port = bool(colon) and port.isascii() and port.isdecimal() and int(port) <= 65535
-    if not is_port or bracketed != (":" in host):
-        raise ValueError(f"{text!r} is not a listen address: write :PORT, HOST:PORT or [IPV6]:PORT, port 0 to 65535")
-    return host, int(port)
-
-
 async def _listen(text: str, backlog: int) -> socket.socket:
     """All interfaces: IPv6 and IPv4 on one socket where possible. A name: its first address, IPv4 before IPv6."""
     host, port = parse_address(text)
@@ -138,9 +130,7 @@ async def _listen(text: str, backlog: int) -> socket.socket:
         family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         listener = socket.create_server(address[:2], family=family, backlog=backlog, dualstack_ipv6=dualstack)
     except OSError as error:
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        message = f"cannot listen on {text!r}: {reason}; choose a free address of this machine"
-        raise OSError(error.errno, message) from None
+        raise OSError(error.errno, f"cannot listen on {text!r}: {_reason_and_fix(error, port)}") from None
     # Connections inherit both. asyncio sets NODELAY itself only on sockets whose protocol number is given.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -148,8 +138,30 @@ async def _listen(text: str, backlog: int) -> socket.socket:
     return listener
 
 
-def _server(app: ASGIApp, limits: Limits, arrived: Arrivals, *, date_header: bool) -> uvicorn.Server:
-    protocol = partial(_Connection, limits=limits, arrived=arrived)
+def _reason_and_fix(error: OSError, port: int) -> str:
+    """Why an address cannot be listened on, and what the operator does."""
+    if isinstance(error, socket.gaierror):
+        return f"{error.strerror}; the name has no address: name an address, or :PORT for all"
+    match error.errno:
+        case errno.EADDRINUSE:
+            fix = "another program has this port: end it, or choose another one by --web.listen-address"
+        case errno.EADDRNOTAVAIL:
+            fix = "this machine has no such address: name one of its own, or :PORT for all"
+        case errno.EACCES | errno.EPERM if 0 < port < 1024:
+            fix = "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one, or give that capability"
+        case errno.EACCES | errno.EPERM:
+            fix = "a security policy of this machine (SELinux, AppArmor) forbids it: allow it, or choose another port"
+        case errno.EAFNOSUPPORT:
+            fix = "this kind of address is switched off here: name an IPv4 address, or an IPv6 one"
+        case errno.EMFILE | errno.ENFILE:
+            fix = "raise the limit on open files (ulimit -n)"
+        case _:
+            fix = "choose another address of this machine"
+    return f"{os.strerror(error.errno) if error.errno else error}; {fix}"
+
+
+def _server(app: ASGIApp, limits: ClientLimits, *, date_header: bool) -> uvicorn.Server:
+    protocol = partial(_Connection, limits=limits)
     config = uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", protocol),  # uvicorn only ever calls it
@@ -184,19 +196,34 @@ def _unacknowledged(transport: asyncio.Transport) -> int:
         return 0
 
 
+def _unread(transport: asyncio.Transport) -> bool:
+    """Whether the client has sent something that the loop has not read yet."""
+    connection = transport.get_extra_info("socket")
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return any(event & select.POLLIN for _, event in waiting.poll(0))
+
+
 def _cut_all(server: uvicorn.Server) -> None:
     for connection in list(server.server_state.connections):
         if isinstance(connection, _Connection):
             connection.cut()
 
 
+Doing = Literal["silent", "idling", "asking", "taking"]
+"""What a client does: has sent nothing yet, nothing since the last answer, a part of a request, or takes an answer."""
+
+_FIRST_TO_GO: tuple[Doing, ...] = ("silent", "idling", "asking", "taking")
+
+
 class _Connection(H11Protocol):
     """One client, what it is doing, and the deadline for that."""
 
-    def __init__(self, *arguments: Any, limits: Limits, arrived: Arrivals, **named: Any) -> None:
+    def __init__(self, *arguments: Any, limits: ClientLimits, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.limits, self.arrived = limits, arrived
-        self.doing: Literal["asking", "taking", "idling"] = "asking"
+        self.limits = limits
+        self.doing: Doing = "silent"
+        self.since = 0.0  # when it began to do that, by the loop's clock
         self.deadline: asyncio.TimerHandle | None = None
         self.unsent = False  # the transport has more than its limit of bytes that the kernel has not taken
         self.broken = False  # bytes were lost: reset by the client, or cut by us
@@ -205,21 +232,23 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self.arrived.watch(transport.get_extra_info("socket").fileno())
         transport.set_write_buffer_limits(high=AHEAD_BYTES)  # a body is written whole: its slices are ours already
-        self._begin("asking", self.limits.header_seconds)
+        self._begin("silent", self.limits.header_seconds)
         if len(self.connections) > self.limits.connections:
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
         if self.doing == "idling":
             self._begin("asking", self.limits.header_seconds)
+        elif self.doing == "silent":
+            self.doing = "asking"  # the deadline runs on: it counts from the connection
         self.heard.set()
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.broken = self.broken or self.unsent or exc is not None
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn forgets it after a reset; the timer would keep all this alive
         if self.deadline is not None:
             self.deadline.cancel()
 
@@ -237,6 +266,7 @@ class _Connection(H11Protocol):
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         self._begin("taking", self.limits.answer_seconds)
+        scope["extensions"] = {CUT: self.cut}
         header_bytes = len(scope["raw_path"]) + len(scope["query_string"])
         header_bytes += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         try:
@@ -287,22 +317,24 @@ class _Connection(H11Protocol):
         if self.broken or self.unsent:
             raise ConnectionResetError("the client left before it had everything")
 
-    def _begin(self, doing: Literal["asking", "taking", "idling"], seconds: float) -> None:
-        self.doing = doing
+    def _begin(self, doing: Doing, seconds: float) -> None:
+        self.doing, self.since = doing, self.loop.time()
         if self.deadline is not None:
             self.deadline.cancel()
         if self in self.connections:  # not lost meanwhile
             self.deadline = self.loop.call_later(seconds, self.cut)
 
     def _make_room(self) -> None:
-        """Cut the connection nearest its deadline, half requests before idle ones; this one if all take answers."""
-        due = [
-            (connection.deadline.when(), id(connection), connection)
-            for connection in self.connections
-            if isinstance(connection, _Connection)
-            and connection is not self
-            and connection.doing != "taking"
-            and connection.deadline is not None
-            and not connection.transport.is_closing()
+        """Cut the connection that a scrape needs least: the oldest of the first kind in `_FIRST_TO_GO`.
+
+        A request that has arrived and was not read yet counts as sent: under a flood of connections that say nothing,
+        a scrape is read before its connection is the oldest.
+        """
+        others = [
+            other
+            for other in self.connections
+            if isinstance(other, _Connection) and other is not self and not other.transport.is_closing()
         ]
-        (min(due)[2] if due else self).cut()
+        others.sort(key=lambda other: (_FIRST_TO_GO.index(other.doing), other.since))
+        quiet = (other for other in others if other.doing == "taking" or not _unread(other.transport))
+        next(quiet, others[0] if others else self).cut()

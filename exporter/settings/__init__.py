@@ -1,32 +1,31 @@
 """Settings of one run: flags over environment over file over defaults.
 
-    command, settings = parse(sys.argv[1:], collectors=defaults)
+    command, settings = parse(sys.argv[1:], COLLECTORS)
 
-Whatever is wrong is told at once, in one `SettingsError`; no secret is in it.
+All errors are reported at once, in one `SettingsError`, and none of them repeats a secret.
 """
 
-from exporter.collecting.plan import Target
-from exporter.settings.collectors import CollectorDefaults
+from exporter.settings.changes import changes, fixed_changes
+from exporter.settings.doubts import doubts, unread_proxy
 from exporter.settings.layers import parse
-from exporter.settings.model import CollectorSettings, Settings
+from exporter.settings.model import Settings, masked_proxy
 from exporter.settings.names import COMMANDS
 from exporter.settings.reference_page import reference
 from exporter.settings.report import Problem, SettingsError
-from exporter.settings.values import Day, DownloadHosts, Duration, Whole, duration_text
+from exporter.settings.values import DIRECT, parse_address
 
 __all__ = [
     "COMMANDS",
-    "CollectorDefaults",
-    "CollectorSettings",
-    "Day",
-    "DownloadHosts",
-    "Duration",
+    "DIRECT",
     "Problem",
     "Settings",
     "SettingsError",
-    "Target",
-    "Whole",
-    "duration_text",
+    "changes",
+    "doubts",
+    "fixed_changes",
+    "masked_proxy",
     "parse",
+    "parse_address",
     "reference",
+    "unread_proxy",
 ]

@@ -1,42 +1,50 @@
-"""Checks across keys: what no single key can tell.
+"""Checks that need more than one key, or the content of a file.
 
-They look at the raw values, so that a mistake in one key does not hide these.
+They read the raw values, before validation, so that a mistake in one key does not hide these.
 """
 
 import re
-import stat
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.settings.model import KINDS
+from exporter.github.links import serves
+from exporter.github.network.authorities import LARGEST_BUNDLE, trust
+from exporter.github.secret_files.encodings import kind_of_pem
+from exporter.github.secret_files.keys import signing_key
+from exporter.github.secret_files.tokens import is_github_token, token_in_file
+from exporter.regular_files import read_regular, unreadable
+from exporter.settings.model import KINDS, SECTIONS, CredentialSection
 from exporter.settings.names import PREFIX
-from exporter.settings.report import Report, Where, hint
-
-_MAX_SECRET_BYTES = 1 << 16
-_SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appliance": "appliances"}
+from exporter.settings.report import ProblemReport, Where, hint
 
 
-def check(values: Mapping[str, Any], report: Report) -> dict[Where, str]:
-    """Check all; the answer is the credential of each target, by the target's place."""
+def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = False) -> dict[Where, str]:
+    """Report all problems; returns the credential of each target, by the target's place.
+
+    With `contents` a file must hold what its key says, such as a token. The daemon does without: the file may be in the
+    middle of a rotation, and it is read again when it changes.
+    """
     credentials = _mapping(values.get("credentials"))
     for name, credential in credentials.items():
         if isinstance(credential, dict):
-            _check_credential(str(name), credential, report)
+            _check_credential(str(name), credential, report, contents=contents)
+    _check_file(values, ("ca_file",), report, contents=contents)
     names = {str(name).lower(): str(name) for name in credentials}
     if len(names) < len(credentials):
         report.wrong(("credentials",), "names that differ in upper and lower case only are the same; rename one")
     choices = _check_targets(values, names, report)
     _check_watch(values, report)
-    if not any(values.get(section) for section in _SECTIONS.values()):
+    if not any(values.get(section) for section in SECTIONS.values()):
         text = "there is nothing to collect from: name an organization here, or enterprises or appliances in the file"
         report.add(f"{report.file}: organizations" if report.file else f"environment: {PREFIX}ORGANIZATIONS", text)
     return choices
 
 
-def _check_targets(values: Mapping[str, Any], names: Mapping[str, str], report: Report) -> dict[Where, str]:
+def _check_targets(values: Mapping[str, Any], names: Mapping[str, str], report: ProblemReport) -> dict[Where, str]:
     choices: dict[Where, str] = {}
-    for kind, section in _SECTIONS.items():
+    for kind, section in SECTIONS.items():
         seen: set[str] = set()
         for index, item in _items(values.get(section)):
             place: Where = (section, index)
@@ -46,62 +54,111 @@ def _check_targets(values: Mapping[str, Any], names: Mapping[str, str], report: 
             seen |= {name} if name else set()
             if choice := _choose(item.get("credential"), names):
                 choices[place] = choice
+                root = _root_of(choice, values)
+                if kind == "appliance" and serves(root) == "cloud":
+                    text = f"appliance/{name} would be asked at {root}, which is no appliance"
+                    report.wrong(place, f"{text}; set credentials.{choice}.api_url: https://HOST/api/v3")
             elif name:
-                _tell_no_credential(f"{kind}/{name}", place, item.get("credential"), names, report)
+                _report_no_credential(f"{kind}/{name}", place, item.get("credential"), names, report)
     return choices
 
 
-def _choose(given: object, names: Mapping[str, str]) -> str | None:
-    """Choose the credential of a target: the one it names, else `default`, else the only one."""
-    if given is None:
+def _root_of(credential: str, values: Mapping[str, Any]) -> str:
+    """The API root of a credential as the file has it, or the default."""
+    url = _mapping(_mapping(values.get("credentials")).get(credential)).get("api_url")
+    return str(url or CredentialSection.model_fields["api_url"].default)
+
+
+def _choose(name: object, names: Mapping[str, str]) -> str | None:
+    """The credential of a target: the one that it names, else `default`, else the only one."""
+    if name is None:
         return names.get("default") or (next(iter(names.values())) if len(names) == 1 else None)
-    return names.get(_lower(given) or "")
+    return names.get(_lower(name) or "")
 
 
-def _tell_no_credential(target: str, where: Where, given: object, names: Mapping[str, str], report: Report) -> None:
-    if isinstance(given, str):
-        text = f"there is no credential {given}{hint(given, names.values(), tell_all=True)}"
+def _report_no_credential(
+    target: str, where: Where, name: object, names: Mapping[str, str], report: ProblemReport
+) -> None:
+    if isinstance(name, str):
+        text = f"there is no credential {name}{hint(name, names.values(), tell_all=True)}"
         report.wrong((*where, "credential"), text)
-    elif given is None and names:
+    elif name is None and names:
         report.wrong(where, f"{target} has no credential; add credential: NAME, one of {', '.join(names.values())}")
-    elif given is None:
+    elif name is None:
         how = f"set {PREFIX}TOKEN_FILE or {PREFIX}TOKEN, or add a section credentials to the file"
         report.wrong(where, f"{target} has no credential; {how}")
 
 
-def _check_credential(name: str, credential: Mapping[str, Any], report: Report) -> None:
+def _check_credential(name: str, credential: Mapping[str, Any], report: ProblemReport, *, contents: bool) -> None:
     where: Where = ("credentials", name)
-    given = {key for key in KINDS if credential.get(key) not in (None, "")}
+    kinds = {key for key in KINDS if credential.get(key) not in (None, "")}
     app = {"app_client_id", "private_key_file"}
-    if not given:
+    if not kinds:
         how = f"set {PREFIX}TOKEN_FILE" if name == "default" and not report.lines.get(where) else "set token_file"
         report.wrong(where, f"there is no token; {how}, or app_client_id and private_key_file for a GitHub App")
-    elif given & app and given - app:
+    elif kinds & app and kinds - app:
         report.wrong(where, "give a token or a GitHub App, not both")
-    elif given & app and given != app:
-        report.wrong(where, f"a GitHub App needs {(app - given).pop()} too")
-    for key in ("token_file", "private_key_file", "ca_file"):
-        path = credential.get(key)
-        if isinstance(path, str) and path.strip() and (why := _unreadable(path)):
-            # A secret written here by mistake does not look like a path: only a path is repeated.
-            shown = f"{path} " if re.fullmatch(r"\.{0,2}/[\w./@+-]{1,200}", path) else "the file named here "
-            report.wrong((*where, key), shown + why)
+    elif kinds & app and kinds != app:
+        report.wrong(where, f"a GitHub App needs {(app - kinds).pop()} too")
+    for key in _FILES:
+        _check_file(credential, (*where, key), report, contents=contents)
 
 
-def _unreadable(path: str) -> str | None:
+def _check_file(section: Mapping[str, Any], where: Where, report: ProblemReport, *, contents: bool) -> None:
+    """Check the file that a key names; `where` ends with the key."""
+    path, problem_of = section.get(str(where[-1])), _FILES[str(where[-1])]
+    if isinstance(path, str) and path.strip() and (why := _wrong_file(path, problem_of if contents else None)):
+        report.wrong(where, f"{_path_for_people(path, report)} {why}")
+
+
+def _path_for_people(path: str, report: ProblemReport) -> str:
+    """The file as messages name it: its absolute path, unless the value may be a secret instead of a path."""
+    is_path = _PATH.fullmatch(report.relative.get(path, path))
+    return str(Path(path).absolute()) if is_path else "the file named here"
+
+
+_NAME = r"[a-z_.-]{1,30}\d{0,2}[a-z_.]{0,6}"
+_PATH = re.compile(rf"\.{{0,2}}/[\w./@+-]{{1,200}}|{_NAME}(/{_NAME})*")
+"""What certainly is a path. Anything else may be a secret in the wrong place, which no message may repeat."""
+
+
+def _problem_of_token(raw: bytes) -> str:
+    token = token_in_file(raw)
+    return token if isinstance(token, str) else ""
+
+
+def _problem_of_key(raw: bytes) -> str:
+    key = signing_key(raw)
+    return key if isinstance(key, str) else ""
+
+
+def _problem_of_authorities(raw: bytes) -> str:
+    return trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), raw)
+
+
+_FILES: Mapping[str, Callable[[bytes], str]] = {
+    "token_file": _problem_of_token,
+    "private_key_file": _problem_of_key,
+    "ca_file": _problem_of_authorities,
+}
+"""The keys that name files, each with a function that says what is wrong with a file's content; "" if nothing."""
+
+
+def _wrong_file(path: str, problem_of: Callable[[bytes], str] | None) -> str | None:
+    if kind := "a token" if is_github_token(path.strip()) else kind_of_pem(path):
+        return f"is {kind}, not a path: write it to a file and name that"
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            return "is not a file"
-        with Path(path).open("rb") as stream:
-            content = stream.read(_MAX_SECRET_BYTES)
+        content = read_regular(Path(path), LARGEST_BUNDLE + 1)
     except OSError as error:
-        return f"cannot be read: {error.strerror}; check the path and its permissions"
+        return unreadable(error)
     except ValueError:  # a NUL in it; the model says so
         return None
-    return None if content.strip() else "is empty"
+    if not content.strip():
+        return "is empty"
+    return problem_of(content) if problem_of else None
 
 
-def _check_watch(values: Mapping[str, Any], report: Report) -> None:
+def _check_watch(values: Mapping[str, Any], report: ProblemReport) -> None:
     known = {_lower(item.get("name")) for _, item in _items(values.get("organizations"))}
     for kind in ("users", "actors"):
         for index, item in _items(_mapping(values.get("watch")).get(kind)):
@@ -116,8 +173,8 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _items(value: object) -> list[tuple[int, dict[str, Any]]]:
-    given = value if isinstance(value, list) else []
-    return [(n, {"name": item} if isinstance(item, str) else _mapping(item)) for n, item in enumerate(given)]
+    items = value if isinstance(value, list) else []
+    return [(n, {"name": item} if isinstance(item, str) else _mapping(item)) for n, item in enumerate(items)]
 
 
 def _lower(value: object) -> str | None:

@@ -1,43 +1,60 @@
 """The section `collectors`: its keys come from the collectors there are, so the model of a file is made for them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeVar, get_origin
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 
+from exporter.catalogue import Collector
+from exporter.options import CollectorOptions, Duration
 from exporter.settings.model import Section, Settings
-from exporter.settings.values import Duration
+from exporter.settings.names import PREFIX
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
-@dataclass(frozen=True)
-class CollectorDefaults:
-    """What settings need to know of a collector; seconds. `options` says which keys it has besides the common ones."""
-
-    name: str
-    enabled: bool
-    interval: float
-    max_age: float
-    options: type[BaseModel]
+def by_name(collectors: Iterable[Collector]) -> dict[str, Collector]:
+    """The collectors as the configuration knows them: those that share a name differ in whom they ask about only."""
+    return {collector.name: collector for collector in collectors}
 
 
-def _collector_section(collector: CollectorDefaults) -> Any:
+def section_of(collector: Collector) -> type[CollectorOptions]:
+    """The model of a collector's section: its options, and the keys that every collector has."""
+    since = "the date of each thing" if collector.dated else "the last success"
     common: dict[str, Any] = {
         "enabled": (bool, Field(collector.enabled, description="Whether it runs.")),
-        "interval": (Duration, Field(collector.interval, description="How often it asks.")),
+        "interval": (Duration, Field(collector.interval, description="How often it asks GitHub.")),
         "max_age": (
             Duration,
-            Field(collector.max_age, description="How long after the last success its gauges are shown."),
+            Field(collector.max_age, description=f"How long after {since} its gauges are shown."),
         ),
     }
     return create_model(collector.name, __base__=collector.options, **common)
 
 
-def file_model(collectors: Sequence[CollectorDefaults]) -> type[Settings]:
-    """`Settings` as the layers are validated: the section `collectors` has a key for each collector."""
-    known = {c.name: _collector_section(c) for c in collectors}
-    fields: dict[str, Any] = {name: (section, section()) for name, section in known.items()}
+def file_model(collectors: Iterable[Collector], base: type[AnySettings]) -> type[AnySettings]:
+    """`Settings` as a file has them: the section `collectors` has a key for each collector."""
+    sections = {name: section_of(collector) for name, collector in by_name(collectors).items()}
+    fields: dict[str, Any] = {name: (section, section()) for name, section in sections.items()}
     section: Any = create_model("Collectors", __base__=Section, **fields)
     description = Settings.model_fields["collectors"].description
     shape: dict[str, Any] = {"collectors": (section, Field(section(), description=description))}
-    return create_model("File", __base__=Settings, **shape)
+    return create_model("File", __base__=base, **shape)
+
+
+class Variable(NamedTuple):
+    """The setting that a variable gives, and whether its text is a list, separated by commas."""
+
+    path: tuple[str, ...]
+    is_list: bool
+
+
+def variables_of(collectors: Iterable[Collector]) -> dict[str, Variable]:
+    """The variables of all keys of all collectors, by name."""
+    return {
+        f"{PREFIX}COLLECTORS_{name}_{key}".upper(): Variable(
+            ("collectors", name, key), get_origin(field.annotation) is tuple
+        )
+        for name, collector in by_name(collectors).items()
+        for key, field in section_of(collector).model_fields.items()
+    }

@@ -1,12 +1,16 @@
-"""The environment; this is its only reader."""
+"""Settings from environment variables. Only this module reads the environment."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from exporter.catalogue import Collector
+from exporter.github.secret_files.encodings import unquoted
+from exporter.settings.collectors import Variable, variables_of
 from exporter.settings.names import PREFIX, VARIABLES
-from exporter.settings.report import Report, hint
+from exporter.settings.report import ProblemReport, hint
+from exporter.settings.samples import in_file_only
 
 # What Kubernetes sets for Services whose name begins with github-exporter.
 _SERVICE_LINK = re.compile(
@@ -15,31 +19,51 @@ _SERVICE_LINK = re.compile(
 _SERVICE_PORT = re.compile(r"\w+_PORT=(tcp|udp|sctp)://.*")
 
 
-def read_environment(environ: Mapping[str, str] | None, report: Report) -> dict[str, Any]:
-    """The settings that variables give; `None` is the process' environment."""
+_LISTS = {("organizations",), ("enterprises",)}
+
+
+def read_environment(
+    environ: Mapping[str, str] | None, report: ProblemReport, collectors: Sequence[Collector] = ()
+) -> dict[str, Any]:
+    """The settings that variables give, still as text; `environ=None` is the process' environment."""
     values: dict[str, Any] = {}
-    paths = {variable: path for path, variable in VARIABLES.items()}
+    known = {variable: Variable(path, path in _LISTS) for path, variable in VARIABLES.items()}
+    known |= variables_of(collectors)
     for variable, value in sorted((os.environ if environ is None else environ).items()):
-        text = value.strip()
+        text = unquoted(value)  # docker --env-file and systemd's EnvironmentFile differ in who takes quotes off
         if not variable.startswith(PREFIX) or not text:
             continue
-        path = paths.get(variable)
-        if path is None:
+        setting = known.get(variable)
+        if setting is None:
             if not _is_service_link(variable.removeprefix(PREFIX), text):
-                report.add(f"environment: {variable}", "unknown variable" + hint(variable, paths))
+                report.add(f"environment: {variable}", "unknown variable" + _meant(variable, known))
             continue
         into = values
-        for part in path[:-1]:
+        for part in setting.path[:-1]:
             into = into.setdefault(part, {})
-        names = [name.strip() for name in text.split(",") if name.strip()]
-        into[path[-1]] = names if path in {("organizations",), ("enterprises",)} else text
-        report.names.setdefault(path, f"environment: {variable}")  # a flag was first
+        names = [name for part in text.split(",") if (name := unquoted(part))]
+        into[setting.path[-1]] = names if setting.is_list else text
+        report.names.setdefault(setting.path, f"environment: {variable}")  # a flag may be there already
     default = values.get("credentials", {}).get("default", {})
     if "token" in default:
         report.secrets.add(default["token"])
         if default.pop("token_file", None):
             report.add(f"environment: {PREFIX}TOKEN", f"set this or {PREFIX}TOKEN_FILE, not both")
     return values
+
+
+def proxy_variables(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """The variables that name a proxy to other programs, if they are set; the exporter does not use them."""
+    variables = os.environ if environ is None else environ
+    names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
+    return {name: value for name in names if (value := variables.get(name, "").strip())}
+
+
+def _meant(variable: str, known: Iterable[str]) -> str:
+    of_collectors = f"{PREFIX}COLLECTORS_"
+    shared = of_collectors if variable.startswith(of_collectors) else PREFIX
+    near = [name for name in known if name.startswith(shared)]
+    return in_file_only(variable) or hint(variable, near, shared=shared)
 
 
 def _is_service_link(rest: str, text: str) -> bool:

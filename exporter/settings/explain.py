@@ -1,4 +1,4 @@
-"""Pydantic's errors in our words, without the value."""
+"""Pydantic's errors in the words of the configuration, without the value."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -8,13 +8,13 @@ from pydantic_core import ErrorDetails
 from exporter.settings.model import NOT_IN_FILE, model_within
 from exporter.settings.report import NO_CLEAR_TOKEN, SECRET_KEY, Where, hint
 
+_SECTION = ("model_type", "model_attributes_type")
 _WORDS = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
-    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type"), "must be a list"),
-    **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "must be a mapping (key: value)"),
-    "model_attributes_type": "must be a mapping (key: value)",
+    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type"), "must be a list, such as [a, b]"),
+    **dict.fromkeys(("dict_type", "mapping_type"), "must be a mapping (key: value)"),
     "missing": "is required",
     "string_type": "must be text; put it in quotes",
     "string_too_short": "must not be empty",
@@ -31,11 +31,15 @@ _WORDS = {
 
 
 def explained(error: ValidationError, model: type[BaseModel], collectors: Sequence[str]) -> Iterator[tuple[Where, str]]:
-    """The place of each mistake and, in one line, what is wrong there. `collectors` are their names."""
+    """The place of each mistake and, in one line, what is wrong. `collectors` are the names of all collectors."""
     for details in error.errors(include_url=False, include_input=False):
         where = tuple(part for part in details["loc"] if part != "[key]")
-        unknown = details["type"] == "extra_forbidden"
-        yield where, _unknown_key(where, model, collectors) if unknown else _wrong_value(details)
+        if details["type"] == "extra_forbidden":
+            yield where, _unknown_key(where, model, collectors)
+        elif details["type"] in _SECTION:
+            yield where, "must be a mapping with its keys indented below it" + _keys_of(_model_at(model, where))
+        else:
+            yield where, _wrong_value(details)
 
 
 def _wrong_value(details: ErrorDetails) -> str:
@@ -51,15 +55,23 @@ def _unknown_key(where: Where, model: type[BaseModel], collectors: Sequence[str]
     key = str(last)
     if path == ["collectors"]:
         return "there is no such collector" + hint(key, collectors, tell_all=True)
-    known = [name for name in _model_at(model, path).model_fields if name not in NOT_IN_FILE]
-    meant = hint(key, known)
+    section = _model_at(model, path)
+    meant = hint(key, _known(section))
     if path and path[0] == "credentials" and not meant and SECRET_KEY.search(key):
         return NO_CLEAR_TOKEN
-    return "unknown key" + (meant or hint("", known, tell_all=True))
+    return "unknown key" + (meant or _keys_of(section))
+
+
+def _keys_of(section: type[BaseModel]) -> str:
+    return hint("", _known(section), tell_all=True)
+
+
+def _known(section: type[BaseModel]) -> list[str]:
+    return [name for name in section.model_fields if name not in NOT_IN_FILE]
 
 
 def _model_at(model: type[BaseModel], path: Iterable[str | int]) -> type[BaseModel]:
     for part in path:
-        found = model.model_fields.get(str(part))
-        model = (model_within(found.annotation) if found else None) or model
+        field = model.model_fields.get(str(part))
+        model = (model_within(field.annotation) if field else None) or model
     return model

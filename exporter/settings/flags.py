@@ -1,92 +1,124 @@
-"""The command line: one command, and flags as every Prometheus exporter has them."""
+"""The command line: one command, and flags as every Prometheus exporter has them.
 
-import re
-import sys
+argparse takes the flags that have a value. What it leaves is read here: the command, switches, and what nobody knows,
+which is answered with the word that was probably meant.
+"""
+
 from argparse import ArgumentParser
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from typing import Any
 
-from pydantic_settings import CliSettingsSource
-from pydantic_settings import SettingsError as CommandLineError
+from exporter import output
+from exporter.settings.help import help_text
+from exporter.settings.names import COMMAND_FLAGS, COMMANDS, FLAGS, PREFIX, PROGRAM, SWITCHES
+from exporter.settings.report import SECRET_KEY, ProblemReport, hint
+from exporter.settings.samples import in_file_only
 
-from exporter.settings.names import COMMANDS, FLAGS, PLAN_FLAGS, PREFIX, PROGRAM, Flags
-from exporter.settings.report import SECRET_KEY, Problem, Report, SettingsError, hint
+_ALL = {**FLAGS, **COMMAND_FLAGS}
+_ADDRESSES = FLAGS["web", "listen_address"]
+_WORDS = {"help": "--help", "version": "--version"}
+"""What may be said as a word instead."""
 
 
-def read_flags(argv: Sequence[str], report: Report) -> tuple[str, dict[str, Any]]:
+@dataclass
+class _Rest:
+    """What is no flag with a value. `strays` follow an unknown flag: each may be its value, even a secret."""
+
+    words: list[str] = field(default_factory=list)
+    switches: set[str] = field(default_factory=set)
+    strays: list[str] = field(default_factory=list)
+
+
+def read_flags(argv: Sequence[str], report: ProblemReport) -> tuple[str, dict[str, Any]]:
     """The command, and the settings that flags give. `--help` and `--version` print and raise SystemExit(0)."""
-    # pydantic-settings would take a whole section as JSON, too; no exporter has such a flag.
-    unknown = [word for word in argv if word.partition("=")[0] in {f"--{section}" for section, _ in FLAGS}]
-    flags = _parsed([word for word in argv if word not in unknown])
-    if flags.pop("version", False):
-        sys.stdout.write(f"{PROGRAM} {_version()}\n")
+    texts_by_flag, unparsed = _parsed(argv)
+    rest = _sorted_out(unparsed, report)
+    incomplete = [flag for flag, values in texts_by_flag.items() if None in values]
+    for flag in incomplete:
+        report.add(f"flag: {flag}", "needs a value")
+    if not incomplete:  # else the switch stands where the value should
+        _print_and_exit(rest)
+    command = _command(rest, report)
+    values = {flag: _one_text(flag, texts) for flag, texts in texts_by_flag.items() if flag not in incomplete}
+    return command, _settings(command, values | dict.fromkeys(rest.switches, True), report)
+
+
+def _parsed(argv: Sequence[str]) -> tuple[dict[str, list[str | None]], list[str]]:
+    """The values of each flag, None where one is missing; and what argparse does not know, in order."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag in _ALL.values():
+        if flag not in SWITCHES:
+            parser.add_argument(flag, dest=flag, action="append", nargs="?")
+    known, unknown = parser.parse_known_args(argv)
+    return {flag: values for flag, values in vars(known).items() if values}, unknown
+
+
+def _sorted_out(unparsed: Sequence[str], report: ProblemReport) -> _Rest:
+    rest, after_unknown = _Rest(), False
+    for word in unparsed:
+        flag, has_value, _ = word.partition("=")
+        if not word.startswith("-"):
+            is_stray = after_unknown and word not in COMMANDS
+            (rest.strays if is_stray else rest.words).append(word)
+        elif flag in SWITCHES and has_value:
+            report.add(f"flag: {flag}", "takes no value")
+        elif flag in SWITCHES:
+            rest.switches.add(flag)
+        else:
+            _report_unknown(flag, report)
+        after_unknown = word.startswith("-") and flag not in SWITCHES and not has_value
+    if rest.words and rest.words[0] in _WORDS:
+        rest.switches.add(_WORDS[rest.words.pop(0)])
+    return rest
+
+
+def _print_and_exit(rest: _Rest) -> None:
+    if "--version" in rest.switches or rest.words == ["version"]:
+        output.write(f"{PROGRAM} {_version()}\n")
         raise SystemExit(0)
-    unknown += flags.pop("rest", [])
-    # The word after an unknown flag may be its value, even a secret.
-    followers = {
-        after for word, after in pairwise(argv) if word in unknown and word.startswith("-") and "=" not in word
-    }
-    for word in unknown:
-        if word.startswith("-"):
-            _tell_unknown(word.partition("=")[0], report)
-        elif word not in followers:
-            report.add("command", "there is one word too many; the command is one")
-    command = _command(flags.pop("command", "run"), followers, report)
-    asked = {name: flags.pop(name) for name in PLAN_FLAGS if name in flags}
-    if asked:
-        flags["plan"] = asked
-        report.names |= {("plan", name): f"flag: --{name}" for name in asked}
-        if command != "plan":
-            report.add(f"flag: --{next(iter(asked))}", "is for the command plan only")
-    report.names |= {path: f"flag: {flag}" for path, flag in FLAGS.items() if path[1] in flags.get(path[0], {})}
-    return command, flags
+    if rest.switches & {"--help", "-h"} and all(word in COMMANDS for word in rest.words):
+        output.write(help_text(rest.words[0] if rest.words else ""))
+        raise SystemExit(0)
 
 
-def _parsed(argv: Sequence[str]) -> dict[str, Any]:
-    try:
-        source: CliSettingsSource[Flags] = CliSettingsSource(
-            Flags,
-            cli_prog_name=PROGRAM,
-            cli_parse_args=list(argv),
-            cli_kebab_case=True,
-            cli_avoid_json=True,
-            cli_hide_none_type=True,
-            cli_use_class_docs_for_groups=True,
-            cli_exit_on_error=False,
-            cli_ignore_unknown_args=True,
-            add_argument_method=_add_argument,
-        )
-        return source()
-    except CommandLineError as error:
-        found = re.search(r"(--[\w.-]+): (expected)?", str(error))
-        text = "needs a value" if found and found[2] else "takes no value"
-        raise SettingsError([Problem(f"flag: {found[1]}" if found else "flags", None, text)]) from None
+def _command(rest: _Rest, report: ProblemReport) -> str:
+    if len(rest.words) > 1:
+        report.add("command", "there is one word too many; the command is one")
+    if not rest.words:
+        return "metrics" if rest.strays else "run"  # a stray may be the command: assume one that asks for nothing
+    if rest.words[0] in COMMANDS:
+        return rest.words[0]
+    word = rest.words[0]
+    is_word = word.replace("-", "").isalpha() and word.islower() and word.isascii() and len(word) <= 20
+    text = f"{word} is no command" if is_word else "there is no such command"
+    report.add("command", text + hint(word, [*COMMANDS, *_WORDS], tell_all=True))
+    return "metrics"
 
 
-def _tell_unknown(flag: str, report: Report) -> None:
+def _one_text(flag: str, texts: Sequence[str | None]) -> str:
+    """The value of a repeated flag: all addresses, separated by commas; of any other the last text."""
+    return ",".join(text or "" for text in texts) if flag == _ADDRESSES else texts[-1] or ""
+
+
+def _settings(command: str, values: Mapping[str, str | bool], report: ProblemReport) -> dict[str, Any]:
+    """The values of flags by section and key, still as text; the report knows their flags."""
+    settings: dict[str, Any] = {}
+    for path, flag in _ALL.items():
+        if flag not in values:
+            continue
+        section, key = path
+        settings.setdefault(section, {})[key] = values[flag]
+        report.names[path] = f"flag: {flag}"
+        if path in COMMAND_FLAGS and section != command:
+            report.add(f"flag: {flag}", f"is for the command {section} only")
+    return settings
+
+
+def _report_unknown(flag: str, report: ProblemReport) -> None:
     text = f"no secret is ever a flag; set {PREFIX}TOKEN_FILE" if SECRET_KEY.search(flag) else "unknown flag"
-    report.add(f"flag: {flag[:40]}", text + hint(flag, FLAGS.values()))
-
-
-def _command(given: str, followers: Container[str], report: Report) -> str:
-    if given in COMMANDS:
-        return given
-    if given not in followers:
-        shown = f"{given} is no command" if re.fullmatch("[a-z-]{1,20}", given) else "there is no such command"
-        report.add("command", shown + hint(given, COMMANDS, tell_all=True))
-    return "metrics"  # asks for nothing, so that nothing else is blamed
-
-
-def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> None:
-    # Words for people instead of Python's types.
-    words = {"str": "TEXT", "int": "N", "Path": "PATH", "tuple[str,...]": "ADDRESS"}
-    if metavar := options.get("metavar"):
-        options["metavar"] = words.get(metavar.replace("Annotated", ""), metavar)
-    text = options["help"].replace(" (default: None)", "")
-    options["help"] = re.sub(r"\(default: \('(.*)',\)\)", r"(default: \1)", text)
-    parser.add_argument(*names, **options)
+    report.add(f"flag: {flag[:40]}", text + (in_file_only(flag) or hint(flag, FLAGS.values(), shared="--")))
 
 
 def _version() -> str:

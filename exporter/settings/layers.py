@@ -1,90 +1,109 @@
-"""Lay the sources over each other and validate the whole once.
+"""All sources of settings, merged and validated once: flags over environment over file over defaults.
 
-Each source becomes a plain layer of nested mappings; the report knows where its values stand.
+Each source is read into nested mappings; the report knows where each value stands.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 
+from exporter.catalogue import Collector
+from exporter.jobs import CollectorSettings
 from exporter.settings.checks import check
-from exporter.settings.collectors import CollectorDefaults, file_model
+from exporter.settings.collectors import by_name, file_model
 from exporter.settings.environment import read_environment
 from exporter.settings.explain import explained
 from exporter.settings.file import read_file
 from exporter.settings.flags import read_flags
-from exporter.settings.model import KINDS, CollectorSettings, Settings
-from exporter.settings.report import Report, Where
+from exporter.settings.model import KINDS, Settings
+from exporter.settings.names import NEED_TARGETS, OWN_ADDRESSES
+from exporter.settings.report import ProblemReport, Where
 
-ASKING = ("run", "check", "plan", "doctor")  # these need targets and credentials
-SIMULATOR_ADDRESS = "127.0.0.1:8081"
+
+class Layered(BaseSettings, Settings):
+    """Settings out of several mappings, which pydantic-settings lays over each other, the first one on top.
+
+    `merged` is what they give together, before it is validated.
+    """
+
+    model_config = SettingsConfigDict(case_sensitive=True)
+    layers: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    merged: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # four sources that are not wanted, by their names
+        cls, settings_cls: type[BaseSettings], **_unused: Any
+    ) -> tuple[InitSettingsSource, ...]:
+        """The mappings alone: pydantic-settings' own sources know no lines, and tell one error at a time."""
+        return tuple(InitSettingsSource(settings_cls, dict(layer)) for layer in cls.layers)
+
+    @model_validator(mode="before")
+    @classmethod
+    def keep(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Keep what is validated now."""
+        cls.merged.update(values)
+        return values
 
 
 def parse(
-    argv: Sequence[str], environ: Mapping[str, str] | None = None, collectors: Sequence[CollectorDefaults] = ()
+    argv: Sequence[str], environ: Mapping[str, str] | None = None, collectors: Sequence[Collector] = ()
 ) -> tuple[str, Settings]:
-    """Read everything; the command and its settings. `environ=None` is the process' environment.
+    """The command and its settings. `environ=None` is the process' environment.
 
     Raises SettingsError with every problem at once; `--help` and `--version` print and raise SystemExit(0).
     """
-    report = Report()
+    report = ProblemReport()
     command, flags = read_flags(argv, report)
-    variables = read_environment(environ, report)
+    variables = read_environment(environ, report, collectors)
     path = (flags.get("config") or variables.get("config") or {}).get("file")
     file = read_file(Path(path), report) if path else {}
-    values: dict[str, Any] = {"web": {"listen_address": SIMULATOR_ADDRESS}} if command == "simulate" else {}
-    _overlay(values, file or {})
-    _make_room(values, variables)
-    _overlay(values, variables)
-    _overlay(values, flags)
-    model = file_model(collectors)
+    of_command = {"web": {"listen_address": OWN_ADDRESSES[command]}} if command in OWN_ADDRESSES else {}
+    _drop_replaced_credential(file or {}, variables)
+    model = file_model(collectors, Layered)
+    model.layers, model.merged = (flags, variables, file or {}, of_command), {}
     try:
-        valid = model.model_validate(values)
+        valid = model()
     except ValidationError as error:
         valid = None
-        for where, text in explained(error, model, [collector.name for collector in collectors]):
+        for where, text in explained(error, model, list(by_name(collectors))):
             report.wrong(where, text)
-    # What is missing may be in a file that could not be read.
-    choices = check(values, report) if command in ASKING and file is not None else {}
+    values = model.merged
+    # If the file could not be read, it may have what seems to be missing.
+    complete = command in NEED_TARGETS and file is not None
+    choices = check(values, report, contents=command == "check") if complete else {}
     if report.problems or valid is None:
         raise report.error()
     return command, _settings(valid, choices, collectors)
 
 
-def _overlay(low: dict[str, Any], high: Mapping[str, Any]) -> None:
-    for key, value in high.items():
-        if isinstance(value, dict) and isinstance(low.get(key), dict):
-            _overlay(low[key], value)
-        else:
-            low[key] = value
-
-
-def _make_room(values: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
-    """Take the file's kind of credential out of `default`, if the environment gives one: both would stand there."""
+def _drop_replaced_credential(values: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    """Remove the file's token or App from the credential `default`, if the environment gives another."""
     match values, variables:
         case {"credentials": {"default": dict(low)}}, {"credentials": {"default": high}} if high.keys() & set(KINDS):
             for key in KINDS:
                 low.pop(key, None)
 
 
-def _settings(valid: Settings, choices: Mapping[Where, str], collectors: Sequence[CollectorDefaults]) -> Settings:
-    """Give every target its credential and split each collector's own options from the common keys."""
+def _settings(valid: Settings, choices: Mapping[Where, str], collectors: Sequence[Collector]) -> Settings:
+    """The validated settings, each target with its credential, each collector with its own options apart."""
     values = {name: getattr(valid, name) for name in Settings.model_fields}
     for section in ("organizations", "enterprises", "appliances"):
         values[section] = tuple(
             entry.model_copy(update={"credential": choices.get((section, index), entry.credential)})
             for index, entry in enumerate(values[section])
         )
-    values["collectors"] = {}
-    for collector in collectors:
-        given = getattr(valid.collectors, collector.name)
-        own = {name: getattr(given, name) for name in collector.options.model_fields}
-        values["collectors"][collector.name] = CollectorSettings.model_construct(
-            enabled=given.enabled,
-            interval=given.interval,
-            max_age=given.max_age,
-            options=collector.options.model_construct(given.model_fields_set & own.keys(), **own),
-        )
+    values["collectors"] = {
+        name: _collector_settings(getattr(valid.collectors, name), collector)
+        for name, collector in by_name(collectors).items()
+    }
     return Settings.model_construct(**values)
+
+
+def _collector_settings(section: Any, collector: Collector) -> CollectorSettings:
+    """A collector's section of the file, its own options apart from the keys that every collector has."""
+    own = {name: getattr(section, name) for name in collector.options.model_fields}
+    options = collector.options.model_construct(section.model_fields_set & own.keys(), **own)
+    return CollectorSettings(section.enabled, section.interval, section.max_age, options)

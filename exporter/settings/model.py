@@ -4,43 +4,56 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exporter.collecting.plan import Target
+from exporter.jobs import CollectorSettings, Target
+from exporter.options import Duration, Whole
 from exporter.settings.values import (
     Addresses,
     ApiUrl,
     ApiVersion,
+    ClientId,
     CredentialName,
-    Duration,
+    DocsUrl,
     FilePath,
-    Level,
-    Number,
+    LogLevel,
+    NoProxy,
+    ProxyOrDirect,
     ProxyUrl,
+    Share,
     TargetName,
     Token,
     UserNames,
     WebPath,
-    Whole,
 )
+
+DOCS_URL = "https://github.com/github-enterprise-exporter/github-enterprise-exporter/blob/main/docs"
 
 MASK = "<secret>"
 
-# What makes a credential: a token in one of two ways, or a GitHub App by both others.
 KINDS = ("token", "token_file", "app_client_id", "private_key_file")
+"""What makes a credential: one of the first two, a token, or both others, a GitHub App."""
 
-# Keys of the models that the file must not have: a secret, the place of the file itself, and what a command is asked.
-NOT_IN_FILE = frozenset({"token", "config", "plan"})
+SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appliance": "appliances"}
+"""The section of each kind of target."""
+
+NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate"})
+"""Keys that the file must not have: a secret, the file's own path, and the flags of single commands."""
 
 
 class Section(BaseModel):
     """A mapping of the file; unknown keys are errors, and no error repeats a value."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        model_title_generator=lambda model: model.__name__.removesuffix("Section"),
+    )
 
 
-class Credential(Section):
-    """Who asks, and where: a token or a GitHub App, and the one API root that it is sent to."""
+class CredentialSection(Section):
+    """A token or a GitHub App, and the one API root that it is sent to."""
 
     api_url: ApiUrl = Field(
         "https://api.github.com",
@@ -48,70 +61,96 @@ class Credential(Section):
     )
     api_version: ApiVersion = Field("2022-11-28", description="Version of GitHub's REST API to ask for.")
     token: Token | None = Field(None, description="Only by the environment.")
-    token_file: FilePath | None = Field(None, description="File that holds a token; read again when it changes.")
-    app_client_id: Annotated[str, Field(min_length=1)] | None = Field(None, description="Client id of a GitHub App.")
-    private_key_file: FilePath | None = Field(None, description="PEM file with the GitHub App's private key.")
-    ca_file: FilePath | None = Field(None, description="PEM file with the certificate authority of the API root.")
+    token_file: FilePath | None = Field(
+        None, description="File that holds a token; read again when it changes.", examples=["/run/secrets/github.token"]
+    )
+    app_client_id: ClientId | None = Field(
+        None, description="Client id, or App id, of a GitHub App.", examples=["Iv23liEXAMPLE"]
+    )
+    private_key_file: FilePath | None = Field(
+        None, description="PEM file with the GitHub App's private key.", examples=["/run/secrets/app.pem"]
+    )
+    proxy: ProxyOrDirect | None = Field(
+        None,
+        repr=False,
+        description="Proxy instead of the one for all; `direct` asks without a proxy.",
+        examples=["direct"],
+    )
+    ca_file: FilePath | None = Field(
+        None,
+        description="PEM file with certificate authorities besides those for all, such as an appliance's.",
+        examples=["/etc/ssl/ghes.pem"],
+    )
     pool: CredentialName | None = Field(
-        None, description="Quota pool; tokens of one user share their limit, so give them the same word."
+        None,
+        description="Quota pool; tokens of one user share their limit, so give them the same word.",
+        examples=["octocat"],
     )
 
 
 class TargetEntry(Section):
-    """An organization, enterprise or appliance; its name alone will do where there is one credential."""
+    """An organization, enterprise or appliance; its name alone is enough where there is one credential."""
 
-    name: TargetName = Field(description="Name as in GitHub's URLs; an appliance's is of your choice.")
+    name: TargetName = Field(
+        description="Name as in GitHub's URLs; an appliance's is of your choice.", examples=["acme"]
+    )
     credential: CredentialName | None = Field(
-        None, description="Which of `credentials` asks; needed if there are several and none is called `default`."
+        None,
+        description="Which of `credentials` asks; needed if there are several and none is called `default`.",
+        examples=["default"],
     )
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, dict):
+            what = "is empty" if value is None else "is neither text nor a mapping"
+            text = f"{what}: write NAME, or {{name: NAME, credential: CREDENTIAL}}; a name null in quotes"
+            raise ValueError(text)  # noqa: TRY004 - pydantic's protocol
+        return value
 
 
 class WatchedUser(Section):
-    """A user to follow besides the busiest."""
+    """A user to follow beside the busiest ones."""
 
-    organization: TargetName = Field(description="One of `organizations`.")
-    id: Annotated[Whole, Field(ge=1)] = Field(description="Its id, a number.")
+    organization: TargetName = Field(description="One of `organizations`.", examples=["acme"])
+    id: Annotated[Whole, Field(ge=1)] = Field(description="Its id, a number.", examples=[4711])
 
 
 class WatchedActor(WatchedUser):
-    """An actor to follow besides the busiest."""
+    """An app or token to follow beside the busiest ones."""
 
     type: Literal["installation", "classic_pat", "fine_grained_pat", "oauth_app", "github_app_user_to_server"] = Field(
-        description="The actor's type, in GitHub's word."
+        description="The actor's type, in GitHub's word.", examples=["installation"]
     )
 
 
 class Watch(Section):
-    """Whom the drill-down follows besides the busiest."""
+    """Users, apps and tokens that the drill-down follows beside the busiest ones."""
 
     users: tuple[WatchedUser, ...] = Field((), description="Users.")
     actors: tuple[WatchedActor, ...] = Field((), description="Apps and tokens.")
 
 
-class Budget(Section):
-    """How much of GitHub's hourly limit we may use."""
+class BudgetSection(Section):
+    """How much of GitHub's rate limits the exporter may use."""
 
-    share: Annotated[Number, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
-        0.3, description="Share of each quota pool's hourly limit."
-    )
+    share: Share = Field(0.3, description="Share of each quota pool's hourly limit.")
     reserve: Annotated[Whole, Field(ge=0)] = Field(
         500, description="Nothing is sent while fewer requests remain than this, or 10 % of the limit if that is less."
     )
 
 
-class Limits(Section):
-    """What keeps memory and Prometheus safe."""
+class LimitsSection(Section):
+    """What bounds memory, and the series that Prometheus scrapes."""
 
     max_series: Annotated[Whole, Field(ge=1)] = Field(200_000, description="Most series from GitHub in one exposition.")
 
 
 class Counters(Section):
-    """How counters are born."""
+    """How new series begin."""
 
     birth_delay: Duration = Field(
         60.0, description="How long a new counter shows its first value; longer than your scrape interval."
@@ -119,75 +158,101 @@ class Counters(Section):
 
 
 class Privacy(Section):
-    """What is shown of people."""
+    """How people are shown."""
 
-    user_names: UserNames = Field("login", description="How users appear in labels.")
+    user_names: UserNames = Field(
+        "login",
+        description="How people are shown: `login` shows login and id, `pseudonym` a keyed pseudonym of each, `off` a "
+        "pseudonym of the id and no name.",
+    )
 
 
-class State(Section):
+class StateSection(Section):
     """What survives a restart."""
 
     path: FilePath = Field(Path("/var/lib/github-enterprise-exporter"), description="Folder of the state.")
 
 
-class Web(Section):
+class WebSection(Section):
     """The HTTP server."""
 
     listen_address: Addresses = Field((":10171",), description="Address to listen on; may be given several times.")
     telemetry_path: WebPath = Field("/metrics", description="Path of the metrics.")
-    max_requests: Annotated[Whole, Field(ge=0)] = Field(40, description="Most scrapes at a time; 0 is no limit.")
+    max_requests: Annotated[Whole, Field(ge=0)] = Field(
+        40, description="Most scrapes at a time: one more ends the slowest; 0 is no limit."
+    )
+    docs_url: DocsUrl = Field(DOCS_URL, description="Where the links of the status page find this documentation.")
 
 
 class Log(Section):
     """The log, on standard error."""
 
-    level: Level = Field("info", description="Least level that is logged.")
-    format: Literal["logfmt", "json"] = Field("logfmt", description="Form of a line.")
+    level: LogLevel = Field("info", description="Lowest level that is logged.")
+    format: Literal["logfmt", "json"] = Field("logfmt", description="Format of a line.")
 
 
 class Config(Section):
-    """Where the file is."""
+    """The configuration file."""
 
     file: FilePath | None = Field(None, description="Configuration file (YAML).")
 
 
 class Plan(Section):
-    """What the command `plan` is asked."""
+    """The flags of the command `plan`."""
 
-    subjects: Annotated[Whole, Field(ge=1)] = Field(1_000, description="Apps and users of an organization, stated.")
-    live: bool = Field(False, description="Ask GitHub how much there is.")
+    subjects: Annotated[Whole, Field(ge=1)] = Field(1_000, description="Apps and users per organization to assume.")
+    live: bool = Field(False, description="Ask GitHub how much there is to read.")
 
 
-class CollectorSettings(Section):
-    """One collector's settings; seconds."""
+Rehearsal = Literal["rejected-token", "spent-limit"]
 
-    enabled: bool
-    interval: Duration
-    max_age: Duration
-    options: SerializeAsAny[BaseModel]
+
+class Simulate(Section):
+    """The flags of the command `simulate`."""
+
+    fault: Rehearsal | None = Field(None, description="What goes wrong, so that alerts can be rehearsed.")
 
 
 class Settings(Section):
     """All settings of one run, validated."""
 
-    credentials: Mapping[CredentialName, Credential] = Field({}, description="Who may ask GitHub, by a name of yours.")
+    credentials: Mapping[CredentialName, CredentialSection] = Field(
+        {}, description="Tokens and GitHub Apps, by names of yours."
+    )
     organizations: tuple[TargetEntry, ...] = Field((), description="Organizations to collect from.")
     enterprises: tuple[TargetEntry, ...] = Field((), description="Enterprises to collect from.")
     appliances: tuple[TargetEntry, ...] = Field((), description="GitHub Enterprise Server appliances to collect from.")
-    watch: Watch = Field(Watch(), description="Whom the drill-down follows.")
+    watch: Watch = Field(Watch(), description="Users, apps and tokens that are followed beside the busiest ones.")
     collectors: Mapping[str, CollectorSettings] = Field({}, description="What is collected, and how often.")
-    budget: Budget = Field(Budget(), description="How much of GitHub's limits we may use.")
-    limits: Limits = Field(Limits(), description="Bounds of what is shown.")
-    counters: Counters = Field(Counters(), description="How counters are born.")
-    privacy: Privacy = Field(Privacy(), description="What is shown of people.")
-    state: State = Field(State(), description="What survives a restart.")
+    budget: BudgetSection = Field(BudgetSection(), description="How much of GitHub's rate limits the exporter may use.")
+    limits: LimitsSection = Field(LimitsSection(), description="Bounds of what is shown.")
+    counters: Counters = Field(Counters(), description="How new series begin.")
+    privacy: Privacy = Field(Privacy(), description="How people are shown.")
+    state: StateSection = Field(StateSection(), description="What survives a restart.")
     proxy: ProxyUrl | None = Field(
-        None, repr=False, description="Proxy for all of GitHub (http or https); no variable and no .netrc is read."
+        None,
+        repr=False,
+        description="Proxy for all of GitHub, API and downloads: `http://HOST:PORT` or `https://HOST:PORT`, perhaps "
+        "with `USER:PASSWORD@`; no variable and no .netrc is read.",
+        examples=["http://proxy.example.com:3128"],
     )
-    web: Web = Field(Web(), description="The HTTP server.")
+    no_proxy: NoProxy = Field(
+        (),
+        description="Hosts that are asked directly: `ghes.example.com` (and below it), `.corp.example` (below it), "
+        "`HOST:PORT`, addresses, `10.0.0.0/8`, `*`.",
+        examples=[[".corp.example", "10.0.0.0/8"]],
+    )
+    ca_file: FilePath | None = Field(
+        None,
+        description="PEM file with certificate authorities that are trusted besides the public ones, for API, "
+        "downloads and proxy.",
+        examples=["/etc/ssl/corp.pem"],
+    )
+    web: WebSection = Field(WebSection(), description="The HTTP server.")
     log: Log = Field(Log(), description="The log.")
-    config: Config = Field(Config(), description="Where the file is.")
-    plan: Plan = Field(Plan(), description="What the command `plan` is asked.")
+    config: Config = Field(Config(), description="The configuration file.")
+    plan: Plan = Field(Plan(), description="The flags of the command `plan`.")
+    simulate: Simulate = Field(Simulate(), description="The flags of the command `simulate`.")
 
     def targets(self) -> list[Target]:
         """All targets in the order of the configuration."""
@@ -215,14 +280,21 @@ class Settings(Section):
         return credential.pool or target.credential
 
     def masked(self) -> dict[str, Any]:
-        """Plain values for people: durations as text, secrets as `<secret>`."""
-        shown = self.model_dump(mode="json")
-        for credential in shown["credentials"].values():
+        """All settings as plain values: durations as text, secrets as `<secret>`."""
+        values = self.model_dump(mode="json")
+        for credential in values["credentials"].values():
             credential["token"] = MASK if credential["token"] else None
-        if self.proxy and "@" in self.proxy:
-            scheme, _, rest = self.proxy.partition("://")
-            shown["proxy"] = f"{scheme}://{MASK}@{rest.rpartition('@')[2]}"
-        return shown
+            credential["proxy"] = masked_proxy(credential["proxy"])
+        values["proxy"] = masked_proxy(values["proxy"])
+        return values
+
+
+def masked_proxy(proxy: str | None) -> str | None:
+    """A proxy without its user and password."""
+    if proxy is None or "@" not in proxy:
+        return proxy
+    scheme, _, rest = proxy.partition("://")
+    return f"{scheme}://{MASK}@{rest.rpartition('@')[2]}"
 
 
 def model_within(annotation: Any) -> type[BaseModel] | None:

@@ -1,10 +1,11 @@
-"""What is wrong with the configuration, told all at once: where, what to do, and never a secret."""
+"""All problems of the configuration: where each is, and what to do. No secret is in them."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from exporter.github.redaction import TOKEN
 from exporter.settings.model import MASK
 from exporter.settings.names import PREFIX
 
@@ -13,9 +14,12 @@ Where = tuple[str | int, ...]
 
 NO_CLEAR_TOKEN = f"a secret is never in this file: put it in a file and name token_file, or set {PREFIX}TOKEN"
 
+_NEAR = 0.7
+"""From 0 to 1: words less alike than this are not suggested. A typo, or one word of three left out, is nearer."""
+
 SECRET_KEY = re.compile(r"token|secret|password|passwd|\bpat\b|(private|api|access)[_-]?key", re.IGNORECASE)
-# GitHub's token formats, and the 40 hexadecimal digits of its first ones: whatever key they were written to.
-_TOKEN = re.compile(r"gh[a-z]_\w{4,}|github_pat_\w{4,}|\b[0-9a-f]{40}\b")
+# GitHub's token formats, and the 40 hexadecimal digits of the oldest one.
+_TOKEN = re.compile(rf"{TOKEN.pattern}|\b[0-9a-f]{{40}}\b")
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,18 @@ class SettingsError(Exception):
 
 
 @dataclass
-class Report:
-    """The problems so far, and where each value stands: whoever reads a source notes it here."""
+class ProblemReport:
+    """The problems so far, and where each value stands, as noted by what reads flags, variables and file."""
 
     file: str = ""
     lines: dict[Where, int] = field(default_factory=dict)
     names: dict[Where, str] = field(default_factory=dict)  # of flags and variables, by the setting they set
+    relative: dict[str, str] = field(default_factory=dict)  # paths as the file has them, by the absolute path
     secrets: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, where: str, text: str, line: int | None = None) -> None:
-        """Add a problem with what is no setting, such as an unknown flag."""
+        """Add a problem with something that is no setting, such as an unknown flag."""
         self.problems.append(Problem(where, line, text))
 
     def wrong(self, where: Where, text: str) -> None:
@@ -59,7 +64,7 @@ class Report:
         name = next((self.names[prefix] for prefix in prefixes if prefix in self.names), None)
         line = next((self.lines[prefix] for prefix in prefixes if prefix in self.lines), None)
         if name is None and where not in self.lines:
-            # Something is missing: tell the variable that made its section, if one did.
+            # A key is missing: name the variable that made its section, if one did.
             name = next((name for path, name in self.names.items() if path[: len(where)] == where), None)
         if name is not None:
             self.add(name, text)
@@ -68,7 +73,7 @@ class Report:
         self.add(f"{self.file}: {dotted}" if self.file else dotted, text, line)
 
     def error(self) -> SettingsError:
-        """All problems, in the order of the file and the rest first; whatever is or looks secret is masked."""
+        """All problems, those of the file last and in its order; what is secret, or looks so, is masked."""
         return SettingsError(self._presentable())
 
     def _presentable(self) -> Iterator[Problem]:
@@ -81,9 +86,12 @@ class Report:
         return " ".join(_TOKEN.sub(MASK, text).split())
 
 
-def hint(word: str, known: Iterable[str], *, tell_all: bool = False) -> str:
-    """The known word that was meant, if one is near, and all of them if asked for; to be put behind a text."""
-    choices = {choice.lower(): choice for choice in known}
-    near = get_close_matches(word.lower(), choices, n=1)
+def hint(word: str, known: Iterable[str], *, tell_all: bool = False, shared: str = "") -> str:
+    """The known word that was probably meant, and with `tell_all` all known words; to be put behind a message.
+
+    `shared` is what all words begin with; it does not count for the likeness.
+    """
+    choices = {choice.lower().removeprefix(shared.lower()): choice for choice in known}
+    near = get_close_matches(word.lower().removeprefix(shared.lower()), choices, n=1, cutoff=_NEAR)
     meant = f"; did you mean {choices[near[0]]}?" if near else ""
     return meant + (f"; there are {', '.join(choices.values())}" if tell_all and choices else "")

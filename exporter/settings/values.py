@@ -1,58 +1,47 @@
-"""Types of single values: each turns what was written into one form, or says what must be written instead.
+"""Types of single values: each brings a value into one form, or says what to write instead.
 
-The validators raise ValueError, as pydantic asks for; their texts never repeat the value, which may be a secret.
+The validators raise ValueError, as pydantic asks for. Their messages never repeat the value, which may be a secret,
+except that of a listen address: nobody keeps a secret there, and what looks like a token is masked.
 """
 
 import ipaddress
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
-from pydantic_settings import NoDecode
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_DURATION = re.compile(r"(?=\d)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
+from exporter.github.links import wrong_api_url
+from exporter.github.network.hosts import is_loopback
+from exporter.github.secret_files.tokens import token_in
+from exporter.options import date_text, download_host, no_boolean, separated
 
-
-def _seconds(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError("needs a unit: write 30s, 5m, 6h or 7d, in quotes or not")  # noqa: TRY004 - pydantic's protocol
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be a duration such as 5s, 30m, 6h, 7d or 1h30m")
-    seconds = float(sum(int(n or 0) * unit for n, unit in zip(found.groups(), _UNITS.values(), strict=True)))
-    if not 1 <= seconds <= 366 * 86400:
-        raise ValueError("must be at least 1s and at most 366d")
-    return seconds
+_A_SHARE = "must be more than 0 and at most 1: 0.3 is 30 %"
 
 
-def duration_text(seconds: float) -> str:
-    """Seconds as people write them: 5400 is `1h30m`."""
-    text, rest = "", int(seconds)
-    for letter, unit in _UNITS.items():
-        count, rest = divmod(rest, unit)
-        text += f"{count}{letter}" if count else ""
-    return text or "0s"
-
-
-Duration = Annotated[float, BeforeValidator(_seconds), PlainSerializer(duration_text, when_used="json")]
-"""Text such as `30m` or `1h30m`, from 1s up; seconds once validated."""
-
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")  # noqa: TRY004 - pydantic's protocol
+def _no_percentage(value: object) -> object:
+    if isinstance(value, str) and value.rstrip().endswith("%"):
+        raise ValueError(_A_SHARE)
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_boolean)]
-"""A whole number; `true` is none."""
+def _share(value: float) -> float:
+    if not 0 < value <= 1:
+        raise ValueError(_A_SHARE)
+    return value
 
-Number = Annotated[float, BeforeValidator(_no_boolean)]
-"""A number; `true` is none."""
+
+Number = Annotated[float, BeforeValidator(no_boolean)]
+"""A number, but not true or false."""
+
+Share = Annotated[
+    Number,
+    Field(allow_inf_nan=False, json_schema_extra={"exclusiveMinimum": 0, "maximum": 1}),
+    BeforeValidator(_no_percentage),
+    AfterValidator(_share),
+]
+"""A ratio, more than 0 and at most 1."""
 
 
 def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:
@@ -70,20 +59,24 @@ def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:
     return parts
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _api_url(value: str) -> str:
+    right = wrong_api_url(value)
+    try:
+        url = _plain_root(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; {right}" if right else str(error)) from None
+    if right:
+        raise ValueError(right)
+    return url
+
+
+def _plain_root(value: str) -> str:
     parts = _url(value.strip(), ("https", "http"))
     if "@" in parts.netloc or "?" in value or "#" in value:
         raise ValueError(
             "must be a plain root such as https://ghes.example.com/api/v3, without user, query or fragment"
         )
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must begin with https://: over http:// anyone on the way can read the token")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
@@ -93,19 +86,65 @@ ApiUrl = Annotated[str, AfterValidator(_api_url)]
 
 
 def _proxy(value: str) -> str:
+    if re.match(r"\s*socks[0-9a-z]*:", value, re.IGNORECASE):
+        raise ValueError("SOCKS is not supported: name an HTTP proxy, http://HOST:PORT or https://HOST:PORT")
     parts = _url(value.strip(), ("http", "https"))
     if parts.path not in ("", "/") or "?" in value or "#" in value:
         raise ValueError("must be a plain proxy URL such as http://proxy.example.com:3128")
     return value.strip().rstrip("/")
 
 
+def _docs_url(value: str) -> str:
+    text = value.strip()
+    parts = _url(text, ("https", "http"))
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("must be a plain URL such as https://wiki.example.com/exporter, without user or query")
+    return text.rstrip("/")
+
+
+DocsUrl = Annotated[str, AfterValidator(_docs_url)]
+"""The root of a documentation, without a slash at its end."""
+
 ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 """`http://HOST:PORT`, perhaps with user and password."""
 
+DIRECT = "direct"
 
-def _text_of_date(value: object) -> object:
-    # YAML reads an unquoted 2022-11-28 as a date.
-    return value.isoformat() if hasattr(value, "isoformat") else value
+
+def _proxy_or_direct(value: str) -> str:
+    try:
+        return DIRECT if value.strip().lower() == DIRECT else _proxy(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {DIRECT} for no proxy") from None
+
+
+ProxyOrDirect = Annotated[str, AfterValidator(_proxy_or_direct)]
+"""A proxy, or `direct` for none."""
+
+
+def _no_proxy(value: str) -> str:
+    text = value.strip().lower()
+    if text == "*":
+        return text
+    try:
+        if "/" in text:
+            return str(ipaddress.ip_network(text, strict=False))
+        return f"[{ipaddress.IPv6Address(text)}]"
+    except ValueError:
+        pass
+    try:
+        # "*.DOMAIN" as in download_hosts, and ".DOMAIN" as in the variables of other programs
+        domain = text.startswith((".", "*."))
+        host = download_host(text.lstrip("*").lstrip("."))
+    except ValueError:
+        host = "*"
+    if "*" in host or (domain and "[" in host):
+        raise ValueError("must be HOST, HOST:PORT, .DOMAIN, an address, a network such as 10.0.0.0/8, or *")
+    return f".{host}" if domain else host
+
+
+NoProxy = Annotated[tuple[Annotated[str, AfterValidator(_no_proxy)], ...], BeforeValidator(separated)]
+"""Hosts that are asked without the proxy, as `exporter/github/network/` reads them."""
 
 
 def _api_version(value: str) -> str:
@@ -114,19 +153,30 @@ def _api_version(value: str) -> str:
     return value
 
 
-ApiVersion = Annotated[str, BeforeValidator(_text_of_date), AfterValidator(_api_version)]
+ApiVersion = Annotated[str, BeforeValidator(date_text), AfterValidator(_api_version)]
 """A version of GitHub's REST API."""
 
 
-def _visible(value: SecretStr) -> SecretStr:
-    secret = value.get_secret_value()
-    if not secret.isascii() or not secret.isprintable() or " " in secret:
-        raise ValueError("must be one word of visible characters; is there a line break or a space in it?")
-    return value
+def _token(value: SecretStr) -> SecretStr:
+    token = token_in(value.get_secret_value())
+    if isinstance(token, str):
+        raise ValueError(f"must be one word, a token: it {token}")  # noqa: TRY004 - pydantic's protocol
+    return token
 
 
-Token = Annotated[SecretStr, AfterValidator(_visible)]
-"""A secret that fits into a header."""
+Token = Annotated[SecretStr, AfterValidator(_token)]
+"""A token, of characters that an HTTP header may have."""
+
+
+def _client_id(value: str) -> str:
+    text = value.strip()
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text) or re.fullmatch(r"[0-9a-f]{40}", text):
+        raise ValueError("must be the client id in the App's settings, such as Iv23liEXAMPLE: no secret, no key")
+    return text
+
+
+ClientId = Annotated[str, AfterValidator(_client_id)]
+"""The client id of a GitHub App; GitHub takes the App's number instead, too."""
 
 
 def _credential_name(value: str) -> str:
@@ -138,13 +188,19 @@ def _credential_name(value: str) -> str:
 CredentialName = Annotated[str, AfterValidator(_credential_name)]
 
 
+def _given(value: object) -> object:
+    if value is None:
+        raise ValueError("is empty: write the name, and a name null in quotes")
+    return value
+
+
 def _target_name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9_-]{1,100}", name := value.strip().lower()):
         raise ValueError("must be a name as in GitHub's URLs: letters, digits, hyphens and underscores, at most 100")
     return name
 
 
-TargetName = Annotated[str, AfterValidator(_target_name)]
+TargetName = Annotated[str, BeforeValidator(_given), AfterValidator(_target_name)]
 """A name of GitHub's, lower case."""
 
 
@@ -157,28 +213,36 @@ def _path(value: object) -> object:
 FilePath = Annotated[Path, BeforeValidator(_path)]
 
 
+def parse_address(text: str) -> tuple[str, int]:
+    """`:10171`, `127.0.0.1:0`, `[::1]:0`, `localhost:10171` as (host, port); host "" is all interfaces. ValueError."""
+    parts = re.fullmatch(r"(?:\[([^\]]+)\]|([A-Za-z0-9.-]*)):([0-9]{1,5})", text)
+    try:
+        if parts is not None and parts[1]:
+            ipaddress.IPv6Address(parts[1])
+    except ValueError:
+        parts = None
+    if parts is None or int(parts[3]) > 65535:
+        raise ValueError(f"{text!r} is not a listen address: write :PORT, HOST:PORT or [IPV6]:PORT, port 0 to 65535")
+    return parts[1] or parts[2], int(parts[3])
+
+
 def _addresses(value: object) -> object:
+    """The items of one text with commas; an empty item is left in, to be refused."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 def _address(value: str) -> str:
-    found = re.fullmatch(r"(?:\[([^\]]+)\]|([A-Za-z0-9.-]*)):([0-9]{1,5})", value)
-    valid = found is not None and int(found[3]) <= 65535
-    if found is not None and found[1]:
-        try:
-            ipaddress.IPv6Address(found[1])
-        except ValueError:
-            valid = False
-    if not valid:
-        raise ValueError('must be ":PORT", "HOST:PORT" or "[IPV6]:PORT"')
+    try:
+        parse_address(value)
+    except ValueError:
+        shown = value if len(value) <= 60 else f"{value[:60]}…"
+        text = f"{shown!r} is no address to listen on: write :10171, 127.0.0.1:10171 or '[::]:10171'"
+        raise ValueError(text) from None
     return value
 
 
 Addresses = Annotated[
-    tuple[Annotated[str, AfterValidator(_address)], ...],
-    NoDecode,
-    BeforeValidator(_addresses),
-    Field(min_length=1),
+    tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_addresses), Field(min_length=1)
 ]
 """At least one `:PORT`, `HOST:PORT` or `[IPV6]:PORT`; several may be given as one text with commas."""
 
@@ -197,7 +261,7 @@ def _level(value: object) -> object:
     return "warning" if lower == "warn" else lower
 
 
-Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)]
 
 
 def _off(value: object) -> object:
@@ -205,57 +269,3 @@ def _off(value: object) -> object:
 
 
 UserNames = Annotated[Literal["login", "pseudonym", "off"], BeforeValidator(_off)]
-
-
-def _download_hosts(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
-
-
-def _download_host(value: str) -> str:
-    text = value.strip().lower()
-    text = f"[{text}]" if text.count(":") > 1 and "[" not in text else text
-    found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._*-]+))(?::([0-9]{1,5}))?", text)
-    wrong = 'must be "HOST", "HOST:PORT" or "*.DOMAIN.TLD"'
-    if found is None or (found[3] is not None and not 1 <= int(found[3]) <= 65535):
-        raise ValueError(wrong)
-    port = f":{int(found[3])}" if found[3] else ""
-    if found[1]:
-        try:
-            return f"[{ipaddress.IPv6Address(found[1])}]{port}"
-        except ValueError:
-            raise ValueError(wrong) from None
-    below = found[2].startswith("*.")
-    name = found[2].removeprefix("*.")
-    if not _HOST.fullmatch(name) or (below and (port or "." not in name)):
-        raise ValueError(wrong)
-    return found[2] + port
-
-
-DownloadHosts = Annotated[
-    tuple[Annotated[str, AfterValidator(_download_host)], ...], BeforeValidator(_download_hosts), Field(min_length=1)
-]
-"""Hosts that signed files may be read from; those below a domain, or hosts that are named literally."""
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T|$)", text) is not None
-
-
-def _day(value: object) -> object:
-    if isinstance(value, datetime) and value.tzinfo:
-        value = value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"  # YAML read it as an instant
-    text = _text_of_date(value)
-    if text == "" or (isinstance(text, str) and _is_date(text)):
-        return text
-    raise ValueError("must be a date such as 2026-11-17, or a date and time, or empty")
-
-
-Day = Annotated[str, BeforeValidator(_day)]
-"""A date as GitHub takes it in a query; empty for none."""

@@ -1,4 +1,4 @@
-"""Who asks the simulated GitHub, what they may read, and how many requests an hour they have left.
+"""The callers of the simulated GitHub: who they are, what they may read, and their hourly quota.
 
 https://docs.github.com/enterprise-cloud@latest/rest/authentication/authenticating-to-the-rest-api
 https://docs.github.com/enterprise-cloud@latest/rest/using-the-rest-api/rate-limits-for-the-rest-api
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
+from exporter.instants import HOUR
 from exporter.simulator.apps import UNDECODABLE, Apps, SimulatedApp, allows
-from exporter.simulator.facts import HOUR
-from exporter.simulator.messages import Refused, fingerprint
+from exporter.simulator.messages import Refusal, fingerprint
 
 USUAL_LIMIT = 15_000
 
@@ -23,13 +23,13 @@ Limit = int | None | Mapping[str, int | None] | Callable[[str], int | None]
 
 
 class Need(NamedTuple):
-    """What a path takes, below the API's root: one of each."""
+    """What a path below the API's root requires: one of the permissions or scopes."""
 
     path: re.Pattern[str]
     permissions: tuple[str, ...]  # of Apps and fine-grained tokens; without any they are refused
     scopes: tuple[str, ...] = ()  # of classic tokens; without any they need none
     level: str = "read"
-    hidden: bool = False  # whoever lacks it is told that there is no such page
+    hidden: bool = False  # without it the response is 404
 
 
 NEEDS = (
@@ -55,7 +55,7 @@ NEEDS = (
     Need(re.compile(r"/enterprises/[^/]+/server-statistics"), (), ("read:enterprise",)),
     Need(re.compile(r"/orgs/[^/]+/server-statistics"), (), ("read:org",)),
 )
-"""Paths that are not named here need none. GitHub has server statistics of both kinds of account under one path."""
+"""Other paths require nothing. GitHub has server statistics of both kinds of account under one path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ class TokenFacts:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever was recognised. `organizations` are lower case, None is all; an App that asks for itself is `app`.
+    """An authenticated caller. `organizations` are lower case, None is all; `app` is set for an App's own requests.
 
-    Enterprises stand among the organizations.
+    Enterprises are listed among the organizations.
     """
 
     pool: str
@@ -96,16 +96,16 @@ class Caller:
 ANYBODY = TokenFacts(kind="fine_grained", site_admin=True, unlimited=True)
 
 
-class Access:
-    """Recognises callers. `tokens` is read at every request; None lets any token read all."""
+class Callers:
+    """Authenticates callers. `tokens` is read at every request; None lets any token read all."""
 
     def __init__(self, tokens: Mapping[str, AbstractSet[str] | TokenFacts] | None, apps: Apps) -> None:
         self.tokens, self._apps = tokens, apps
 
     def caller(self, token: str, now: float, *, for_apps: bool) -> Caller:
-        """Whose a token is; `for_apps` is whether the path takes a JSON web token. Raises `Refused` (401, 403)."""
+        """The caller of a token; `for_apps`: the path takes a JSON web token. Raises `Refusal` (401, 403)."""
         if not token:
-            raise Refused(401, "Requires authentication")
+            raise Refusal(401, "Requires authentication")
         if for_apps or (self._apps.apps and token.count(".") == 2):
             app = self._apps.authenticated(token, now)
             return Caller(f"app:{app.client_id}", "app", frozenset(), {}, app=app)
@@ -113,11 +113,11 @@ class Access:
             return self._installation(token, now)
         facts = ANYBODY if self.tokens is None else self.tokens.get(token)
         if facts is None:
-            raise Refused(401, "Bad credentials", "")
+            raise Refusal(401, "Bad credentials", "")
         if not isinstance(facts, TokenFacts):
             facts = TokenFacts(facts, kind="fine_grained")
         if facts.expires_at is not None and now >= facts.expires_at:
-            raise Refused(401, "Bad credentials", "")
+            raise Refusal(401, "Bad credentials", "")
         return Caller(
             pool=f"user:{facts.user or fingerprint(token)}",
             kind=facts.kind,
@@ -133,71 +133,74 @@ class Access:
     def _installation(self, token: str, now: float) -> Caller:
         holder = self._apps.holder(token, now)
         if holder is None:
-            raise Refused(401, "Bad credentials", "")
+            raise Refusal(401, "Bad credentials", "")
         issued, place = holder
         if place.installation.suspended:
-            raise Refused(403, "This installation has been suspended", "")
+            raise Refusal(403, "This installation has been suspended", "")
         account = frozenset({place.account})
-        return Caller(f"installation:{place.installation.id}", "installation", account, issued.permissions)
+        pool = f"installation:{place.installation.id}"
+        return Caller(pool, "installation", account, issued.permissions, headers=_expiry(issued.expires_at))
 
 
 def admit(caller: Caller, path: str, org: str) -> None:
-    """Raise `Refused` unless a caller may read a path of an organization or enterprise."""
+    """Raises `Refusal` unless a caller may read a path of an organization or enterprise."""
     if caller.kind == "app":
-        raise Refused(401, UNDECODABLE, "")
+        raise Refusal(401, UNDECODABLE, "")
     if caller.unlimited:
         return
     need = next((need for need in NEEDS if need.path.fullmatch(path)), None)
     member = caller.organizations is None or org in caller.organizations
     if caller.kind == "classic":
         if not member:
-            raise Refused(404, "Not Found", "")
+            raise Refusal(404, "Not Found", "")
         if org in caller.without_sso:
             message = (
                 "Resource protected by organization SAML enforcement. "
                 "You must grant your Personal Access token access to this organization."
             )
             url = f"https://github.com/orgs/{org}/sso?authorization_request={fingerprint(caller.pool)}"
-            raise Refused(403, message, headers={"x-github-sso": f"required; url={url}"})
+            raise Refusal(403, message, headers={"x-github-sso": f"required; url={url}"})
         if need and need.scopes and not set(need.scopes) & set(caller.scopes):
             if need.hidden:
-                raise Refused(404, "Not Found", "")
+                raise Refusal(404, "Not Found", "")
             headers = {"x-accepted-oauth-scopes": ", ".join(need.scopes)}
-            raise Refused(403, "Must have the required scopes.", headers=headers)
+            raise Refusal(403, "Must have the required scopes.", headers=headers)
         return
     if need and not (member and any(allows(caller.permissions, one, need.level) for one in need.permissions)):
         whose = "integration" if caller.kind == "installation" else "personal access token"
-        named = "; ".join(f"{permission}={need.level}" for permission in need.permissions)
-        headers = {"x-accepted-github-permissions": named} if named else {}
-        raise Refused(403, f"Resource not accessible by {whose}", headers=headers)
+        required = "; ".join(f"{permission}={need.level}" for permission in need.permissions)
+        headers = {"x-accepted-github-permissions": required} if required else {}
+        raise Refusal(403, f"Resource not accessible by {whose}", headers=headers)
 
 
-class Spent(NamedTuple):
-    """A pool's hour after a request: `x-ratelimit-…` without the prefix, and whether the request was one too many."""
+class QuotaUse(NamedTuple):
+    """A pool's quota after a request: `x-ratelimit-…` without the prefix, and whether the request exceeded it."""
 
     quota: dict[str, int | str]
     refused: bool
 
 
 class Quotas:
-    """Requests by pool in the clock hour that runs."""
+    """Requests by pool in the current clock hour."""
 
     def __init__(self) -> None:
         self._hour = 0
         self._used: Counter[str] = Counter()
 
-    def spend(self, pool: str, limit: int, now: float, *, free: bool) -> Spent:
-        """Count a request; a refused one is not counted."""
+    def spend(self, pool: str, limit: int, now: float, *, free: bool, by_others: bool = False) -> QuotaUse:
+        """Count a request, unless it is refused. `by_others`: other programs have used up the hour's quota."""
         hour = int(now) // HOUR
         if hour != self._hour:
             self._hour = hour
             self._used.clear()
+        if by_others:
+            self._used[pool] = limit
         refused = not free and self._used[pool] >= limit
         self._used[pool] += not free and not refused
         used = min(self._used[pool], limit)
         reset = (hour + 1) * HOUR
         quota: dict[str, int | str] = {"limit": limit, "remaining": limit - used, "used": used, "reset": reset}
-        return Spent({**quota, "resource": "core"}, refused)
+        return QuotaUse({**quota, "resource": "core"}, refused)
 
 
 def limit_of(limit: Limit, pool: str) -> int | None:
@@ -215,7 +218,9 @@ def _headers(facts: TokenFacts) -> dict[str, str]:
     headers = {"x-oauth-scopes": ", ".join(facts.scopes), "x-accepted-oauth-scopes": ""}
     if facts.kind != "classic":
         headers = {}
-    if facts.expires_at is not None:
-        expiry = datetime.fromtimestamp(facts.expires_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        headers["github-authentication-token-expiration"] = expiry
-    return headers
+    return headers if facts.expires_at is None else headers | _expiry(facts.expires_at)
+
+
+def _expiry(at: float) -> dict[str, str]:
+    """The header with a token's end, in UTC; GitHub may also use the user's own zone."""
+    return {"github-authentication-token-expiration": f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"}

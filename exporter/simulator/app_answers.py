@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
-from exporter.simulator.apps import PAGE, Apps, Installed, SimulatedApp
+from exporter.simulator.apps import PAGE, Apps, PlacedInstallation, SimulatedApp
 from exporter.simulator.insights import timestamp
-from exporter.simulator.messages import Refused, Request, link_header, page_of
+from exporter.simulator.messages import Refusal, Request, link_header, page_of
 
 SINCE = timestamp(1_700_000_000)
 
@@ -28,7 +28,7 @@ def is_for_apps(path: str) -> bool:
 
 
 def answer(apps: Apps, app: SimulatedApp, request: Request, root: str, now: float) -> Content:
-    """Answer an App's request for itself; raises `Refused`."""
+    """Answer an App's request for itself; raises `Refusal`."""
     path = request.path.removeprefix(root)
     base = request.origin + root
     places = list(apps.installed(app))
@@ -37,16 +37,20 @@ def answer(apps: Apps, app: SimulatedApp, request: Request, root: str, now: floa
             return 200, _app(app, len(places)), {}
         case "GET", ["app", "installations"]:
             page = page_of(request.pairs)
-            shown = [_installation(place, base) for place in places[page.rows]]
-            return 200, shown, link_header(base + path, request.pairs, page, len(places))
+            entries = [_installation(place, base) for place in places[page.rows]]
+            return 200, entries, link_header(base + path, request.pairs, page, len(places))
         case "GET", ["app", "installations", number]:
-            return 200, _installation(_one(place for place in places if str(place.installation.id) == number), base), {}
+            return (
+                200,
+                _installation(_first(place for place in places if str(place.installation.id) == number), base),
+                {},
+            )
         case "GET", [kind, name, "installation"]:
-            found = _one(place for place in places if (place.kind, place.account) == (kind, name.lower()))
-            return 200, _installation(found, base), {}
+            place = _first(place for place in places if (place.kind, place.account) == (kind, name.lower()))
+            return 200, _installation(place, base), {}
         case "POST", ["app", "installations", number, "access_tokens"]:
-            found = _one(place for place in places if str(place.installation.id) == number)
-            issued = apps.issue(found, request.body, now)
+            place = _first(place for place in places if str(place.installation.id) == number)
+            issued = apps.issue(place, request.body, now)
             content = {
                 "token": issued.token,
                 "expires_at": timestamp(issued.expires_at),
@@ -54,14 +58,14 @@ def answer(apps: Apps, app: SimulatedApp, request: Request, root: str, now: floa
                 "repository_selection": "all",
             }
             return 201, content, {}
-    raise Refused(404, "Not Found", PAGE)
+    raise Refusal(404, "Not Found", PAGE)
 
 
-def _one(places: Any) -> Installed:
-    found: Installed | None = next(iter(places), None)
-    if found is None:
-        raise Refused(404, "Not Found", PAGE)
-    return found
+def _first(places: Any) -> PlacedInstallation:
+    place: PlacedInstallation | None = next(iter(places), None)
+    if place is None:
+        raise Refusal(404, "Not Found", PAGE)
+    return place
 
 
 def _app(app: SimulatedApp, installations: int) -> Mapping[str, Any]:
@@ -83,7 +87,7 @@ def _app(app: SimulatedApp, installations: int) -> Mapping[str, Any]:
     }
 
 
-def _installation(place: Installed, base: str) -> Mapping[str, Any]:
+def _installation(place: PlacedInstallation, base: str) -> Mapping[str, Any]:
     app, kind, name, installation = place
     enterprise = kind == "enterprises"
     account = _enterprise(name) if enterprise else _account(name, "Organization")

@@ -1,10 +1,10 @@
-"""A simulated GitHub in a process of its own, so that whoever asks it has a processor and an interpreter to itself."""
+"""A simulated GitHub in a process of its own, so that it takes no CPU time and no GIL from its client."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from multiprocessing import get_context
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -20,15 +20,16 @@ Make = Callable[[], tuple[SimulatedGitHub, Any]]
 
 @asynccontextmanager
 async def serving_aside(make: Make) -> AsyncIterator[tuple[str, Any]]:
-    """Serve while the block runs; gives the base URL, and what `make` gave besides the simulated GitHub.
+    """Serve while the block runs; yields the base URL, and the second value of `make`.
 
     `make` runs in the new process, so it must be importable. That process ends with the block, or with this process,
-    however that ends. Raises `OSError` if it could not begin.
+    however that ends. Raises `OSError` if it could not start.
     """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(theirs, make), daemon=True)
-    process.start()
+    with _signals_blocked():
+        process.start()
     theirs.close()
     try:
         try:
@@ -41,14 +42,27 @@ async def serving_aside(make: Make) -> AsyncIterator[tuple[str, Any]]:
         process.kill()
 
 
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """A process that is started in the block ignores signals that a terminal or a service manager sends to the group.
+
+    It ends when we do. A handler of its own would be installed too late for a Ctrl-C during its imports.
+    """
+    resource_tracker.ensure_running()  # else starting the process would start the tracker, which unblocks signals
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run(connection: Connection, make: Make) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
     uvloop.run(_serve(connection, make))
 
 
 async def _serve(connection: Connection, make: Make) -> None:
-    github, besides = make()
+    github, extra = make()
     async with serving(github) as url:
-        connection.send((url, besides))
         with suppress(EOFError, OSError):
+            connection.send((url, extra))
             await asyncio.to_thread(connection.recv)  # until the other end is closed

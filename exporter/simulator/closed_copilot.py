@@ -7,13 +7,16 @@ from collections.abc import Collection, Mapping
 from email.utils import formatdate
 from typing import Any
 
+from exporter.instants import DAY, day_of
 from exporter.simulator.copilot import people
-from exporter.simulator.estate import DAY, Estate, day_of, instant_of, midnight, shared_out
-from exporter.simulator.messages import Refused
+from exporter.simulator.estate import Estate, instant_of, midnight, shared_out
+from exporter.simulator.messages import Refusal
 
 PAGE = "/copilot/copilot-metrics"
 CLOSED = 1_775_088_000  # 2026-04-02
 LONGEST_SPAN = 100
+WEEK = 7 * DAY
+"""Without figures of the chat on the web, at first. A weekday without them would be missing in every such `demo`."""
 HEADERS = {"deprecation": "@1769644800", "sunset": formatdate(CLOSED, usegmt=True)}
 """GitHub gave notice on 2026-01-29."""
 
@@ -31,17 +34,17 @@ def days(estate: Estate, organization: str, now: float, query: Mapping[str, str]
     bounds = {"since": first, "until": last}
     for name in bounds:
         if name in query:
-            given = instant_of(query[name][:10])
-            if given is None or given < first:
-                raise Refused(422, f"Invalid {name}", PAGE)
-            bounds[name] = given
+            instant = instant_of(query[name][:10])
+            if instant is None or instant < first:
+                raise Refusal(422, f"Invalid {name}", PAGE)
+            bounds[name] = instant
     start = max(bounds["since"], midnight(estate.since))
     return [_day(estate, organization, day) for day in range(start, min(bounds["until"], last) + 1, DAY)]
 
 
 def _day(estate: Estate, organization: str, day: int) -> dict[str, Any]:
     engaged = people(estate, organization) // 2
-    quiet = (day // DAY + 3) % 7 == 6
+    has_web_chat = day >= midnight(estate.since) + WEEK
     return {
         "date": day_of(day),
         "total_active_users": engaged + engaged // 5,
@@ -61,14 +64,14 @@ def _day(estate: Estate, organization: str, day: int) -> dict[str, Any]:
                 for editor, users in _users(engaged // 2, EDITORS)
             ],
         },
-        "copilot_dotcom_chat": None
-        if quiet
-        else {
+        "copilot_dotcom_chat": {
             "total_engaged_users": engaged // 3,
             "models": [
                 {**_model(model, users), "total_chats": users * 3} for model, users in _users(engaged // 3, MODELS)
             ],
-        },
+        }
+        if has_web_chat
+        else None,
         "copilot_dotcom_pull_requests": {
             "total_engaged_users": engaged // 4,
             "repositories": [

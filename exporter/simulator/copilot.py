@@ -1,4 +1,4 @@
-"""Days with Copilot: what GitHub's reports say of an organization or enterprise, in all the forms that they come in.
+"""Days with Copilot: GitHub's reports of an organization or enterprise, in all their forms.
 
 https://docs.github.com/enterprise-cloud@latest/copilot/reference/copilot-usage-metrics/copilot-usage-metrics
 """
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 from zlib import crc32
 
-from exporter.simulator.estate import DAY, Estate, day_of, midnight, shared_out
+from exporter.instants import DAY, day_of
+from exporter.simulator.estate import Estate, midnight, shared_out
 
 IDES = {"vscode": 70, "intellij": 18, "visualstudio": 8, "neovim": 4}
 FEATURES = {
@@ -37,12 +38,12 @@ def record(estate: Estate, name: str, day: int) -> dict[str, Any]:
     seats = people(estate, name)
     weekend = (day // DAY + 3) % 7 in WEEKEND
     active = round(seats * (0.06 if weekend else 0.55) * chance.uniform(0.9, 1.1))
-    prompts, given = active * chance.randrange(6, 9), active * chance.randrange(40, 50)
-    lines = (given * 3, 0, given * 2, given // 3)
+    prompts, generations = active * chance.randrange(6, 9), active * chance.randrange(40, 50)
+    lines = (generations * 3, 0, generations * 2, generations // 3)
     activity = {
         "user_initiated_interaction_count": prompts,
-        "code_generation_activity_count": given,
-        "code_acceptance_activity_count": given // 3,
+        "code_generation_activity_count": generations,
+        "code_acceptance_activity_count": generations // 3,
         **dict(zip(LINES, lines, strict=True)),
     }
     without_prompts = {field: value for field, value in activity.items() if field != "user_initiated_interaction_count"}
@@ -85,15 +86,15 @@ def record(estate: Estate, name: str, day: int) -> dict[str, Any]:
 
 
 def people(estate: Estate, name: str) -> int:
-    """How many have a seat; an enterprise's people are fewer than those of its organizations together."""
+    """The number of seats; an enterprise has fewer people than its organizations together."""
     enterprise = estate.enterprise(name)
     if enterprise:
-        return sum(people(estate, one) for one in enterprise.organizations) * 9 // 10
+        return sum(people(estate, organization) for organization in enterprise.organizations) * 9 // 10
     return estate.random(name).randrange(60, 400)
 
 
 def identity(estate: Estate, name: str) -> dict[str, str]:
-    """By what numbers, in words, GitHub calls somebody."""
+    """The ids of an enterprise or organization in a report."""
     owner = estate.enterprise(name)
     if owner:
         return {"enterprise_id": str(crc32(owner.name.encode()))}
@@ -103,25 +104,25 @@ def identity(estate: Estate, name: str) -> dict[str, str]:
 
 
 def is_there(estate: Estate, name: str, day: int, now: float) -> bool:
-    """Whether GitHub has a day of somebody: up to two days ago, for a year, less what is missing or late."""
+    """Whether GitHub has a day's report: up to two days ago, for a year, unless it is missing or late."""
     copilot, key = estate.copilot, (name, day_of(day))
     if key in copilot.missing or now < copilot.late.get(key, 0):
         return False
     return max(midnight(estate.since), midnight(now) - LONGEST_AGO) <= day <= midnight(now) - FINISHED
 
 
-def shown(estate: Estate, name: str, day: int, now: float) -> dict[str, Any]:
-    """A day as GitHub tells it now: a revised one has one more active user."""
-    found = record(estate, name, day)
+def current_record(estate: Estate, name: str, day: int, now: float) -> dict[str, Any]:
+    """A day's record as GitHub has it now: a revised one has one more active user."""
+    record_of_day = record(estate, name, day)
     if estate.copilot.revised.get((name, day_of(day)), float("inf")) <= now:
-        found["daily_active_users"] += 1
-    return found
+        record_of_day["daily_active_users"] += 1
+    return record_of_day | estate.copilot.added
 
 
 def files(estate: Estate, name: str, records: list[dict[str, Any]]) -> list[bytes]:
-    """A report as it is written: in so many files, of which the first has the day's own numbers."""
+    """The files of a report; the first has the day's own numbers."""
     number, form = estate.copilot.files.get(name, 1), estate.copilot.forms.get(name, "object")
-    parts = [[_part(one, index, number) for one in records] for index in range(number)]
+    parts = [[_part(entry, index, number) for entry in records] for index in range(number)]
     return [_written(part, form, identity(estate, name)) for part in parts]
 
 
@@ -231,7 +232,7 @@ def _pull_requests(active: int) -> dict[str, Any]:
 
 
 def _rows(whole: dict[str, int], shares: dict[str, int]) -> Iterator[tuple[str, dict[str, int]]]:
-    """A row per key, which add up to the whole."""
+    """One row per key; the rows add up to the whole."""
     columns = {field: shared_out(value, shares.values()) for field, value in whole.items()}
     for index, key in enumerate(shares):
         yield key, {field: column[index] for field, column in columns.items()}
@@ -242,7 +243,7 @@ def _shares(total: int, shares: dict[str, int]) -> Iterator[tuple[str, int]]:
 
 
 def _part(whole: dict[str, Any], index: int, number: int) -> dict[str, Any]:
-    """One file's share of a record: lists are cut, what identifies the day and its users stands in each."""
+    """One file's share of a record: a part of each list, and in every file the fields that identify the day."""
     everywhere = ("day", "enterprise_id", "organization_id", "daily_active_users")
     part = {field: whole[field] for field in everywhere if field in whole}
     for field, value in whole.items():
@@ -255,7 +256,7 @@ def _part(whole: dict[str, Any], index: int, number: int) -> dict[str, Any]:
 
 def _written(records: list[dict[str, Any]], form: str, identity: dict[str, str]) -> bytes:
     if form == "lines":
-        return b"\xef\xbb\xbf" + b"".join(json.dumps(one).encode() + b"\r\n" for one in records) + b"\n"
+        return b"\xef\xbb\xbf" + b"".join(json.dumps(entry).encode() + b"\r\n" for entry in records) + b"\n"
     if form == "array":
         return json.dumps(records).encode()
     if form == "wrapped" or len(records) != 1:

@@ -1,4 +1,4 @@
-"""What there is besides API traffic: an enterprise's organizations and appliances, and its days with Copilot.
+"""An enterprise's organizations and appliances, and its days with Copilot: all but API traffic.
 
 All numbers follow from names, days and the seed; instants are arguments, in epoch seconds (UTC).
 """
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
-DAY = 86_400
+from exporter.instants import DAY
 
 Form = Literal["object", "array", "lines", "wrapped"]
 
@@ -39,10 +39,11 @@ class Enterprise:
 class Copilot:
     """How GitHub's reports of Copilot behave; all of it may be changed at any time.
 
-    Days are `(organization or enterprise, "2026-11-19")`: `late` ones are there from an instant on, `missing` ones
-    never, `revised` ones have other numbers from an instant on. `files` is how many files a report of somebody comes
-    in, `forms` how they are written. `dead_links` are how many links of somebody are dead when they are given.
-    `retired` tells that the closed API answers as GitHub does since 2026-04-02.
+    Days are `(organization or enterprise, "2026-11-19")`: `late` ones exist from an instant on, `missing` ones never
+    (nobody used Copilot), `revised` ones have other numbers from an instant on. By organization or enterprise, `files`
+    is the number of files of a report, `forms` their format, `dead_links` how many of the next links are dead. `hosts`
+    have the files in turn (empty: the host of the API). `added` are fields that GitHub added to all records.
+    `retired`: the closed API answers as GitHub does since 2026-04-02.
     """
 
     late: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -50,7 +51,9 @@ class Copilot:
     revised: dict[tuple[str, str], float] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     forms: dict[str, Form] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     dead_links: dict[str, int] = field(default_factory=dict)
+    added: dict[str, Any] = field(default_factory=dict)
     retired: bool = True
 
 
@@ -59,7 +62,8 @@ class Estate:
     """All enterprises. `since` is the day from which appliances sent statistics and Copilot was used.
 
     Whether `statistics_in_pages` may be changed at any time: GitHub describes none, and could send them any day.
-    `larger_runners` tells from which day on an organization's tests run on runners that cost a multiple.
+    `larger_runners` tells from which day on an organization's tests run on runners that cost a multiple, `silent` since
+    when an appliance (by name) sends no statistics; it may be changed at any time.
     """
 
     enterprises: tuple[Enterprise, ...] = ()
@@ -68,18 +72,29 @@ class Estate:
     copilot: Copilot = field(default_factory=Copilot)
     statistics_in_pages: bool = False
     larger_runners: dict[str, float] = field(default_factory=dict)
+    silent: dict[str, float] = field(default_factory=dict)
 
     def enterprise(self, name: str) -> Enterprise | None:
-        """Find by name, in any case."""
-        return next((one for one in self.enterprises if one.name == name.lower()), None)
+        """The enterprise with a name, in any case."""
+        return next((enterprise for enterprise in self.enterprises if enterprise.name == name.lower()), None)
 
     def owner(self, organization: str) -> Enterprise | None:
-        """Whose an organization is."""
-        return next((one for one in self.enterprises if organization.lower() in one.organizations), None)
+        """The enterprise of an organization."""
+        return next(
+            (enterprise for enterprise in self.enterprises if organization.lower() in enterprise.organizations), None
+        )
 
     def appliance(self, name: str) -> Appliance | None:
         """Find an appliance by name."""
-        return next((one for own in self.enterprises for one in own.appliances if one.name == name), None)
+        return next(
+            (
+                appliance
+                for enterprise in self.enterprises
+                for appliance in enterprise.appliances
+                if appliance.name == name
+            ),
+            None,
+        )
 
     def random(self, *what: object) -> Random:
         """Chance that is always the same for the same thing."""
@@ -91,24 +106,19 @@ def midnight(now: float) -> int:
     return int(now) // DAY * DAY
 
 
-def day_of(instant: float) -> str:
-    """`2026-11-19`."""
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d")
-
-
 def instant_of(day: str) -> int | None:
-    """A day's midnight; None if it is no day."""
+    """A day's midnight; None for a text that is no day."""
     try:
-        found = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+        midnight_of_day = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return int(found.timestamp())
+    return int(midnight_of_day.timestamp())
 
 
 def shared_out(total: int, parts: Iterable[float]) -> list[int]:
-    """A number in whole parts of about these shares, which add up to it."""
+    """A number split into whole parts in proportion to `parts`; they add up to it."""
     shares = list(parts)
     whole = sum(shares) or 1.0
-    found = [int(total * share / whole) for share in shares]
-    found[0] += total - sum(found)
-    return found
+    counts = [int(total * share / whole) for share in shares]
+    counts[0] += total - sum(counts)
+    return counts

@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from exporter.instants import DAY, day_of
 from exporter.simulator import closed_copilot, copilot
 from exporter.simulator.access import Caller, admit
-from exporter.simulator.estate import DAY, Appliance, Estate, day_of, instant_of, midnight
+from exporter.simulator.estate import Appliance, Estate, instant_of, midnight
 from exporter.simulator.exports import Exports
 from exporter.simulator.ghes import all_stats, security_products, server_statistics
-from exporter.simulator.messages import LARGEST_PAGE, Page, Refused, Request, link_header, page_of
-from exporter.simulator.signed import SignedFiles
+from exporter.simulator.messages import LARGEST_PAGE, Page, Refusal, Request, link_header, page_of
+from exporter.simulator.signed import SignedFiles, origin_of
+from exporter.simulator.stored import stored
 
 _APPLIANCE = re.compile(r"/([^/]+)/api/v3(/.*)")
 _STATISTICS = re.compile(r"/enterprise-installation/([^/]+)/server-statistics")
@@ -33,7 +35,7 @@ Content = tuple[int, Any, Mapping[str, str]]
 """Status, content (None: no body) and further headers."""
 
 
-class Question(NamedTuple):
+class Context(NamedTuple):
     """One request to answer."""
 
     estate: Estate
@@ -46,91 +48,100 @@ class Question(NamedTuple):
 
 def appliance_of(estate: Estate, path: str) -> tuple[Appliance, str] | None:
     """Whose root a path is below, and the path below it."""
-    found = _APPLIANCE.fullmatch(path)
-    appliance = estate.appliance(found[1]) if found else None
-    return (appliance, found[2]) if found and appliance else None
+    match = _APPLIANCE.fullmatch(path)
+    appliance = estate.appliance(match[1]) if match else None
+    return (appliance, match[2]) if match and appliance else None
 
 
 def of_appliance(estate: Estate, appliance: Appliance, path: str, caller: Caller, now: float) -> Content:
     """What an appliance answers to whoever is a site administrator; to others it has no such page."""
     if not caller.unlimited and (caller.kind != "classic" or not caller.site_admin):
-        raise Refused(404, "Not Found", "/enterprise-admin/admin-stats")
+        raise Refusal(404, "Not Found", "/enterprise-admin/admin-stats")
     if path == "/enterprise/stats/all":
         return 200, all_stats(estate, appliance, now), {}
-    if path == "/enterprise/stats/security-products" and not appliance.old:
-        return 200, security_products(appliance), {}
-    raise Refused(404, "Not Found", "/enterprise-admin/admin-stats")
+    if path == "/enterprise/stats/security-products":
+        if not appliance.old:
+            return 200, security_products(appliance), {}
+    elif (body := stored(path)) is not None:
+        return 200, body, {}
+    raise Refusal(404, "Not Found", "/enterprise-admin/admin-stats")
 
 
-def answer(question: Question, path: str) -> Content | None:
+def answer(context: Context, path: str) -> Content | None:
     """The answer to a path below the API's root; None if it is about something else."""
-    if question.request.method != "GET":
+    if context.request.method != "GET":
         return None
-    found = ((answers, pattern.fullmatch(path)) for pattern, answers in _ROUTES.items())
-    return next((answers(question, words) for answers, words in found if words), None)
+    matches = ((answers, pattern.fullmatch(path)) for pattern, answers in _ROUTES.items())
+    return next((answers(context, match) for answers, match in matches if match), None)
 
 
-def _statistics(question: Question, found: re.Match[str]) -> Content:
-    estate, request = question.estate, question.request
-    owner = estate.enterprise(found[1]) or estate.owner(found[1])
+def _statistics(context: Context, match: re.Match[str]) -> Content:
+    estate, request = context.estate, context.request
+    owner = estate.enterprise(match[1]) or estate.owner(match[1])
     if owner is None:
-        raise Refused(404, "Not Found", "/enterprise-admin/admin-stats")
-    name = found[1].lower()
-    admit(question.caller, f"/{'enterprises' if owner.name == name else 'orgs'}/{name}/server-statistics", name)
+        raise Refusal(404, "Not Found", "/enterprise-admin/admin-stats")
+    name = match[1].lower()
+    admit(context.caller, f"/{'enterprises' if owner.name == name else 'orgs'}/{name}/server-statistics", name)
     # Appliances are connected to the enterprise; an organization has none.
     appliances = owner.appliances if owner.name == name else ()
-    days = server_statistics(estate, appliances, question.now, request.query)
+    days = server_statistics(estate, appliances, context.now, request.query)
     return _paged(request, days, page_of(request.pairs)) if estate.statistics_in_pages else (200, days, {})
 
 
-def _report(question: Question, found: re.Match[str]) -> Content:
-    kind, name, scope, period = found.groups()
-    estate, now, name = question.estate, question.now, name.lower()
+def _report(context: Context, match: re.Match[str]) -> Content:
+    kind, name, scope, period = match.groups()
+    estate, now, name = context.estate, context.now, name.lower()
     exists = estate.enterprise(name) if kind == "enterprises" else estate.owner(name)
     if exists is None or (scope == "organization") != (kind == "orgs"):
-        raise Refused(404, "Not Found", "/copilot/copilot-usage-metrics")
-    admit(question.caller, found[0], name)
+        raise Refusal(404, "Not Found", "/copilot/copilot-usage-metrics")
+    admit(context.caller, match[0], name)
     if period != "1-day":
         last = midnight(now) - copilot.FINISHED
         first = last - (_DAYS_OF_LATEST - 1) * DAY
         latest = [day for day in range(first, last + 1, DAY) if copilot.is_there(estate, name, day, now)]
         span = {"report_start_day": day_of(first), "report_end_day": day_of(last)}
-        return 200, {**_links(question, name, latest), **span}, {}
-    day = instant_of(question.request.query.get("day", ""))
+        return 200, {**_links(context, name, latest), **span}, {}
+    day = instant_of(context.request.query.get("day", ""))
     if day is None:
-        raise Refused(422, "day is missing or no date", "/copilot/copilot-usage-metrics")
+        raise Refusal(422, "day is missing or no date", "/copilot/copilot-usage-metrics")
     if copilot.is_there(estate, name, day, now):
-        return 200, {**_links(question, name, [day]), "report_day": day_of(day)}, {}
+        return 200, {**_links(context, name, [day]), "report_day": day_of(day)}, {}
     if kind == "orgs":
         return 204, None, {}
-    raise Refused(404, "Not Found", "/copilot/copilot-usage-metrics")
+    raise Refusal(404, "Not Found", "/copilot/copilot-usage-metrics")
 
 
-def _links(question: Question, name: str, days: list[int]) -> dict[str, Any]:
-    estate, files, now = question.estate, question.files, question.now
+def _links(context: Context, name: str, days: list[int]) -> dict[str, Any]:
+    estate, files, now = context.estate, context.files, context.now
     dead = estate.copilot.dead_links.get(name, 0) > 0
     estate.copilot.dead_links[name] = max(0, estate.copilot.dead_links.get(name, 0) - 1)
-    bodies = copilot.files(estate, name, [copilot.shown(estate, name, day, now) for day in days])
+    bodies = copilot.files(estate, name, [copilot.current_record(estate, name, day, now) for day in days])
     links = [
-        files.link(question.request.origin, f"{name}-{index}.json", partial(bytes, body), now, dead=dead)
-        for index, body in enumerate(bodies, start=1)
+        files.link(
+            origin_of(estate.copilot.hosts, index, context.request.origin),
+            f"{name}-{index + 1}.json",
+            partial(bytes, body),
+            now,
+            dead=dead,
+        )
+        for index, body in enumerate(bodies)
     ]
     return {"download_links": links}
 
 
-def _seats(question: Question, found: re.Match[str]) -> Content:
-    if question.estate.owner(found[1]) is None:
-        raise Refused(404, "Not Found", "/copilot/copilot-user-management")
-    admit(question.caller, found[0], found[1].lower())
-    return 200, copilot.seats(question.estate, found[1].lower()), {}
+def _seats(context: Context, match: re.Match[str]) -> Content:
+    if context.estate.owner(match[1]) is None:
+        raise Refusal(404, "Not Found", "/copilot/copilot-user-management")
+    admit(context.caller, match[0], match[1].lower())
+    return 200, copilot.seats(context.estate, match[1].lower()), {}
 
 
-def _closed(question: Question, found: re.Match[str]) -> Content:
-    estate, request = question.estate, question.request
-    if estate.copilot.retired or estate.owner(found[1]) is None:
-        raise Refused(404, "Not Found", closed_copilot.PAGE)
-    admit(question.caller, found[0], found[1].lower())
-    days = closed_copilot.days(estate, found[1].lower(), question.now, request.query)
+def _closed(context: Context, match: re.Match[str]) -> Content:
+    estate, request = context.estate, context.request
+    if estate.copilot.retired or estate.owner(match[1]) is None:
+        raise Refusal(404, "Not Found", closed_copilot.PAGE)
+    admit(context.caller, match[0], match[1].lower())
+    days = closed_copilot.days(estate, match[1].lower(), context.now, request.query)
     page = page_of(
         [("per_page", str(LARGEST_PAGE)), *request.pairs]
     )  # a hundred days are a page unless one asks for less
@@ -142,7 +153,7 @@ def _paged(request: Request, rows: list[dict[str, Any]], page: Page) -> Content:
     return 200, rows[page.rows], link_header(f"{request.origin}{request.path}", request.pairs, page, len(rows))
 
 
-_ROUTES: Mapping[re.Pattern[str], Callable[[Question, re.Match[str]], Content]] = {
+_ROUTES: Mapping[re.Pattern[str], Callable[[Context, re.Match[str]], Content]] = {
     _STATISTICS: _statistics,
     _REPORT: _report,
     _SEATS: _seats,

@@ -1,31 +1,32 @@
-"""Usage report exports: asked for, made in a while, kept for a month.
+"""Usage report exports: requested, completed after a while, deleted after a month.
 
 https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from random import Random
 from typing import Any
 
-from exporter.simulator.estate import DAY, Enterprise, Estate, day_of, instant_of
-from exporter.simulator.messages import Refused
-from exporter.simulator.signed import SignedFiles
+from exporter.instants import DAY, day_of, utc_time
+from exporter.simulator.estate import Enterprise, Estate, instant_of
+from exporter.simulator.messages import Refusal
+from exporter.simulator.signed import SignedFiles, origin_of
 from exporter.simulator.spend import COLUMNS, report, usage
 
-Link = Callable[[str, Callable[[], bytes]], str]
+Link = Callable[[int, str, Callable[[], bytes]], str]
+"""A link to a file: its place among the files of the export, its name, its content."""
 
 PAGE = "/billing/usage-reports"
-KEPT = 31 * DAY
+RETENTION = 31 * DAY
 LONGEST = {"summarized": 366, "detailed": 31, "premium_request": 31, "ai_credit": 31}
 
 
 @dataclass(slots=True)
-class Made:
-    """One export. Its files are made when it is complete, of what GitHub knew when it was asked for."""
+class SimulatedExport:
+    """One export. Its files have the data that GitHub had when it was requested."""
 
     id: str
     enterprise: str
@@ -41,90 +42,107 @@ class Made:
 class Exports:
     """All exports; what is set here may be changed at any time.
 
-    A new one takes `seconds`, fails for the types in `failing`, and has its rows in so many `files`. `lost_answers`
-    are how many requests to make one are done without an answer; with `read_only` nobody may make one.
+    A new one takes `seconds`, fails for the types in `failing`, and has its rows in so many `files`, which are on
+    `hosts` in turn (empty: where GitHub is asked). With `links_in_list` false the list has no links, and an export that
+    is asked for by its id has; with `links_twice` each stands there twice. `lost_answers` are how many requests to make
+    one are done without an answer; with `read_only` nobody may make one.
     """
 
     seed: int | str = 0
     seconds: float = 8.0
     failing: set[str] = field(default_factory=set)
     files: int = 1
+    hosts: tuple[str, ...] = ()
+    links_in_list: bool = True
+    links_twice: bool = False
     dead_links: int = 0
     lost_answers: int = 0
     read_only: bool = False
-    made: list[Made] = field(default_factory=list)
+    made: list[SimulatedExport] = field(default_factory=list)
     _random: Random = field(init=False)
 
     def __post_init__(self) -> None:
         """Ids follow from the seed."""
         self._random = Random(f"{self.seed}:exports")
 
-    def make(self, enterprise: str, content: dict[str, Any], now: float, *, ready: float | None = None) -> Made:
-        """Take an order; raises `Refused` (400)."""
+    def make(
+        self, enterprise: str, content: dict[str, Any], now: float, *, ready: float | None = None
+    ) -> SimulatedExport:
+        """Create an export; raises `Refusal` (400)."""
         report_type, start = content.get("report_type"), content.get("start_date")
         end = content.get("end_date") or day_of(now)
         first, last = (instant_of(day) if isinstance(day, str) else None for day in (start, end))
         if report_type not in COLUMNS or first is None or last is None:
-            raise Refused(400, "Invalid request: report_type, start_date or end_date", PAGE)
+            raise Refusal(400, "Invalid request: report_type, start_date or end_date", PAGE)
         if last < first or (last - first) // DAY >= LONGEST[report_type]:
-            raise Refused(400, "The date range is too long for this report type", PAGE)
+            raise Refusal(400, "The date range is too long for this report type", PAGE)
         number = f"{self._random.getrandbits(128):032x}"
         identity = f"{number[:8]}-{number[8:12]}-4{number[13:16]}-8{number[17:20]}-{number[20:]}"
         due = now + self.seconds if ready is None else ready
-        made = Made(identity, enterprise, report_type, str(start), end, now, due, report_type in self.failing)
-        self.made.append(made)
-        return made
+        export = SimulatedExport(
+            identity, enterprise, report_type, str(start), end, now, due, report_type in self.failing
+        )
+        self.made.append(export)
+        return export
 
-    def listed(self, enterprise: str, now: float) -> list[Made]:
-        """Newest first; a month old ones are gone."""
-        return [one for one in reversed(self.made) if one.enterprise == enterprise and now - one.created < KEPT]
+    def listed(self, enterprise: str, now: float) -> list[SimulatedExport]:
+        """An enterprise's exports of the last month, newest first."""
+        return [
+            export
+            for export in reversed(self.made)
+            if export.enterprise == enterprise and now - export.created < RETENTION
+        ]
 
-    def told(self, one: Made, now: float, link: Link, estate: Estate) -> dict[str, Any]:
-        """An export as GitHub tells it; links are signed anew each time."""
-        status = "processing" if now < one.ready else "failed" if one.failed else "completed"
-        told: dict[str, Any] = {
-            "id": one.id,
-            "report_type": one.report_type,
-            "start_date": one.start,
-            "end_date": one.end,
+    def entry(self, export: SimulatedExport, now: float, link: Link, estate: Estate) -> dict[str, Any]:
+        """An export in GitHub's response; links are signed anew each time."""
+        status = "processing" if now < export.ready else "failed" if export.failed else "completed"
+        entry: dict[str, Any] = {
+            "id": export.id,
+            "report_type": export.report_type,
+            "start_date": export.start,
+            "end_date": export.end,
             "status": status,
-            "created_at": datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "created_at": utc_time(export.created),
             "actor": "monalisa",
         }
         if status == "completed":
-            told["download_urls"] = [
-                link(f"{one.id}-{part}.csv", partial(self._written, estate, one, part)) for part in range(self.files)
+            links = [
+                link(part, f"{export.id}-{part}.csv", partial(self._written, estate, export, part))
+                for part in range(self.files)
             ]
-        return told
+            entry["download_urls"] = links * 2 if self.links_twice else links
+        return entry
 
-    def _written(self, estate: Estate, one: Made, part: int) -> bytes:
-        enterprise = estate.enterprise(one.enterprise)
-        first, last = instant_of(one.start), instant_of(one.end)
+    def _written(self, estate: Estate, export: SimulatedExport, part: int) -> bytes:
+        enterprise = estate.enterprise(export.enterprise)
+        first, last = instant_of(export.start), instant_of(export.end)
         assert enterprise is not None
         assert first is not None
         assert last is not None
-        known = [row for row in usage(estate, enterprise, range(first, last + 1, DAY)) if row.shown_from <= one.created]
-        return report(known[part :: self.files], one.report_type).encode()
+        rows = [
+            row for row in usage(estate, enterprise, range(first, last + 1, DAY)) if row.shown_from <= export.created
+        ]
+        return report(rows[part :: self.files], export.report_type).encode()
 
 
 def order_of(body: bytes) -> dict[str, Any]:
-    """The body of a request to make one; raises `Refused` (400)."""
+    """The body of a request to make one; raises `Refusal` (400)."""
     try:
         content = json.loads(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise Refused(400, "Problems parsing JSON", PAGE)
+        raise Refusal(400, "Problems parsing JSON", PAGE)
     return content
 
 
-def link_with(files: SignedFiles, origin: str, now: float, *, dead: bool) -> Link:
-    """How links to an export's files are made."""
-    return lambda name, body: files.link(origin, name, body, now, dead=dead)
+def link_with(files: SignedFiles, hosts: Sequence[str], origin: str, now: float, *, dead: bool) -> Link:
+    """The function that makes links to an export's files."""
+    return lambda part, name, body: files.link(origin_of(hosts, part, origin), name, body, now, dead=dead)
 
 
 def owned(enterprise: Enterprise | None) -> Enterprise:
-    """Or 404."""
+    """The enterprise; raises `Refusal` (404) for None."""
     if enterprise is None:
-        raise Refused(404, "Not Found", PAGE)
+        raise Refusal(404, "Not Found", PAGE)
     return enterprise

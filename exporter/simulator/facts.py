@@ -1,10 +1,11 @@
-"""The words a simulated world is told in: who makes requests, when, and from when on GitHub shows them."""
+"""The types of a simulated world: who makes requests, when, and from when on GitHub shows them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-HOUR = 3600
+from exporter.instants import HOUR
+
 RETENTION = 31 * 24 * HOUR
 
 SubjectKey = tuple[str, int]
@@ -13,22 +14,24 @@ Route = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """What GitHub does not document, and how late it is."""
+    """Behaviour that GitHub does not document, and how late its data are."""
 
     bucket: Literal[1, 60, 300] = 60  # seconds: the grain in which requests are stored; a window takes whole buckets
     min_inclusive: bool = True  # a bucket that starts at min_timestamp belongs to the window
     max_inclusive: bool = True  # a bucket that starts at max_timestamp belongs to the window
     zero_rows: bool = False  # rows and intervals without any request are sent
     shifting_pages: bool = False  # rows move between the pages of one walk
+    shuffled_ties: bool = False  # rows with equal sort keys come in another order in each answer
+    summary_surplus: int = 0  # requests that summary-stats shows beyond those of any list
     very_late: bool = False  # some data appear 80 to 100 hours late
     revisions: bool = False  # some counts are corrected later, up and down
     renames: bool = False  # some subjects change their display name every few days
     delay: tuple[float, float] = (4 * HOUR, 6 * HOUR)  # seconds from a request until it is shown: at least, at most
-    unknown: Literal["empty", 404] = "empty"  # what is said of a user or an actor that the organization does not know
+    unknown: Literal["empty", 404] = "empty"  # the response for a user or an actor that the organization does not know
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class SimulatedActor:
     """Who makes requests, and under which subject GitHub counts them: an app itself, a token under its user."""
 
     subject_type: str
@@ -66,7 +69,7 @@ class Event:
     route: Route = ("GET", "/repositories/:repository_id")
 
 
-class Piece(NamedTuple):
+class Burst(NamedTuple):
     """Requests of one second that become visible together."""
 
     at: int
@@ -77,11 +80,11 @@ class Piece(NamedTuple):
 
 
 Moment = tuple[int, float, int, int, object]
-"""The first four of a piece; what the fifth is depends on the source."""
+"""The first four fields of a burst; the fifth depends on the source."""
 
 
-class Whole(NamedTuple):
-    """Sums over a stretch of which everything is visible, with the newest request in it."""
+class RequestSums(NamedTuple):
+    """Sums over a span of which everything is visible, with the newest request in it."""
 
     requests: int
     limited: int
@@ -107,25 +110,25 @@ class Tally:
         if last_limited is not None and (self.last_limited is None or last_limited > self.last_limited):
             self.last_limited = last_limited
 
-    def add_piece(self, piece: Piece) -> None:
-        """Add a piece; a downward correction is no request of its own."""
-        at, requests, limited = piece.at, piece.requests, piece.limited
+    def add_burst(self, burst: Burst) -> None:
+        """Add a burst; a downward correction is no request of its own."""
+        at, requests, limited = burst.at, burst.requests, burst.limited
         self.add(requests, limited, at if requests > 0 else None, at if limited > 0 else None)
 
     def add_tally(self, other: "Tally") -> None:
         """Add another's sums."""
         self.add(other.requests, other.limited, other.last_request, other.last_limited)
 
-    def whole(self) -> Whole:
+    def whole(self) -> RequestSums:
         """The sums as they are now."""
-        return Whole(self.requests, self.limited, self.last_request, self.last_limited)
+        return RequestSums(self.requests, self.limited, self.last_request, self.last_limited)
 
 
-class Source(Protocol):
+class TrafficSource(Protocol):
     """One actor's requests, by whole hours."""
 
     @property
-    def actor(self) -> Actor:
+    def actor(self) -> SimulatedActor:
         """Who makes them."""
 
     @property
@@ -144,23 +147,23 @@ class Source(Protocol):
     def hours(self, first: int, last: int) -> Iterable[int]:
         """Starts of the hours that may hold requests of `[first, last)`, ascending."""
 
-    def pieces(self, hour: int) -> Sequence[Piece]:
+    def bursts(self, hour: int) -> Sequence[Burst]:
         """All requests of the hour, whenever they become visible."""
 
     def moments(self, hour: int, *, again: bool = True) -> Iterable[Moment]:
-        """The same without their routes, and faster; `again` says whether somebody will soon ask for the hour again."""
+        """The same without their routes, and faster; `again`: the hour will soon be needed again."""
 
-    def settled(self, hour: int, at: float) -> Whole | None:
+    def settled(self, hour: int, at: float) -> RequestSums | None:
         """The hour's sums, if it is certain that all of it is visible at that instant."""
 
-    def tally(self, first: int, last: int, at: float) -> Whole:
+    def tally(self, first: int, last: int, at: float) -> RequestSums:
         """The sums of what is visible of `[first, last)` at an instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization and what it was created with; its name is lower case, its id stands in GitHub's links."""
+    """An organization and its sources; its name is lower case, its id is in GitHub's links."""
 
     name: str
     id: int
-    sources: tuple[Source, ...] = ()
+    sources: tuple[TrafficSource, ...] = ()

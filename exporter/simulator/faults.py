@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from exporter.simulator.messages import Answer, Receive, Request, Send
+from exporter.simulator.messages import Receive, Request, Response, Send
 
-Kind = Literal[
+FaultKind = Literal[
     "status",  # another status, headers or body; what is not given stays as it was
     "truncate",  # the body ends a thousand bytes early and the connection closes
     "reset",  # the connection closes before the first byte of the body
-    "drip",  # the body comes byte by byte, one per `interval`
+    "drip",  # the body is sent byte by byte, one per `interval`
     "hang",  # no answer until the client leaves
     "garbage",  # 200 with a page for people
     "wrong_types",  # 200 whose numbers are words
@@ -44,10 +44,10 @@ MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One disturbance: of whom, how often (None is for ever), after how many matching requests, and what."""
+    """One fault: for which requests, how often (None is without end), after how many of them, and what happens."""
 
     match: str | Callable[[Request], bool] = ""
-    kind: Kind = "status"
+    kind: FaultKind = "status"
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
@@ -56,31 +56,31 @@ class Fault:
     times: int | None = None
     skip: int = 0
 
-    def wants(self, request: Request) -> bool:
-        """Whether it concerns a request; a text is searched for in the path as a regular expression."""
+    def matches(self, request: Request) -> bool:
+        """Whether it matches a request; a text is a regular expression that is searched in the path."""
         if callable(self.match):
             return self.match(request)
         return re.search(self.match, request.path) is not None
 
 
 class Faults:
-    """The disturbances in force, oldest first; a request gets the first that concerns it."""
+    """The active faults, oldest first; a request gets the first that matches."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Begin."""
+        """Start a fault."""
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """All is well again."""
+        """End all faults."""
         self._faults.clear()
 
     def take(self, request: Request) -> Fault | None:
         """The fault of this request, counted down."""
         for index, fault in enumerate(self._faults):
-            if not fault.wants(request):
+            if not fault.matches(request):
                 continue
             if fault.skip:
                 self._faults[index] = replace(fault, skip=fault.skip - 1)
@@ -93,12 +93,12 @@ class Faults:
         return None
 
 
-def disturbed(fault: Fault, request: Request, answer: Answer) -> Answer:
-    """What the fault makes of an answer."""
+def disturbed(fault: Fault, request: Request, answer: Response) -> Response:
+    """The response with the fault."""
     body = fault.body
     match fault.kind:
         case "garbage":
-            answer = Answer(200, {**answer.headers, "content-type": "text/html; charset=utf-8"}, GARBAGE)
+            answer = Response(200, {**answer.headers, "content-type": "text/html; charset=utf-8"}, GARBAGE)
         case "wrong_types":
             answer = replace(answer, body=re.sub(rb'("[a-z_]+_count":)\d+', rb'\1"many"', answer.body))
         case "foreign_link":
@@ -111,14 +111,14 @@ def disturbed(fault: Fault, request: Request, answer: Answer) -> Answer:
                     MESSAGES.get(fault.status, "Error").encode(),
                     fault.status,
                 )
-    return Answer(
+    return Response(
         answer.status if fault.status is None else fault.status,
         {**answer.headers, **{name.lower(): value for name, value in fault.headers.items()}},
         answer.body if body is None else body,
     )
 
 
-async def deliver(answer: Answer, fault: Fault | None, receive: Receive, send: Send) -> None:
+async def deliver(answer: Response, fault: Fault | None, receive: Receive, send: Send) -> None:
     """Send an answer in the fault's manner. A server closes the connection of an answer that ends too early."""
     kind = fault.kind if fault else "status"
     if kind == "hang":
@@ -159,5 +159,5 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def _linked(answer: Answer, url: str) -> Answer:
+def _linked(answer: Response, url: str) -> Response:
     return replace(answer, headers={**answer.headers, "link": f'<{url}>; rel="next"'})

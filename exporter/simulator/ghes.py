@@ -1,14 +1,16 @@
-"""What GHES appliances count: their own statistics, and what of them arrives in the cloud once a day.
+"""Statistics of GHES appliances: their own, and those that they send to the cloud once a day.
 
 https://docs.github.com/enterprise-server@latest/rest/enterprise-admin/admin-stats
 https://docs.github.com/enterprise-cloud@latest/rest/enterprise-admin/admin-stats
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from exporter.simulator.estate import DAY, Appliance, Estate, day_of, instant_of, midnight, shared_out
-from exporter.simulator.messages import Refused
+from exporter.instants import DAY, day_of
+from exporter.simulator.estate import Appliance, Estate, instant_of, midnight, shared_out
+from exporter.simulator.messages import Refusal
 
 LONGEST_SPAN = 365
 ECOSYSTEMS = {"npm": 40, "maven": 25, "docker": 12, "nuget": 9, "rubygems": 3, "containers": 60}
@@ -96,8 +98,8 @@ def server_statistics(
     """The days that GitHub has of these appliances, oldest first: up to yesterday's, a year at most."""
     first, last = max(int(estate.since), midnight(now) - LONGEST_SPAN * DAY), midnight(now) - DAY
     for name in ("date_start", "date_end"):
-        if (given := query.get(name)) is not None and instant_of(given) is None:
-            raise Refused(422, f"Invalid {name}", "/enterprise-admin/admin-stats")
+        if (text := query.get(name)) is not None and instant_of(text) is None:
+            raise Refusal(422, f"Invalid {name}", "/enterprise-admin/admin-stats")
     start, end = (instant_of(query.get(name, "")) for name in ("date_start", "date_end"))
     days = range(midnight(first), last + 1, DAY)
     return [
@@ -105,6 +107,7 @@ def server_statistics(
         for day in days
         if (start is None or day >= start) and (end is None or day <= end)
         for appliance in appliances
+        if day + DAY <= estate.silent.get(appliance.name, math.inf)
     ]
 
 
@@ -128,7 +131,9 @@ def _record(estate: Estate, appliance: Appliance, day: int) -> dict[str, Any]:
         return record | {f"{name.replace('-', '_')}_stats": place for name, place in placeholders.items()}
     chance = estate.random(appliance.name, day)
     return record | {
-        "advisory_db_stats": {"reviewed_advisories": 20_000 + day // DAY % 1_000},  # what is in it GitHub does not tell
+        "advisory_db_stats": {
+            "reviewed_advisories": 20_000 + day // DAY % 1_000
+        },  # GitHub does not document its fields
         "actions_stats": {
             "number_of_repos_using_actions": using,
             "percentage_of_repos_using_actions": f"{100 * using / repos:.2f}",

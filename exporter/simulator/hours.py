@@ -1,4 +1,4 @@
-"""What a seeded actor does in whole hours: how many requests, how many of them refused, and when the last one.
+"""A seeded actor's whole hours: requests, refused ones, and the instant of the last one.
 
 An hour's sums come from one digest and are kept as numbers in arrays, so that weeks of thousands of actors fit into
 memory and a window's sums are two slices.
@@ -10,25 +10,26 @@ from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
 
-from exporter.simulator.facts import HOUR, RETENTION, Whole
+from exporter.instants import HOUR
+from exporter.simulator.facts import RETENTION, RequestSums
 from exporter.simulator.population import Member
 
 OFFICE = (0, 0, 0, 0, 0, 0.02, 0.1, 0.4, 0.8, 1, 1, 0.9, 0.6, 0.9, 1, 1, 0.9, 0.7, 0.4, 0.25, 0.15, 0.1, 0.05, 0.02)
 """How busy each hour of a working day is."""
 
 DARK_SPAN = 72  # hours
-MOST_PIECES = 360  # an hour's requests come in so many pieces at most: one every ten seconds, of each actor
-RUNAWAY_PIECES = 1200  # one every three seconds of whoever runs away, so that a minute already shows what it asks for
+MOST_BURSTS = 360  # the most bursts of an hour: one every ten seconds, of each actor
+RUNAWAY_BURSTS = 1200  # one every three seconds of whoever runs away, so that a minute already shows what it asks for
 WEEK = 168
-KEPT = RETENTION // HOUR + 48
+CACHED_HOURS = RETENTION // HOUR + 48
 BLOCK = 12  # hours that are decided at a time, where hours are asked for one after another
 ONE = 2.0**-64
-NOTHING = Whole(0, 0, None, None)
+NOTHING = RequestSums(0, 0, None, None)
 
 unpack = Struct("<3Q").unpack
 
 
-class Kept(NamedTuple):
+class HourArrays(NamedTuple):
     """Consecutive hours by their number since the epoch, one array entry each. Never changed, only replaced."""
 
     first: int
@@ -38,69 +39,69 @@ class Kept(NamedTuple):
 
 
 class Hours:
-    """One actor's hours. Two threads may ask at a time: what one has made, the other at worst makes again."""
+    """One actor's hours. Two threads may use it at a time: at worst both compute the same hours."""
 
-    def __init__(self, key: str, member: Member, most_pieces: int) -> None:
-        self._member, self._most_pieces = member, most_pieces
+    def __init__(self, key: str, member: Member, most_bursts: int) -> None:
+        self._member, self._most_bursts = member, most_bursts
         self._digest = blake2b(key.encode(), digest_size=24)
         self._rates = _rates_of_week(member.rate, member.night, member.weekend)
-        self._kept = Kept(0, array("I"), array("I"), None)
+        self._arrays = HourArrays(0, array("I"), array("I"), None)
 
     def dice(self, what: bytes) -> tuple[float, float, float]:
-        """Three numbers in [0, 1), always the same for the same words."""
+        """Three numbers in [0, 1), always the same for the same argument."""
         digest = self._digest.copy()
         digest.update(what)
-        one, two, three = unpack(digest.digest())
-        return one * ONE, two * ONE, three * ONE
+        first, second, third = unpack(digest.digest())
+        return first * ONE, second * ONE, third * ONE
 
-    def whole(self, hour: int) -> Whole:
+    def whole(self, hour: int) -> RequestSums:
         """One hour's sums."""
-        kept = self._covering(hour // HOUR, hour // HOUR + 1)
-        place = hour // HOUR - kept.first
-        requests = kept.requests[place]
+        arrays = self._covering(hour // HOUR, hour // HOUR + 1)
+        place = hour // HOUR - arrays.first
+        requests = arrays.requests[place]
         if not requests:
             return NOTHING
-        limited = kept.limited[place] if kept.limited else 0
-        newest = kept.newest[place]
-        return Whole(requests, limited, newest, newest if limited else None)
+        limited = arrays.limited[place] if arrays.limited else 0
+        newest = arrays.newest[place]
+        return RequestSums(requests, limited, newest, newest if limited else None)
 
-    def sums(self, first: int, last: int) -> Whole:
+    def sums(self, first: int, last: int) -> RequestSums:
         """The sums of the whole hours of `[first, last)`."""
-        kept = self._covering(first // HOUR, last // HOUR)
-        start, end = first // HOUR - kept.first, last // HOUR - kept.first
-        requests = sum(kept.requests[start:end])
+        arrays = self._covering(first // HOUR, last // HOUR)
+        start, end = first // HOUR - arrays.first, last // HOUR - arrays.first
+        requests = sum(arrays.requests[start:end])
         if not requests:
             return NOTHING
-        newest = max(kept.newest[start:end])
-        if kept.limited is None:
-            return Whole(requests, 0, newest, None)
-        limited = kept.limited[start:end]
+        newest = max(arrays.newest[start:end])
+        if arrays.limited is None:
+            return RequestSums(requests, 0, newest, None)
+        limited = arrays.limited[start:end]
         newest_limited = max(
-            (at for at, refused in zip(kept.newest[start:end], limited, strict=True) if refused), default=None
+            (at for at, refused in zip(arrays.newest[start:end], limited, strict=True) if refused), default=None
         )
-        return Whole(requests, sum(limited), newest, newest_limited)
+        return RequestSums(requests, sum(limited), newest, newest_limited)
 
-    def _covering(self, first: int, last: int) -> Kept:
-        kept = self._kept
-        end = kept.first + len(kept.requests)
-        if kept.first <= first and last <= end:
-            return kept
+    def _covering(self, first: int, last: int) -> HourArrays:
+        arrays = self._arrays
+        end = arrays.first + len(arrays.requests)
+        if arrays.first <= first and last <= end:
+            return arrays
         last = -(-last // BLOCK) * BLOCK
-        if not kept.requests or first > end + KEPT or last < kept.first - KEPT:
-            kept = self._decided(first, last)
+        if not arrays.requests or first > end + CACHED_HOURS or last < arrays.first - CACHED_HOURS:
+            arrays = self._drawn(first, last)
         else:
             if last > end:
-                kept = _joined(kept, self._decided(end, last))
-                kept = _cut(kept, max(0, min(len(kept.requests) - KEPT, first - kept.first)), None)
-            if first < kept.first:
-                kept = _joined(self._decided(first, kept.first), kept)
-                kept = _cut(kept, 0, max(KEPT, last - first))
-        self._kept = kept
-        return kept
+                arrays = _joined(arrays, self._drawn(end, last))
+                arrays = _cut(arrays, max(0, min(len(arrays.requests) - CACHED_HOURS, first - arrays.first)), None)
+            if first < arrays.first:
+                arrays = _joined(self._drawn(first, arrays.first), arrays)
+                arrays = _cut(arrays, 0, max(CACHED_HOURS, last - first))
+        self._arrays = arrays
+        return arrays
 
-    def _decided(self, first: int, last: int) -> Kept:
-        """Throw the dice for hours that are not kept."""
-        copy, rates, most = self._digest.copy, self._rates, self._most_pieces
+    def _drawn(self, first: int, last: int) -> HourArrays:
+        """Compute hours that are not cached."""
+        copy, rates, most = self._digest.copy, self._rates, self._most_bursts
         zone, dark, limit = self._member.zone, self._member.dark, self._member.limit
         requests, newest = array("I", bytes(4 * (last - first))), array("I", bytes(4 * (last - first)))
         limited = array("I", bytes(4 * (last - first))) if limit else None
@@ -119,15 +120,15 @@ class Hours:
             if limit and self.dice(b"runaway%d" % (number * HOUR))[0] < self._member.runaway:
                 rate = limit * (1 + noise * ONE)
                 refused = int(rate + odds * ONE) - int(limit)
-            made = int(rate + odds * ONE)
-            if not made:
+            total = int(rate + odds * ONE)
+            if not total:
                 continue
-            parts = min(made, most)
-            requests[number - first] = made
+            parts = min(total, most)
+            requests[number - first] = total
             newest[number - first] = number * HOUR + int((parts - 1 + last_one * ONE) * HOUR / parts)
             if limited is not None and refused > 0:
                 limited[number - first] = refused
-        return Kept(first, requests, newest, limited)
+        return HourArrays(first, requests, newest, limited)
 
 
 @lru_cache(maxsize=4096)
@@ -140,11 +141,11 @@ def _rates_of_week(rate: float, night: float, weekend: float) -> tuple[float, ..
     return tuple(rates)
 
 
-def _joined(one: Kept, other: Kept) -> Kept:
-    limited = None if one.limited is None or other.limited is None else one.limited + other.limited
-    return Kept(one.first, one.requests + other.requests, one.newest + other.newest, limited)
+def _joined(first: HourArrays, second: HourArrays) -> HourArrays:
+    limited = None if first.limited is None or second.limited is None else first.limited + second.limited
+    return HourArrays(first.first, first.requests + second.requests, first.newest + second.newest, limited)
 
 
-def _cut(kept: Kept, start: int, end: int | None) -> Kept:
-    limited = None if kept.limited is None else kept.limited[start:end]
-    return Kept(kept.first + start, kept.requests[start:end], kept.newest[start:end], limited)
+def _cut(arrays: HourArrays, start: int, end: int | None) -> HourArrays:
+    limited = None if arrays.limited is None else arrays.limited[start:end]
+    return HourArrays(arrays.first + start, arrays.requests[start:end], arrays.newest[start:end], limited)

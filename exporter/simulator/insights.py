@@ -1,27 +1,28 @@
-"""A world's truth in GitHub's words: the rows of the five kinds of API Insights answers. Pure.
+"""The rows of the five kinds of API Insights responses, from a world. Pure.
 
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from random import Random
 from typing import Any, Literal
 
-from exporter.simulator.facts import Actor, Route, Tally
+from exporter.instants import utc_time
+from exporter.simulator.facts import Route, SimulatedActor, Tally
 from exporter.simulator.world import World
 
-Kind = Literal["summary", "time", "subject", "user", "route"]
+StatsKind = Literal["summary", "time", "subject", "user", "route"]
 Item = dict[str, Any]
+NAMES: dict[StatsKind, str] = {"subject": "subject_name", "user": "actor_name", "route": "api_route"}
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question. `user` and `actor` narrow it; `increment` (seconds) is for `time`; the rest is for lists."""
+    """One query. `user` and `actor` narrow it; `increment` (seconds) is for `time`; the rest is for lists."""
 
-    kind: Kind
+    kind: StatsKind
     start: float
     end: float
     user: int | None = None
@@ -36,15 +37,16 @@ def rows(world: World, org: str, query: Query, at: float) -> Item | list[Item]:
     """The whole answer, all pages of it, as GitHub would give it at an instant."""
     match query.kind:
         case "summary":
-            return _counts(_total(world, org, query, at))
+            tally = _total(world, org, query, at)
+            return _counts(replace(tally, requests=tally.requests + world.switches.summary_surplus))
         case "time":
             return _intervals(world, org, query, at)
         case "subject":
-            return _listed(_subjects(world, org, query, at), query, "subject_name", "subject_id")
+            return _listed(_subjects(world, org, query, at), query, "subject_id")
         case "user":
-            return _listed(_actors(world, org, query, at), query, "actor_name", "actor_id")
+            return _listed(_actors(world, org, query, at), query, "actor_id")
         case "route":
-            return _listed(_routes(world, org, query, at), query, "api_route", "http_method")
+            return _listed(_routes(world, org, query, at), query, "http_method")
 
 
 def shifted(items: list[Item], rng: Random) -> list[Item]:
@@ -54,10 +56,15 @@ def shifted(items: list[Item], rng: Random) -> list[Item]:
     return rng.choice((items, items, items[1:], items[1:] + items[:1], items[-1:] + items[:-1]))
 
 
+def ties_shuffled(items: list[Item], query: Query, rng: Random) -> list[Item]:
+    """The list as another answer might order it: rows with equal sort keys have changed places."""
+    return _in_order(rng.sample(items, len(items)), query)
+
+
 @lru_cache(maxsize=65_536)
 def timestamp(instant: float) -> str:
     """Epoch seconds as GitHub writes them."""
-    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_time(instant)
 
 
 def _total(world: World, org: str, query: Query, at: float) -> Tally:
@@ -93,10 +100,10 @@ def _subjects(world: World, org: str, query: Query, at: float) -> list[Item]:
     span = world.span(query.start, query.end, at)
     for source in world.sources(org, at):
         subject = source.actor.subject
-        found = subjects.get(subject)
-        if found is None:
-            found = subjects[subject] = (world.name(org, source, at), Tally())
-        found[1].add(*source.tally(*span, at))
+        entry = subjects.get(subject)
+        if entry is None:
+            entry = subjects[subject] = (world.name(org, source, at), Tally())
+        entry[1].add(*source.tally(*span, at))
     return [
         {"subject_type": kind, "subject_id": number, "subject_name": name, **_counts(tally), **_times(tally)}
         for (kind, number), (name, tally) in subjects.items()
@@ -105,23 +112,23 @@ def _subjects(world: World, org: str, query: Query, at: float) -> list[Item]:
 
 
 def _actors(world: World, org: str, query: Query, at: float) -> list[Item]:
-    found: dict[tuple[str, int], tuple[Actor, Tally]] = {}
+    actors: dict[tuple[str, int], tuple[SimulatedActor, Tally]] = {}
     for source in world.sources(org, at, user=query.user):
-        who = source.actor
-        _, tally = found.setdefault((who.actor_type, who.actor_id), (who, Tally()))
+        actor = source.actor
+        _, tally = actors.setdefault((actor.actor_type, actor.actor_id), (actor, Tally()))
         tally.add(*world.tally(source, query.start, query.end, at))
     return [
         {
-            "actor_type": who.actor_type,
-            "actor_id": who.actor_id,
-            "actor_name": who.actor_name,
+            "actor_type": actor.actor_type,
+            "actor_id": actor.actor_id,
+            "actor_name": actor.actor_name,
             # GitHub's own example leaves one of the two out, so both forms of "none" are sent.
-            **({} if who.integration_id is None else {"integration_id": who.integration_id}),
-            "oauth_application_id": who.oauth_application_id,
+            **({} if actor.integration_id is None else {"integration_id": actor.integration_id}),
+            "oauth_application_id": actor.oauth_application_id,
             **_counts(tally),
             **_times(tally),
         }
-        for who, tally in found.values()
+        for actor, tally in actors.values()
         if tally.requests or world.switches.zero_rows
     ]
 
@@ -138,16 +145,22 @@ def _routes(world: World, org: str, query: Query, at: float) -> list[Item]:
     ]
 
 
-def _listed(items: Iterable[Item], query: Query, name: str, identity: str) -> list[Item]:
-    wanted = query.substring.lower()
-    kept = [item for item in items if wanted in str(item[name]).lower()]
-    kept.sort(key=lambda item: (item[name], item[identity]))
+def _listed(items: Iterable[Item], query: Query, identity: str) -> list[Item]:
+    substring, name = query.substring.lower(), NAMES[query.kind]
+    matches = [item for item in items if substring in str(item[name]).lower()]
+    matches.sort(key=lambda item: (item[name], item[identity]))
+    return _in_order(matches, query)
+
+
+def _in_order(items: list[Item], query: Query) -> list[Item]:
+    """By the sort keys asked for; rows in which they are equal stay as they are."""
+    ordered, name = list(items), NAMES[query.kind]
     for key in reversed(query.sort):
         if key in ("subject_name", "actor_name"):
-            kept.sort(key=lambda item: str(item[name]), reverse=query.descending)
+            ordered.sort(key=lambda item: str(item[name]), reverse=query.descending)
         else:
-            kept.sort(key=lambda item: (item.get(key) is not None, item.get(key)), reverse=query.descending)
-    return kept
+            ordered.sort(key=lambda item: (item.get(key) is not None, item.get(key)), reverse=query.descending)
+    return ordered
 
 
 def _counts(tally: Tally) -> Item:

@@ -1,4 +1,4 @@
-"""Requests and answers as the simulated GitHub sees them: read from ASGI, dressed for HTTP."""
+"""Requests and responses of the simulated GitHub: read from ASGI, and with the headers of HTTP."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. Header names are lower case; an absent token is empty; `origin` is what the client calls us."""
+    """One request. Header names are lower case; an absent token is empty; `origin` is ours as the client wrote it."""
 
     method: str
     path: str
@@ -41,21 +41,21 @@ class Request:
 
     @property
     def version(self) -> str:
-        """The API version that is asked for."""
+        """The requested API version."""
         return self.headers.get("x-github-api-version", VERSIONS[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer; header names are lower case."""
+class Response:
+    """A complete response; header names are lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Refused(Exception):
-    """An answer other than 200: its status, GitHub's message, a page of its documentation, further headers."""
+class Refusal(Exception):
+    """A response other than 2xx: status, GitHub's message, a page of its documentation, further headers."""
 
     def __init__(
         self, status: int, message: str, page: str = "/orgs/api-insights", headers: Mapping[str, str] | None = None
@@ -73,7 +73,7 @@ class Page:
 
     @property
     def rows(self) -> slice:
-        """Its place in the whole list."""
+        """The page's slice of the whole list."""
         return slice((self.number - 1) * self.size, self.number * self.size)
 
 
@@ -102,15 +102,15 @@ async def body_of(receive: Receive) -> bytes:
 
 
 def fingerprint(token: str) -> str:
-    """What a log may say of a token."""
+    """A digest of a token, for logs."""
     return hashlib.sha256(token.encode()).hexdigest()[:12]
 
 
 def page_of(pairs: Pairs) -> Page:
-    """Read `page` and `per_page`; what cannot be read is the default, what is too large is the largest."""
-    given = dict(pairs)
-    size = _positive(given.get("per_page"), USUAL_PAGE)
-    return Page(_positive(given.get("page"), 1), min(size, LARGEST_PAGE))
+    """The page by `page` and `per_page`; a value that is no number is the default, too large a size is the largest."""
+    values = dict(pairs)
+    size = _positive(values.get("per_page"), USUAL_PAGE)
+    return Page(_positive(values.get("page"), 1), min(size, LARGEST_PAGE))
 
 
 def link_header(url: str, pairs: Pairs, page: Page, total: int) -> dict[str, str]:
@@ -126,13 +126,13 @@ def link_header(url: str, pairs: Pairs, page: Page, total: int) -> dict[str, str
     return {"link": ", ".join(links)} if links else {}
 
 
-def compressed(answer: Answer, request: Request) -> Answer:
-    """The answer by gzip, if the client takes it and it is worth it."""
+def compressed(answer: Response, request: Request) -> Response:
+    """The response, compressed if the client accepts gzip and the body is not small."""
     accepted = "gzip" in request.headers.get("accept-encoding", "")
     if not accepted or len(answer.body) < WORTH_COMPRESSING or "content-encoding" in answer.headers:
         return answer
     headers = {**answer.headers, "content-encoding": "gzip", "vary": "Accept-Encoding"}
-    return Answer(answer.status, headers, gzip.compress(answer.body, compresslevel=1, mtime=0))
+    return Response(answer.status, headers, gzip.compress(answer.body, compresslevel=1, mtime=0))
 
 
 def _positive(text: str | None, default: int) -> int:

@@ -1,10 +1,10 @@
-"""From a path and a query string to a question, as strictly as GitHub's description words it. Pure."""
+"""From a path and a query string to a query, as strict as GitHub's description. Pure."""
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from exporter.simulator.insights import Kind, Query
+from exporter.simulator.insights import Query, StatsKind
 from exporter.simulator.messages import Pairs
 
 ACTOR_TYPES = ("installation", "classic_pat", "fine_grained_pat", "oauth_app", "github_app_user_to_server")
@@ -17,12 +17,12 @@ TIMES_AND_COUNTS = (
     "rate_limited_request_count",
     "total_request_count",
 )
-SORTS: dict[Kind, tuple[str, ...]] = {
+SORTS: dict[StatsKind, tuple[str, ...]] = {
     "subject": (*TIMES_AND_COUNTS, "subject_name"),
     "user": (*TIMES_AND_COUNTS, "subject_name"),
     "route": (*TIMES_AND_COUNTS, "http_method", "api_route"),
 }
-SUBSTRINGS: dict[Kind, str] = {
+SUBSTRINGS: dict[StatsKind, str] = {
     "subject": "subject_name_substring",
     "user": "actor_name_substring",
     "route": "api_route_substring",
@@ -30,15 +30,15 @@ SUBSTRINGS: dict[Kind, str] = {
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
-class Unprocessable(Exception):
-    """The question is refused; the message is GitHub's. Answered with 422."""
+class InvalidQuery(Exception):
+    """A parameter is missing or wrong; the message is GitHub's. The response is 422."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What a path below `…/insights/api/` asks about."""
+class InsightsPath:
+    """The subject of a path below `…/insights/api/`."""
 
-    kind: Kind
+    kind: StatsKind
     user: int | None = None
     actor: tuple[str, int] | None = None
 
@@ -48,42 +48,42 @@ class Scope:
         return self.kind in SORTS
 
 
-def scope_of(path: str) -> Scope | None:
+def scope_of(path: str) -> InsightsPath | None:
     """Read the nine paths, such as `time-stats/users/7`; None is a 404."""
-    scope: Scope | None = None
+    scope: InsightsPath | None = None
     match path.split("/"):
         case ["subject-stats"]:
-            scope = Scope("subject")
+            scope = InsightsPath("subject")
         case ["user-stats", user] if user.isdecimal():
-            scope = Scope("user", user=int(user))
+            scope = InsightsPath("user", user=int(user))
         case ["route-stats", actor_type, actor] if actor_type in ACTOR_TYPES and actor.isdecimal():
-            scope = Scope("route", actor=(actor_type, int(actor)))
+            scope = InsightsPath("route", actor=(actor_type, int(actor)))
         case ["summary-stats" | "time-stats" as word, *whose]:
-            kind: Kind = "summary" if word == "summary-stats" else "time"
+            kind: StatsKind = "summary" if word == "summary-stats" else "time"
             match whose:
                 case []:
-                    scope = Scope(kind)
+                    scope = InsightsPath(kind)
                 case ["users", user] if user.isdecimal():
-                    scope = Scope(kind, user=int(user))
+                    scope = InsightsPath(kind, user=int(user))
                 case [actor_type, actor] if actor_type in ACTOR_TYPES and actor.isdecimal():
-                    scope = Scope(kind, actor=(actor_type, int(actor)))
+                    scope = InsightsPath(kind, actor=(actor_type, int(actor)))
     return scope
 
 
-def question(scope: Scope, pairs: Pairs, now: float) -> Query:
+def query_of(scope: InsightsPath, pairs: Pairs, now: float) -> Query:
     """Read the parameters; raises `Unprocessable`. Without `max_timestamp` the window ends now."""
-    given = dict(pairs)
-    if "min_timestamp" not in given:
-        raise Unprocessable('Invalid request.\n\n"min_timestamp" wasn\'t supplied.')
-    start = _instant("min_timestamp", given["min_timestamp"])
-    end = _instant("max_timestamp", given["max_timestamp"]) if "max_timestamp" in given else int(now)
+    values = dict(pairs)
+    if "min_timestamp" not in values:
+        raise InvalidQuery('Invalid request.\n\n"min_timestamp" wasn\'t supplied.')
+    start = _instant("min_timestamp", values["min_timestamp"])
+    end = _instant("max_timestamp", values["max_timestamp"]) if "max_timestamp" in values else int(now)
     if scope.kind == "time":
-        return Query("time", start, end, scope.user, scope.actor, increment=_increment(given))
+        return Query("time", start, end, scope.user, scope.actor, increment=_increment(values))
     if not scope.paged:
         return Query(scope.kind, start, end, scope.user, scope.actor)
-    direction = given.get("direction", "desc")
+    direction = values.get("direction", "desc")
     if direction not in ("asc", "desc"):
-        raise Unprocessable(f"Invalid request.\n\n{direction} is not a member of [asc, desc].")
+        raise InvalidQuery(f"Invalid request.\n\n{direction} is not a member of [asc, desc].")
     return Query(
         scope.kind,
         start,
@@ -92,32 +92,32 @@ def question(scope: Scope, pairs: Pairs, now: float) -> Query:
         scope.actor,
         sort=_sort(scope.kind, pairs),
         descending=direction == "desc",
-        substring=given.get(SUBSTRINGS[scope.kind], ""),
+        substring=values.get(SUBSTRINGS[scope.kind], ""),
     )
 
 
 def _instant(name: str, text: str) -> int:
     complaint = f"Invalid request.\n\n{name} must be a timestamp in the format YYYY-MM-DDTHH:MM:SSZ."
     if not TIMESTAMP.fullmatch(text):
-        raise Unprocessable(complaint)
+        raise InvalidQuery(complaint)
     try:
         return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
     except ValueError:
-        raise Unprocessable(complaint) from None
+        raise InvalidQuery(complaint) from None
 
 
-def _increment(given: dict[str, str]) -> int:
-    if "timestamp_increment" not in given:
-        raise Unprocessable('Invalid request.\n\n"timestamp_increment" wasn\'t supplied.')
-    increment = INCREMENTS.get(given["timestamp_increment"])
+def _increment(values: dict[str, str]) -> int:
+    if "timestamp_increment" not in values:
+        raise InvalidQuery('Invalid request.\n\n"timestamp_increment" wasn\'t supplied.')
+    increment = INCREMENTS.get(values["timestamp_increment"])
     if increment is None:
-        raise Unprocessable(f"Invalid request.\n\ntimestamp_increment is not one of {', '.join(INCREMENTS)}.")
+        raise InvalidQuery(f"Invalid request.\n\ntimestamp_increment is not one of {', '.join(INCREMENTS)}.")
     return increment
 
 
-def _sort(kind: Kind, pairs: Pairs) -> tuple[str, ...]:
+def _sort(kind: StatsKind, pairs: Pairs) -> tuple[str, ...]:
     keys = tuple(value for name, value in pairs if name in ("sort", "sort[]"))
     for key in keys:
         if key not in SORTS[kind]:
-            raise Unprocessable(f"Invalid request.\n\n{key} is not a member of {sorted(SORTS[kind])}.")
+            raise InvalidQuery(f"Invalid request.\n\n{key} is not a member of {sorted(SORTS[kind])}.")
     return keys or ("total_request_count",)

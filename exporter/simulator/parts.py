@@ -3,57 +3,60 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from exporter.simulator.facts import HOUR, Moment, Piece, Route, Source, Tally, Whole
+from exporter.instants import HOUR
+from exporter.simulator.facts import Burst, Moment, RequestSums, Route, Tally, TrafficSource
 
-Key = TypeVar("Key", int, Route)
+PartKey = TypeVar("PartKey", int, Route)
 
 
 def split(
-    source: Source,
+    source: TrafficSource,
     span: tuple[int, int],
     at: float,
     *,
-    part: Callable[[Piece], Key],
-    settled: Callable[[int], Iterable[tuple[Key, Whole]]],
-) -> dict[Key, Tally]:
+    part: Callable[[Burst], PartKey],
+    settled: Callable[[int], Iterable[tuple[PartKey, RequestSums]]],
+) -> dict[PartKey, Tally]:
     """What is visible at an instant of a source's requests in a span, by part; `settled` gives a whole hour's."""
-    parts: dict[Key, Tally] = {}
+    parts: dict[PartKey, Tally] = {}
     first, last = span
     for hour in source.hours(first, last):
         if first <= hour and hour + HOUR <= last and source.settled(hour, at):
             for key, whole in settled(hour):
                 parts.setdefault(key, Tally()).add(*whole)
             continue
-        for piece in source.pieces(hour):
-            if first <= piece.at < last and piece.visible_at <= at:
-                parts.setdefault(part(piece), Tally()).add_piece(piece)
+        for burst in source.bursts(hour):
+            if first <= burst.at < last and burst.visible_at <= at:
+                parts.setdefault(part(burst), Tally()).add_burst(burst)
     return parts
 
 
-def settled_hour(source: Source, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
+def settled_hour(source: TrafficSource, hour: int, increment: int) -> tuple[tuple[int, RequestSums], ...]:
     """A settled hour, which lies in one interval."""
     whole = source.settled(hour, float("inf"))
     return ((hour // increment * increment, whole),) if whole and whole.requests else ()
 
 
-def settled_intervals(source: Source, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
+def settled_intervals(source: TrafficSource, hour: int, increment: int) -> tuple[tuple[int, RequestSums], ...]:
     """A settled hour by the intervals in it."""
-    return _settled_parts(source, hour, lambda piece: piece.at // increment * increment)
+    return _settled_parts(source, hour, lambda burst: burst.at // increment * increment)
 
 
-def settled_routes(source: Source, hour: int) -> tuple[tuple[Route, Whole], ...]:
+def settled_routes(source: TrafficSource, hour: int) -> tuple[tuple[Route, RequestSums], ...]:
     """A settled hour by route."""
-    return _settled_parts(source, hour, lambda piece: piece.route)
+    return _settled_parts(source, hour, lambda burst: burst.route)
 
 
-def _settled_parts(source: Source, hour: int, part: Callable[[Piece], Key]) -> tuple[tuple[Key, Whole], ...]:
-    parts: dict[Key, Tally] = {}
-    for piece in source.pieces(hour):
-        parts.setdefault(part(piece), Tally()).add_piece(piece)
+def _settled_parts(
+    source: TrafficSource, hour: int, part: Callable[[Burst], PartKey]
+) -> tuple[tuple[PartKey, RequestSums], ...]:
+    parts: dict[PartKey, Tally] = {}
+    for burst in source.bursts(hour):
+        parts.setdefault(part(burst), Tally()).add_burst(burst)
     return frozen(parts)
 
 
-def frozen(parts: dict[Key, Tally]) -> tuple[tuple[Key, Whole], ...]:
+def frozen(parts: dict[PartKey, Tally]) -> tuple[tuple[PartKey, RequestSums], ...]:
     """Parts that are remembered."""
     return tuple((key, tally.whole()) for key, tally in parts.items())
 

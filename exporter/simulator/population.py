@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from exporter.simulator.facts import HOUR, Actor, Route
-
-DAY = 24 * HOUR
+from exporter.instants import DAY
+from exporter.simulator.facts import Route, SimulatedActor
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Size:
 class Member:
     """An actor and its habits: requests per hour when busiest, and when it rests."""
 
-    actor: Actor
+    actor: SimulatedActor
     rate: float
     night: float  # share of the rate that stays at night
     weekend: float  # share of the rate that stays on weekends
@@ -121,7 +120,7 @@ def _app(rng: Random, number: int, index: int, size: Size) -> Member:
     if index >= len(APPS):
         name = f"{name} {index // len(APPS) + 1}"
     return Member(
-        actor=Actor("installation", number, name, "installation", number, name, integration_id=number // 7),
+        actor=SimulatedActor("installation", number, name, "installation", number, name, integration_id=number // 7),
         rate=rate * size.scale,
         night=night,
         weekend=weekend,
@@ -148,7 +147,7 @@ def _user(rng: Random, number: int, index: int, size: Size) -> Iterator[Member]:
             continue
         actor_id = number * 10 + kind
         yield Member(
-            actor=Actor(
+            actor=SimulatedActor(
                 "user",
                 number,
                 login,

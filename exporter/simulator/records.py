@@ -1,20 +1,19 @@
-"""What the simulated GitHub remembers of requests, and what a test asks of it."""
+"""The log of requests to the simulated GitHub, and what tests derive from it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.simulator.facts import HOUR
+from exporter.instants import HOUR
 
 
 @dataclass(slots=True)
 class RequestRecord:
-    """One request as it was seen. `started` and `ended` are places in one common order of starts and ends.
+    """One request. `started` and `ended` are positions in one common order of starts and ends.
 
     Two requests overlapped if the later one started before the earlier one ended; `ended` is None while it runs.
-    `pool` is whom GitHub counts it against: `user:NAME` (a token without a user: `user:FINGERPRINT`),
-    `installation:ID`, `app:CLIENT_ID` for what an App asks for itself, empty if nobody was recognised, and for signed
-    files.
+    `pool` is the quota that GitHub counts it against: `user:NAME` (a token without a user: `user:FINGERPRINT`),
+    `installation:ID`, `app:CLIENT_ID` for an App's own requests, empty for an unknown caller and for signed files.
     """
 
     at: float
@@ -30,12 +29,12 @@ class RequestRecord:
 
 
 def counted_by_hour(records: Iterable[RequestRecord]) -> Counter[tuple[str, int]]:
-    """Requests that counted, by pool and start of the clock hour (epoch seconds)."""
+    """Requests that counted against a quota, by pool and start of the clock hour (epoch seconds)."""
     return Counter((record.pool, int(record.at) // HOUR * HOUR) for record in records if record.counted)
 
 
 def overlapping(records: Iterable[RequestRecord]) -> list[tuple[RequestRecord, RequestRecord]]:
-    """Requests of one pool that ran at the same time, each with the one of those before it that ended last."""
+    """Pairs of requests of one pool that ran at the same time: each with the earlier one that ended last."""
     pairs: list[tuple[RequestRecord, RequestRecord]] = []
     longest: dict[str, RequestRecord] = {}
     for record in sorted(records, key=lambda record: record.started):

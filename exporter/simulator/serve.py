@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from exporter.serving.server import Limits, listening
+from exporter.serving.server import ClientLimits, listening
 from exporter.simulator.messages import Receive, Send
 
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
-LIMITS = Limits(answer_seconds=600.0, stop_seconds=1.0)
+LIMITS = ClientLimits(answer_seconds=600.0, stop_seconds=1.0)
 """A simulated answer may drip for minutes; none may hold up the end."""
 
 
@@ -29,10 +29,10 @@ async def serving(app: Application, host: str = "127.0.0.1", port: int = 0) -> A
             task.add_done_callback(running.discard)
         await app(scope, receive, send)
 
-    shown = f"[{host}]" if ":" in host else host
-    async with listening(tracked, [f"{shown}:{port}"], limits=LIMITS, date_header=False) as bound:
+    bracketed = f"[{host}]" if ":" in host else host
+    async with listening(tracked, [f"{bracketed}:{port}"], limits=LIMITS, date_header=False) as bound:
         try:
-            yield f"http://{shown}:{bound.addresses[0][1]}"
+            yield f"http://{bracketed}:{bound.addresses[0][1]}"
         finally:
             for task in running:
                 task.cancel()

@@ -3,23 +3,25 @@
 It runs on the wall clock. A month of history is there from the start, and what GitHub delays by hours is delayed by
 seconds. Little is imported here, for the demo waits until it is there.
 
-Four things are wrong with it, so that alerts have something to tell: a bot and a machine's account run into their rate
-limits, GitHub is half a day late with an organization, that organization's token may not read its billing, and another
-one has moved its tests to expensive runners at the beginning of the month.
+Five things are wrong with it, so that alerts have something to tell: a bot and a machine's account run into their rate
+limits, GitHub is half a day late with an organization, that organization's token may not read its billing, another one
+has moved its tests to expensive runners at the beginning of the month, and the enterprise's days with Copilot are late.
 """
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-from exporter.collecting.exports import periods
-from exporter.simulator.access import TokenFacts
+from exporter.instants import DAY, HOUR, day_of, epoch
+from exporter.simulator.access import USUAL_LIMIT, TokenFacts
 from exporter.simulator.api import SimulatedGitHub
-from exporter.simulator.apps import Installation, SimulatedApp
-from exporter.simulator.estate import DAY, Appliance, Copilot, Enterprise, Estate, day_of, instant_of
+from exporter.simulator.apps import SimulatedApp, SimulatedInstallation
+from exporter.simulator.estate import Appliance, Copilot, Enterprise, Estate
 from exporter.simulator.exports import Exports
-from exporter.simulator.facts import HOUR, RETENTION, Switches
+from exporter.simulator.facts import RETENTION, Switches
+from exporter.simulator.faults import Fault
 from exporter.simulator.population import RUNAWAY, Size
+from exporter.simulator.signed import FOLDER
 from exporter.simulator.traffic import seeded_world
 from exporter.simulator.world import World
 
@@ -36,11 +38,14 @@ APPLIANCES = (
     Appliance("ghes-us", "0b9f2a51-6c3e-4f6e-9a77-4d1c5b8e2f10", "ghes.us.example.com", "3.14.9", users=600, old=True),
 )
 COPILOT_DAYS = 35
+LATE_DAYS = 4  # of the enterprise, where GitHub answers 404 to a day that is not ready
 REVISED_AFTER = 40.0  # seconds
 DELAY = (3.0, 12.0)  # seconds; GitHub's are 4 to 6 hours
 LATE = {"initech": (10.5 * HOUR, 11.0 * HOUR)}  # an incident at GitHub
 SPENDER = "globex"
 CLIENT_ID = "Iv23liDEMO"
+TOKEN_LIFE = 300 * DAY
+"""Seconds until the fine-grained token expires: no alert talks of it."""
 EXPORTED_TOO = ("premium_request", "ai_credit")
 TOKENS = {
     "finance": "github_pat_demo",
@@ -63,19 +68,25 @@ def github(public_key: bytes) -> tuple[SimulatedGitHub, dict[str, Any]]:
     world = _world(clock())
     actors = [source.actor for source in world.organizations[0].sources]
     bot = next(actor for actor in actors if actor.subject_name == RUNAWAY)
-    given = {permission: level for permission, level in READS.items() if permission != MISSING}
+    granted = {permission: level for permission, level in READS.items() if permission != MISSING}
     robot = next(actor for actor in actors if actor.subject_name.endswith("-robot"))
     simulated = SimulatedGitHub(
         world,
         clock,
         tokens={
-            TOKENS["finance"]: TokenFacts({"initech"}, user="finance-bot", kind="fine_grained", permissions=given),
+            TOKENS["finance"]: TokenFacts(
+                {"initech"},
+                user="finance-bot",
+                kind="fine_grained",
+                permissions=granted,
+                expires_at=clock() + TOKEN_LIFE,
+            ),
             TOKENS["classic"]: TokenFacts(frozenset(), {ENTERPRISE}, user="owner", scopes=SCOPES),
             **{TOKENS[one.name]: TokenFacts(frozenset(), site_admin=True) for one in APPLIANCES},
         },
         apps=[
             SimulatedApp(
-                CLIENT_ID, public_key, {name: Installation(100 + n, READS) for n, name in enumerate(INSTALLED)}
+                CLIENT_ID, public_key, {name: SimulatedInstallation(100 + n, READS) for n, name in enumerate(INSTALLED)}
             )
         ],
         estate=_estate(clock()),
@@ -95,16 +106,17 @@ def _world(now: float) -> World:
 
 
 def _estate(now: float) -> Estate:
-    """Five weeks with Copilot: a day late, some missing, one revised while one looks; files in parts and many forms."""
+    """Five weeks with Copilot: late and missing days, one revised while one looks; files in parts and many forms."""
     newest, before = (day_of(now - back * DAY) for back in (2, 3))
+    late = {(ENTERPRISE, day_of(now - back * DAY)) for back in range(2, LATE_DAYS + 2)}
     return Estate(
         (Enterprise(ENTERPRISE, tuple(SIZES), APPLIANCES),),
         since=now - COPILOT_DAYS * DAY,
         seed=SEED,
-        larger_runners={SPENDER: float(instant_of(periods(now)[0].first) or now)},
+        larger_runners={SPENDER: float(epoch(f"{day_of(now)[:7]}-01"))},
         copilot=Copilot(
             late={("globex", newest): now + 2 * DAY},
-            missing={("initech", newest), ("initech", before), (ENTERPRISE, day_of(now - 9 * DAY))},
+            missing={("initech", newest), ("initech", before), (ENTERPRISE, day_of(now - 9 * DAY)), *late},
             revised={("acme", newest): now + REVISED_AFTER},
             files={"acme": 3, ENTERPRISE: 2},
             forms={"globex": "lines", "initech": "array"},
@@ -116,13 +128,25 @@ def _estate(now: float) -> Estate:
 
 def _export(exports: Exports, now: float) -> None:
     """The exports that somebody has made already; what is missing of the month before the exporter asks for."""
-    running, before = periods(now)
-    made = (("detailed", running), ("detailed", before), *((report_type, running) for report_type in EXPORTED_TOO))
-    for report_type, period in made:
-        order = {"report_type": report_type, "start_date": period.first, "end_date": period.last}
+    today = day_of(now)
+    running = (f"{today[:7]}-01", today)
+    last_before = day_of(epoch(running[0]) - DAY)
+    before = (f"{last_before[:7]}-01", last_before)
+    periods = (("detailed", running), ("detailed", before), *((report_type, running) for report_type in EXPORTED_TOO))
+    for report_type, (first, last) in periods:
+        order = {"report_type": report_type, "start_date": first, "end_date": last}
         exports.make(ENTERPRISE, order, now, ready=now)
 
 
 def open_github(clock: Callable[[], float]) -> SimulatedGitHub:
     """The same for any token."""
     return SimulatedGitHub(_world(clock()), clock, estate=_estate(clock()), limit=1_000_000)
+
+
+def rehearse(github: SimulatedGitHub, fault: Literal["rejected-token", "spent-limit"] | None) -> None:
+    """Let every question with a token fail in this way; files need none."""
+    match fault:
+        case "rejected-token":
+            github.faults.add(Fault(lambda request: not request.path.startswith(FOLDER), status=401))
+        case "spent-limit":
+            github.limit, github.spent_by_others = USUAL_LIMIT, True

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from exporter.instants import DAY, day_of
 from exporter.simulator.copilot import people
-from exporter.simulator.estate import DAY, Enterprise, Estate, day_of
+from exporter.simulator.estate import Enterprise, Estate
 
 REPOSITORIES = ("web", "api", "infra", "mobile")
 USERS = ("octocat", "hubot", "mona", "lee")
@@ -42,7 +43,7 @@ COLUMNS = {
 }
 
 
-class Usage(NamedTuple):
+class UsageRow(NamedTuple):
     """One row. `shown_from` is in epoch seconds."""
 
     date: str
@@ -71,14 +72,14 @@ class Usage(NamedTuple):
         return self.gross * self.discount
 
 
-def usage(estate: Estate, enterprise: Enterprise, days: Iterable[int]) -> Iterator[Usage]:
+def usage(estate: Estate, enterprise: Enterprise, days: Iterable[int]) -> Iterator[UsageRow]:
     """All rows of these days (midnights)."""
     for day in days:
         for organization in enterprise.organizations:
             yield from _of_day(estate, organization, day)
 
 
-def report(rows: Iterable[Usage], report_type: str) -> str:
+def report(rows: Iterable[UsageRow], report_type: str) -> str:
     """A report's CSV, as GitHub writes it: a BOM, every value quoted."""
     out = io.StringIO()
     out.write("\ufeff")
@@ -93,16 +94,16 @@ def report(rows: Iterable[Usage], report_type: str) -> str:
     return out.getvalue()
 
 
-def summary(rows: Iterable[Usage], *, with_model: bool) -> list[dict[str, object]]:
+def summary(rows: Iterable[UsageRow], *, with_model: bool) -> list[dict[str, object]]:
     """The sums of `usage/summary`, or of `ai_credit/usage`."""
-    found: dict[Sequence[str], list[Decimal]] = {}
+    sums: dict[Sequence[str], list[Decimal]] = {}
     for row in rows:
         if with_model and row.unit_type != "credits":
             continue
         key = (row.product, row.sku, row.unit_type, str(row.price), *((row.model,) if with_model else ()))
-        sums = found.setdefault(key, [Decimal(0)] * 4)
+        subtotal = sums.setdefault(key, [Decimal(0)] * 4)
         parts = (row.quantity, row.gross, row.quantity * row.discount, row.taken_off)
-        found[key] = [a + b for a, b in zip(sums, parts, strict=True)]
+        sums[key] = [a + b for a, b in zip(subtotal, parts, strict=True)]
     return [
         {
             "product": key[0],
@@ -117,11 +118,11 @@ def summary(rows: Iterable[Usage], *, with_model: bool) -> list[dict[str, object
             "netQuantity": float(quantity - less),
             "netAmount": float(gross - discount),
         }
-        for key, (quantity, gross, less, discount) in found.items()
+        for key, (quantity, gross, less, discount) in sums.items()
     ]
 
 
-def _of_day(estate: Estate, organization: str, day: int) -> Iterator[Usage]:
+def _of_day(estate: Estate, organization: str, day: int) -> Iterator[UsageRow]:
     chance = estate.random("spend", organization, day)
     date, booked = day_of(day), float(day + DAY)
     center = f"CC-{len(organization) * 10}"
@@ -129,18 +130,20 @@ def _of_day(estate: Estate, organization: str, day: int) -> Iterator[Usage]:
         user, path = USERS[place], f".github/workflows/{repository}.yml"
         where = (organization, repository, user, path, "", center)
         minutes = Decimal(chance.randrange(200, 3_000))
-        yield Usage(date, "actions", "actions_linux", "minutes", minutes, _usd("0.006"), _usd("0.25"), *where, booked)
+        yield UsageRow(
+            date, "actions", "actions_linux", "minutes", minutes, _usd("0.006"), _usd("0.25"), *where, booked
+        )
         late = Decimal(chance.randrange(10, 90))
-        yield Usage(
+        yield UsageRow(
             date, "actions", "actions_macos", "minutes", late, _usd("0.062"), Decimal(0), *where, booked + LATE_BY
         )
         storage = Decimal(chance.randrange(1, 400)) / 7
         stored = round(storage, 6)
         nobody = (organization, repository, "", "", "", center)
-        yield Usage(
+        yield UsageRow(
             date, "git_lfs", "git_lfs_storage", "GigabyteHours", stored, _usd("0.000094"), Decimal(0), *nobody, booked
         )
-        yield Usage(
+        yield UsageRow(
             date,
             "packages",
             "packages_storage",
@@ -154,31 +157,31 @@ def _of_day(estate: Estate, organization: str, day: int) -> Iterator[Usage]:
     seats = Decimal(people(estate, organization))
     everybody = (organization, "", "", "", "", center)
     month = _usd("39") / 30
-    yield Usage(
+    yield UsageRow(
         date, "copilot", "copilot_enterprise", "user-months", seats / 30, month * 30, Decimal(0), *everybody, booked
     )
-    yield Usage(date, "ghas", "ghas_licenses", "user-months", seats / 60, _usd("49"), Decimal(0), *everybody, booked)
+    yield UsageRow(date, "ghas", "ghas_licenses", "user-months", seats / 60, _usd("49"), Decimal(0), *everybody, booked)
     for user in USERS:
         for model in MODELS:
             credits_used = Decimal(chance.randrange(50, 900)) / 8
             who = (organization, "", user, "", model, center)
-            yield Usage(
+            yield UsageRow(
                 date, "copilot", "copilot_ai_credit", "credits", credits_used, _usd("0.01"), _usd("0.5"), *who, booked
             )
         who = (organization, "", user, "", "Claude Sonnet 4", center)
         asked = Decimal(chance.randrange(1, 40)) / 10
-        yield Usage(
+        yield UsageRow(
             date, "copilot", "copilot_premium_request", "requests", asked, _usd("0.04"), Decimal(1), *who, booked
         )
     if day >= estate.larger_runners.get(organization, float("inf")):
         minutes = Decimal(chance.randrange(7_000, 9_000))
         where = (organization, "infra", "mona", ".github/workflows/infra.yml", "", center)
         sku, price = "actions_linux_64_core", _usd("0.162")
-        yield Usage(date, "actions", sku, "minutes", minutes, price, Decimal(0), *where, booked)
+        yield UsageRow(date, "actions", sku, "minutes", minutes, price, Decimal(0), *where, booked)
     if date.endswith("-05"):  # the month's correction: minutes that were booked twice are taken back
         taken = Decimal(-100)
         where = (organization, "web", "", "", "", center)
-        yield Usage(
+        yield UsageRow(
             date, "actions", "actions_linux", "minutes", taken, _usd("0.006"), Decimal(0), *where, booked + LATE_BY
         )
 
@@ -187,7 +190,7 @@ def _usd(text: str) -> Decimal:
     return Decimal(text)
 
 
-def _values(row: Usage) -> dict[str, str]:
+def _values(row: UsageRow) -> dict[str, str]:
     amounts = {"gross_amount": row.gross, "discount_amount": row.taken_off, "net_amount": row.gross - row.taken_off}
     return {
         "date": row.date,

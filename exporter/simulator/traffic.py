@@ -11,8 +11,9 @@ from random import Random
 from struct import Struct
 from typing import NamedTuple
 
-from exporter.simulator.facts import HOUR, Actor, Moment, Organization, Piece, Switches, Tally, Whole
-from exporter.simulator.hours import MOST_PIECES, RUNAWAY_PIECES, Hours
+from exporter.instants import HOUR
+from exporter.simulator.facts import Burst, Moment, Organization, RequestSums, SimulatedActor, Switches, Tally
+from exporter.simulator.hours import MOST_BURSTS, RUNAWAY_BURSTS, Hours
 from exporter.simulator.population import Member, Size, organization_id, population
 from exporter.simulator.world import World
 
@@ -23,8 +24,8 @@ LONGEST_REVISION = 4  # times the longest delay
 
 MOMENT = Struct("<IdiIB")  # as in `Drawn`; tuples of Python's numbers would be eight times as large
 
-Drawn = tuple[int, float, int, int, int]
-"""A piece with the place of its route among the member's instead of the route."""
+IndexedMoment = tuple[int, float, int, int, int]
+"""A burst with the place of its route among the member's instead of the route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,14 @@ class Lateness:
         return min(self.delay[0], VERY_LATE[0]) if self.very_late else self.delay[0]
 
 
-class Remembered(NamedTuple):
+class CachedTally(NamedTuple):
     """The last sums that were asked for, and the instants `[since, until)` at which they are the same."""
 
     first: int
     last: int
     since: float
     until: float
-    sums: Whole
+    sums: RequestSums
 
 
 class Traffic:
@@ -64,17 +65,17 @@ class Traffic:
         self._member, self._switches = member, switches
         self._late = Lateness(switches.delay, switches.very_late, switches.revisions)
         self.lateness = (self._late.least, self._late.longest)
-        self.actor: Actor = member.actor
+        self.actor: SimulatedActor = member.actor
         self._born = (start + member.born) // HOUR * HOUR
         who = member.actor
-        most = RUNAWAY_PIECES if member.limit else MOST_PIECES
-        self._most_pieces = min(most, 3 * HOUR // switches.bucket)
+        most = RUNAWAY_BURSTS if member.limit else MOST_BURSTS
+        self._most_bursts = min(most, 3 * HOUR // switches.bucket)
         key = f"{seed}:{org}:{who.subject}:{who.actor_type}:{who.actor_id}"
-        self._hours = Hours(key, member, self._most_pieces)
+        self._hours = Hours(key, member, self._most_bursts)
         # As many hours as can be half visible, and those at the edges of two windows.
         half_visible = int((self._late.longest - self._late.least) // HOUR)
         self._packed = lru_cache(maxsize=half_visible + 4)(self._pack)
-        self._remembered = Remembered(0, 0, 0, 0, Whole(0, 0, None, None))
+        self._remembered = CachedTally(0, 0, 0, 0, RequestSums(0, 0, None, None))
         self._rename_phase, self._rename_odds, _ = self._hours.dice(b"rename")
 
     def name(self, at: float) -> str:
@@ -93,17 +94,17 @@ class Traffic:
         """Every hour since birth."""
         return range(max(first // HOUR * HOUR, self._born), last, HOUR)
 
-    def settled(self, hour: int, at: float) -> Whole | None:
+    def settled(self, hour: int, at: float) -> RequestSums | None:
         """The hour's sums, once even the latest of its requests must be visible."""
         if at < hour + HOUR + self._late.longest:
             return None
         return self._hours.whole(hour)
 
-    def pieces(self, hour: int) -> Sequence[Piece]:
+    def bursts(self, hour: int) -> Sequence[Burst]:
         """The hour's requests, in the order they were made."""
         routes = self._member.routes
         return [
-            Piece(at, visible_at, requests, limited, routes[route])
+            Burst(at, visible_at, requests, limited, routes[route])
             for at, visible_at, requests, limited, route in MOMENT.iter_unpack(self._packed(hour))
         ]
 
@@ -111,11 +112,11 @@ class Traffic:
         """The same without their routes."""
         return MOMENT.iter_unpack(self._packed(hour)) if again else self._draw(hour)
 
-    def tally(self, first: int, last: int, at: float) -> Whole:
+    def tally(self, first: int, last: int, at: float) -> RequestSums:
         """The sums of a window; the same question costs nothing until something more becomes visible."""
-        known = self._remembered
-        if known.first == first and known.last == last and known.since <= at < known.until:
-            return known.sums
+        cached = self._remembered
+        if cached.first == first and cached.last == last and cached.since <= at < cached.until:
+            return cached.sums
         least, longest = self._late.least, self._late.longest
         begin = max(first // HOUR * HOUR, self._born)
         whole = max(-(-first // HOUR) * HOUR, begin)  # the hours of [whole, settled) are settled and all inside
@@ -135,25 +136,25 @@ class Traffic:
                 elif visible_at < until:
                     until = visible_at
         sums = tally.whole()
-        self._remembered = Remembered(first, last, at, until, sums)
+        self._remembered = CachedTally(first, last, at, until, sums)
         return sums
 
     def _pack(self, hour: int) -> bytes:
         pack = MOMENT.pack
         return b"".join([pack(*moment) for moment in self._draw(hour)])
 
-    def _draw(self, hour: int) -> list[Drawn]:
+    def _draw(self, hour: int) -> list[IndexedMoment]:
         whole = self._hours.whole(hour)
         if not whole.requests or whole.last_request is None:
             return []
         rng = Random(self._hours.dice(b"pieces%d" % hour)[0])
         throw = rng.random
-        parts = min(whole.requests, self._most_pieces)
+        parts = min(whole.requests, self._most_bursts)
         share, rest = divmod(whole.requests, parts)
         let_through = whole.requests - whole.limited
         least, most = self._late.delay
         very_late, revisions, routes = self._late.very_late, self._late.revisions, len(self._member.routes)
-        moments: list[Drawn] = []
+        moments: list[IndexedMoment] = []
         for index in range(parts):
             at = hour + int((index + throw()) * HOUR / parts) if index < parts - 1 else whole.last_request
             requests = share + (index < rest)
@@ -173,8 +174,8 @@ class Traffic:
                 moments.append(moment)
         return moments
 
-    def _revised(self, moment: Drawn, rng: Random) -> Iterable[Drawn]:
-        """Some pieces are first shown wrong; what is shown in the end is always the piece itself."""
+    def _revised(self, moment: IndexedMoment, rng: Random) -> Iterable[IndexedMoment]:
+        """Some bursts are shown with a wrong count first, and corrected later."""
         if rng.random() >= REVISED_SHARE:
             return (moment,)
         at, visible_at, requests, limited, route = moment

@@ -9,19 +9,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from exporter.instants import HOUR
 from exporter.simulator.facts import (
-    HOUR,
     RETENTION,
-    Actor,
+    Burst,
     Event,
     Organization,
-    Piece,
+    RequestSums,
     Route,
-    Source,
+    SimulatedActor,
     SubjectKey,
     Switches,
     Tally,
-    Whole,
+    TrafficSource,
 )
 from exporter.simulator.parts import (
     add_visible,
@@ -34,6 +34,8 @@ from exporter.simulator.parts import (
 from exporter.simulator.script import Script
 
 REMEMBERED_HOURS = 25_000  # a month of thirty actors by intervals or routes; some 40 MB when full
+NOT_BY_USER = ("oauth_app", "github_app_user_to_server")
+"""Actors of a user that are apps: their makers named them."""
 REMEMBERED_ORG_HOURS = 4_000  # a month of five organizations by intervals
 
 
@@ -47,9 +49,9 @@ class World:
         self.seed = seed
         self._organizations = {org.name: org for org in organizations}
         self.version = 0
-        self._sources: dict[str, list[Source]] = {}
-        self._of_user: dict[tuple[str, int], list[Source]] = defaultdict(list)
-        self._of_actor: dict[tuple[str, tuple[str, int]], list[Source]] = defaultdict(list)
+        self._sources: dict[str, list[TrafficSource]] = {}
+        self._of_user: dict[tuple[str, int], list[TrafficSource]] = defaultdict(list)
+        self._of_actor: dict[tuple[str, tuple[str, int]], list[TrafficSource]] = defaultdict(list)
         for org in self._organizations.values():
             for source in org.sources:
                 self._enrol(org.name, source)
@@ -69,19 +71,19 @@ class World:
 
     @property
     def organizations(self) -> tuple[Organization, ...]:
-        """All of them."""
+        """All organizations."""
         return tuple(self._organizations.values())
 
     def organization(self, name: str) -> Organization | None:
-        """Find by name, in any case."""
+        """The organization with a name, in any case."""
         return self._organizations.get(name.lower())
 
     def add(self, *events: Event) -> None:
-        """Add requests or corrections. One that is visible in the past changes what the past is said to have been."""
+        """Add requests or corrections. One that is visible in the past changes answers about the past."""
         for event in events:
             visible_at = event.at if event.visible_at is None else event.visible_at
-            piece = Piece(event.at, visible_at, event.requests, event.rate_limited, event.route)
-            self._script(event).add(piece)
+            burst = Burst(event.at, visible_at, event.requests, event.rate_limited, event.route)
+            self._script(event).add(burst)
         self.version += 1
 
     def rename(self, org: str, subject: SubjectKey, name: str, at: float) -> None:
@@ -96,16 +98,16 @@ class World:
         self._org_hour.cache_clear()
         self.version += 1
 
-    def name(self, org: str, source: Source, at: float) -> str:
+    def name(self, org: str, source: TrafficSource, at: float) -> str:
         """The display name of a source's subject at an instant."""
-        told = [name for since, name in self._names.get((org, source.actor.subject), ()) if since <= at]
-        return told[-1] if told else source.name(at)
+        names = [name for since, name in self._names.get((org, source.actor.subject), ()) if since <= at]
+        return names[-1] if names else source.name(at)
 
     def sources(
         self, org: str, at: float, *, user: int | None = None, actor: tuple[str, int] | None = None
-    ) -> Iterator[Source]:
+    ) -> Iterator[TrafficSource]:
         """Sources that GitHub knows at an instant: all, one user's, or one actor's."""
-        sources: Iterable[Source] = self._sources.get(org, ())
+        sources: Iterable[TrafficSource] = self._sources.get(org, ())
         if user is not None:
             sources = self._of_user.get((org, user), ())
         elif actor is not None:
@@ -127,18 +129,18 @@ class World:
         oldest = int(-(-(at - RETENTION) // bucket) * bucket)
         return max(first, oldest), last
 
-    def tally(self, source: Source, start: float, end: float, at: float) -> Whole:
+    def tally(self, source: TrafficSource, start: float, end: float, at: float) -> RequestSums:
         """What GitHub shows at an instant of a source's requests in a window."""
         return source.tally(*self.span(start, end, at), at)
 
-    def intervals(self, source: Source, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
+    def intervals(self, source: TrafficSource, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
         """The same by intervals of `increment` seconds, keyed by their start."""
         settled = settled_hour if increment >= HOUR else self._hour_intervals
         return split(
             source,
             self.span(start, end, at),
             at,
-            part=lambda piece: piece.at // increment * increment,
+            part=lambda burst: burst.at // increment * increment,
             settled=lambda hour: settled(source, hour, increment),
         )
 
@@ -166,13 +168,13 @@ class World:
                     parts.setdefault(key, Tally()).add_tally(tally)
         return parts
 
-    def routes(self, source: Source, start: float, end: float, at: float) -> dict[Route, Tally]:
+    def routes(self, source: TrafficSource, start: float, end: float, at: float) -> dict[Route, Tally]:
         """The same by route."""
         return split(
             source,
             self.span(start, end, at),
             at,
-            part=lambda piece: piece.route,
+            part=lambda burst: burst.route,
             settled=lambda hour: self._hour_routes(source, hour),
         )
 
@@ -189,40 +191,41 @@ class World:
         subject = (event.subject_type, event.subject_id)
         own = "installation" if event.subject_type == "installation" else "classic_pat"
         actor = event.actor or (own, event.subject_id)
-        found = self._scripts.get((event.org, subject, actor))
-        if found is None:
+        script = self._scripts.get((event.org, subject, actor))
+        if script is None:
             name = event.name or f"{event.subject_type}-{event.subject_id}"
-            found = Script(Actor(*subject, name, *actor, name))
-            self._scripts[event.org, subject, actor] = found
+            actor_name = f"app {actor[1]}" if actor[0] in NOT_BY_USER else name
+            script = Script(SimulatedActor(*subject, name, *actor, actor_name))
+            self._scripts[event.org, subject, actor] = script
             if event.org not in self._organizations:
                 self._organizations[event.org] = Organization(event.org, 1000 + len(self._organizations))
-            self._enrol(event.org, found)
-        return found
+            self._enrol(event.org, script)
+        return script
 
-    def _enrol(self, org: str, source: Source) -> None:
-        who = source.actor
+    def _enrol(self, org: str, source: TrafficSource) -> None:
+        actor = source.actor
         self._sources.setdefault(org, []).append(source)
-        self._of_actor[org, (who.actor_type, who.actor_id)].append(source)
-        if who.subject_type == "user":
-            self._of_user[org, who.subject_id].append(source)
+        self._of_actor[org, (actor.actor_type, actor.actor_id)].append(source)
+        if actor.subject_type == "user":
+            self._of_user[org, actor.subject_id].append(source)
 
-    def _by_steadiness(self, org: str) -> tuple[list[Source], list[Source]]:
+    def _by_steadiness(self, org: str) -> tuple[list[TrafficSource], list[TrafficSource]]:
         """The sources whose settled hours never change nor vanish, and the others."""
-        steady: list[Source] = []
-        others: list[Source] = []
+        steady: list[TrafficSource] = []
+        others: list[TrafficSource] = []
         for source in tuple(self._sources.get(org, ())):
             lasting = source.lateness[1] < float("inf") and (org, source.actor.subject) not in self._removed
             (steady if lasting else others).append(source)
         return steady, others
 
-    def _hour_of_all(self, org: str, hour: int, increment: int) -> tuple[tuple[int, Whole], ...]:
+    def _hour_of_all(self, org: str, hour: int, increment: int) -> tuple[tuple[int, RequestSums], ...]:
         """A settled hour of all steady sources, by intervals; counts only."""
         steady = [source for source in self._by_steadiness(org)[0] if source.known(hour)]
         if increment >= HOUR:
             wholes = [whole for source in steady if (whole := source.settled(hour, float("inf")))]
             requests, limited = sum(whole.requests for whole in wholes), sum(whole.limited for whole in wholes)
             start = hour // increment * increment
-            return ((start, Whole(requests, limited, None, None)),) if requests else ()
+            return ((start, RequestSums(requests, limited, None, None)),) if requests else ()
         parts: dict[int, Tally] = {}
         for source in steady:
             moments = source.moments(hour, again=False)

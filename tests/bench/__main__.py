@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import fetching, floors, report, serving, starting, usage
+from tests.bench import floors, report, serving, usage
 from tests.bench.contender import ROOT, built
 from tests.bench.figures import Figures
 from tests.bench.run import Run
@@ -28,7 +28,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often everything is measured")
     parser.add_argument("--quick", action="store_true", help="small sizes, two rounds")
     parser.add_argument("--check", action="store_true", help="exit 1 if a ratio is under its floor")
-    parser.add_argument("--only", default="serving,start,pages,rows", help="what to measure, with commas between")
+    parser.add_argument("--only", default="serving,rows", help="what to measure, with commas between")
     parser.add_argument("--output", type=Path, help="folder of performance.md and performance.svg")
     return parser.parse_args(argv)
 
@@ -51,12 +51,6 @@ def measured(sizes: Sequence[int], rounds: int, seconds: float, only: Sequence[s
             serving.measure(few if series >= serving.LARGEST else run, series)
             if series == floors.SERIES:
                 serving.memory(run, series)
-    if "start" in only:
-        for series in sizes:
-            if series < serving.LARGEST:
-                starting.measure(run, series, idle=10 if series == floors.SERIES else 0)
-    if "pages" in only:
-        fetching.measure(run)
     if "rows" in only:
         usage.rows_cost(run, ROWS if rounds > 2 else ROWS[:2])
     return figures

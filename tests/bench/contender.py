@@ -110,8 +110,6 @@ def built(folder: Path, say: Callable[[str], None]) -> Path | None:
 def command_of(kind: str, series: int, peer: Path | None, bodies: Sequence[Path] = ()) -> tuple[str, ...]:
     """How a contender is started."""
     match kind:
-        case "ours":
-            return module("product", series)
         case "objects" | "collector":
             return module("clients", kind, series)
         case "static":

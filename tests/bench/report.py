@@ -8,12 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from string import Template
 
-from tests.bench.fetching import STOCK
 from tests.bench.figures import Figures, Spread
-from tests.bench.floors import PROMISES, SERIES, Promise, unknown
+from tests.bench.floors import PROMISES, Promise, unknown
 from tests.bench.plot import Chart, svg
-from tests.bench.run import COLLECTOR, GAUGEVEC, OBJECTS, OURS, SCRAPERS, STATIC
-from tests.bench.starting import EAGER
+from tests.bench.run import COLLECTOR, GAUGEVEC, OBJECTS, OURS, STATIC
 from tests.bench.usage import BARE, SUMMED
 
 NAMES = {
@@ -22,8 +20,6 @@ NAMES = {
     GAUGEVEC: "client_golang GaugeVec",
     OBJECTS: "prometheus_client",
     COLLECTOR: "prometheus_client collector",
-    EAGER: "everything imported first",
-    STOCK: "stock httpx",
     BARE: "csv.reader, a loop that does nothing",
     SUMMED: "csv.reader, sums in floats",
 }
@@ -88,101 +84,63 @@ def refreshes(figures: Figures) -> str:
     """Cycles and renderings."""
     rows = [(f"cycle, {NAMES[whose]}", whose, ("cycle",)) for whose in (OURS, GAUGEVEC, OBJECTS)]
     rows += [
-        ("render, **ours**", OURS, ("render",)),
-        ("from a snapshot to columns of values, **ours**", OURS, ("columns",)),
-        ("render and deflate, **ours**", OURS, ("render and deflate",)),
+        ("render and deflate, **ours**", OURS, ("render",)),
         ("render, prometheus_client's generate_latest", OBJECTS, ("render",)),
-        ("jobs: decode, count, save, render, publish, **ours**", OURS, ("jobs",)),
     ]
     return by_size(figures, rows)
 
 
 def waits(figures: Figures) -> str:
-    """p50 and p99 of scrapes while other things are done."""
-    done = {
-        "idle": "nothing else is done",
-        "refresh": "new values are published without end",
-        "work": "jobs run without end: decoding, counting, saving, rendering",
-        "report": "a usage report of 5,000,000 rows is summed up",
-    }
-    cells = [
-        (
-            text,
-            *(spread(found) if (found := figures.get(f"{what} {of}", OURS, SERIES)) else "-" for of in ("p50", "p99")),
-        )
-        for what, text in done.items()
-    ]
-    return table(("while", "p50", "p99"), cells)
+    """Scrapes at rest and while jobs run, and how long the jobs take, by number of series."""
+    return by_size(
+        figures,
+        [
+            ("scrape while nothing else is done, p50 / p99 ms", OURS, ("rest p50", "rest p99")),
+            ("scrape while jobs run without end, p50 / p99 ms", OURS, ("work p50", "work p99")),
+            ("reading everything once, seconds", OURS, ("read",)),
+        ],
+    )
 
 
 def process(figures: Figures) -> str:
-    """Memory, idle processor and starts."""
-    rows = [(f"resident, MiB, most seen while values change, {NAMES[one]}", one, "resident") for one in SERVERS]
-    rows += [("processor while idle, % of a core, **ours**", OURS, "idle")]
-    rows += [(f"restart to the first complete answer, ms, {NAMES[one]}", one, "start") for one in (OURS, EAGER)]
-    rows += [("the same after a kill, which leaves no last answer, ms, **ours**", OURS, "start after a kill")]
-    sizes = sorted({size for _, whose, what in rows for size in figures.sizes(what, whose)})
-    cells = [
-        (text, *(spread(found) if (found := figures.get(what, whose, size)) else "-" for size in sizes))
-        for text, whose, what in rows
-        if figures.sizes(what, whose)
+    """Memory, idle processor and restarts."""
+    title = "resident, MiB, most seen while values change"
+    rows = [(f"{title}, {NAMES[one]}", one, ("resident",)) for one in SERVERS]
+    rows += [
+        ("processor while idle, % of a core, **ours**", OURS, ("idle",)),
+        ("restart to the first complete answer, ms, **ours**", OURS, ("start",)),
     ]
-    return table(("by number of series", *(f"{size:,}" for size in sizes)), cells)
+    return by_size(figures, rows)
 
 
-def fetching(figures: Figures) -> str:
-    """Pages and rows."""
-    cells = [
-        (
-            f"{NAMES[whose]}, {way}",
-            *(
-                spread(found) if (found := figures.get(what, whose, size)) else "-"
-                for what in (f"page {way}", f"page {way} wall")
-            ),
-        )
-        for way in ("http", "https")
-        for whose in (OURS, STOCK)
-        for size in figures.sizes(f"page {way}", whose)[-1:]
-    ]
-    pages = table(("a page of 100 rows, 23 kB, microseconds", "processor of the client", "time"), cells)
+def usage(figures: Figures) -> str:
+    """Usage reports by number of rows."""
     rows = [
         ("seconds, **ours**, exact sums, child and pipe included", OURS, ("rows",)),
         (f"seconds, {NAMES[BARE]}", BARE, ("rows",)),
         (f"seconds, {NAMES[SUMMED]}", SUMMED, ("rows",)),
         ("memory, MiB, **ours**, all processes", OURS, ("rows memory",)),
     ]
-    return f"{pages}\n\nA usage report, by rows:\n\n{by_size(figures, rows)}"
+    return by_size(figures, rows)
 
 
 def charts(figures: Figures) -> list[Chart]:
     """How cost grows."""
 
-    def line(what: str, whose: str, scale: float = 1.0) -> list[tuple[float, float]]:
+    def points(what: str, whose: str) -> list[tuple[float, float]]:
         sizes = figures.sizes(what, whose)
-        return [(size * scale, found.middle) for size in sizes if (found := figures.get(what, whose, size))]
+        return [(float(size), spread.middle) for size in sizes if (spread := figures.get(what, whose, size))]
 
-    def lines(what: str, *whose: str, scale: float = 1.0) -> dict[str, list[tuple[float, float]]]:
-        return {one: made for one in whose if len(made := line(what, one, scale)) > 1}
+    def lines(what: str, *whose: str) -> dict[str, list[tuple[float, float]]]:
+        return {name: line for name in whose if len(line := points(what, name)) > 1}
 
-    scrapers = {
-        name: [
-            (count, found.middle)
-            for count in SCRAPERS
-            if (found := figures.get(f"{count} scrapers {of}", OURS, SERIES))
-        ]
-        for name, of in (("ours, p50", "p50"), ("ours, p99", "p99"))
-    }
-    made = [
+    all_charts = [
         Chart("One gzip scrape", "series", "milliseconds", lines("p50 gzip", OURS, GAUGEVEC, OBJECTS)),
         Chart("All values new, one gzip scrape", "series", "milliseconds", lines("cycle", OURS, GAUGEVEC, OBJECTS)),
-        Chart(
-            "Jobs: from answers to new values", "subjects and routes", "milliseconds", lines("jobs", OURS, scale=0.4)
-        ),
-        Chart("Fetching a list over TLS", "pages", "seconds of processor", lines("pages", OURS)),
+        Chart("Reading everything once", "series", "seconds", lines("read", OURS)),
         Chart("Summing up a usage report", "rows", "seconds", lines("rows", OURS, BARE)),
-        Chart("Scrapers at once, 100,000 series", "scrapers", "milliseconds", scrapers),
     ]
-    return [chart for chart in made if any(len(points) > 1 for points in chart.lines.values())]
+    return [chart for chart in all_charts if chart.lines]
 
 
 def machine(date: str) -> str:
@@ -209,8 +167,7 @@ def machine(date: str) -> str:
 GROWTH = (
     ("a cycle, a series", "cycle"),
     ("a gzip scrape, a series", "p50 gzip"),
-    ("jobs, a series", "jobs"),
-    ("fetching, a page", "pages"),
+    ("reading, a series", "read"),
     ("a usage report, a row", "rows"),
 )
 
@@ -240,7 +197,7 @@ def document(figures: Figures, date: str, minutes: float) -> str:
         refreshes=refreshes(figures),
         waits=waits(figures),
         process=process(figures),
-        fetching=fetching(figures),
+        usage=usage(figures),
         growth=growth(figures),
         minutes=f"{max(1, minutes):.0f}",
     )

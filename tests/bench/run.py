@@ -9,7 +9,6 @@ from tests.bench.series import ROUTE_FAMILIES, SUBJECT_FAMILIES
 
 OURS, OBJECTS, COLLECTOR, GAUGEVEC, STATIC = "ours", "objects", "collector", "gaugevec", "static"
 FAMILIES = tuple(f"{family}{{" for family in SUBJECT_FAMILIES + ROUTE_FAMILIES)
-SCRAPERS = (1, 2, 5, 10, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +25,5 @@ class Run:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Who can be started from nothing."""
-        return (OURS, OBJECTS, COLLECTOR, *((GAUGEVEC,) if self.peer else ()))
+        """Our peers that make their own series."""
+        return (OBJECTS, COLLECTOR, *((GAUGEVEC,) if self.peer else ()))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 SUBJECTS_OF_AN_ORGANIZATION = 2_000
 ROUTES_OF_AN_ACTOR = 200
+FIRST_ACTOR = 900_000
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 SINCE = 1_795_262_400
 
@@ -36,6 +37,11 @@ def organizations(series: int) -> int:
     return max(1, -(-keys(series) // SUBJECTS_OF_AN_ORGANIZATION))
 
 
+def actors(series: int) -> int:
+    """How many actors the routes have."""
+    return -(-keys(series) // ROUTES_OF_AN_ACTOR)
+
+
 def subject(number: int) -> Labels:
     """The labels of a subject."""
     return f"org-{number // SUBJECTS_OF_AN_ORGANIZATION}", "user", str(number), f"user-{number}"
@@ -47,7 +53,7 @@ def route(number: int, series: int) -> Labels:
     return (
         f"org-{actor % organizations(series)}",
         "installation",
-        str(900_000 + actor),
+        str(FIRST_ACTOR + actor),
         METHODS[place % 5],
         f"/repositories/:repository_id/resource-{place // 5}/:resource_id",
     )

@@ -4,159 +4,166 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection
+from pathlib import Path
 from statistics import median
 
-from tests.bench import usage
-from tests.bench.contender import Contender, command_of
+from tests.bench.contender import Contender, command_of, module
+from tests.bench.daemon import Daemon, body, daemon, samples_of
 from tests.bench.figures import quantile
 from tests.bench.load import at_once, scrapes
-from tests.bench.run import COLLECTOR, FAMILIES, GAUGEVEC, OBJECTS, OURS, SCRAPERS, STATIC, Run
+from tests.bench.run import COLLECTOR, GAUGEVEC, OBJECTS, OURS, STATIC, Run
 
 MEMORY_SECONDS = 20.0
 CYCLES = 6
 LARGEST = 1_000_000
-
-
-def body(port: int, encoding: str) -> bytes:
-    """An answer as it is."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=300)
-    connection.request("GET", "/metrics", headers={"Accept-Encoding": encoding})
-    answer = connection.getresponse().read()
-    connection.close()
-    return answer
-
-
-def samples_of(text: bytes) -> set[tuple[frozenset[str], float]]:
-    """GitHub's samples of an answer, whatever the order of their labels and however numbers are written."""
-    found = set()
-    for line in text.decode().splitlines():
-        if line.startswith(FAMILIES):
-            series, _, value = line.rpartition(" ")
-            name, _, labels = series.rstrip("}").partition("{")
-            found.add((frozenset([name, *labels.split('",')[:-1], labels.split('",')[-1].rstrip('"')]), float(value)))
-    return found
+IDLE_SECONDS = 10.0
 
 
 @contextmanager
-def contenders(run: Run, series: int) -> Iterator[Mapping[str, Contender]]:
-    """All contenders with so many series; the static one has the product's own bytes."""
+def contenders(run: Run, series: int) -> Iterator[Mapping[str, Contender | Daemon]]:
+    """All contenders with so many series; the static one has our own bytes."""
     with ExitStack() as stack:
-        found = {kind: stack.enter_context(Contender(kind, *command_of(kind, series, run.peer))) for kind in run.kinds}
-        for contender in found.values():
-            contender.started()
-        found[OURS].tell("prepare")
+        servers: dict[str, Contender | Daemon] = {}
+        for kind in run.kinds:
+            servers[kind] = stack.enter_context(Contender(kind, *command_of(kind, series, run.peer))).started()
+        servers[OURS] = ours = stack.enter_context(daemon(run.folder / f"daemon-{series}", series))
         if run.peer:
             bodies = [run.folder / f"{encoding}.{series}" for encoding in ("identity", "gzip")]
             for path in bodies:
-                path.write_bytes(body(found[OURS].port, path.stem))
-            found[STATIC] = stack.enter_context(Contender(STATIC, *command_of(STATIC, series, run.peer, bodies)))
-            found[STATIC].started()
-        yield found
+                path.write_bytes(body(ours.port, path.stem))
+            static = Contender(STATIC, *command_of(STATIC, series, run.peer, bodies))
+            servers[STATIC] = stack.enter_context(static).started()
+        yield servers
 
 
-def check_same(found: Mapping[str, Contender], series: int) -> None:
+def check_same(servers: Mapping[str, Contender | Daemon], series: int) -> None:
     """All must serve the same series with the same values."""
-    for kind, contender in found.items():
-        if kind not in (STATIC, COLLECTOR):
-            contender.tell("set", 2)
-    ours = samples_of(body(found[OURS].port, "identity"))
+    ours = samples_of(body(servers[OURS].port, "identity"))
     assert len(ours) == series, f"{len(ours)} series of {series}"
-    assert ours == samples_of(zlib.decompress(body(found[OURS].port, "gzip"), 31))
-    for kind in found.keys() & {OBJECTS, GAUGEVEC}:
-        theirs = samples_of(body(found[kind].port, "identity"))
+    assert ours == samples_of(zlib.decompress(body(servers[OURS].port, "gzip"), 31))
+    for kind in servers.keys() & {OBJECTS, GAUGEVEC}:
+        theirs = samples_of(body(servers[kind].port, "identity"))
         assert theirs == ours, f"{kind} differs: {list(theirs ^ ours)[:4]}"
 
 
 def measure(run: Run, series: int) -> None:
     """Everything that is measured of all contenders at one size."""
     run.say(f"{series:,} series: starting")
-    with contenders(run, series) as found:
+    with contenders(run, series) as servers:
+        ours = servers[OURS]
+        assert isinstance(ours, Daemon)
         if series <= 100_000:
-            check_same(found, series)
+            check_same(servers, series)
         for number in range(run.rounds):
             run.say(f"{series:,} series: round {number + 1} of {run.rounds}")
-            for kind, contender in found.items():
-                one_scraper(run, kind, contender, series)
-            cycles(run, found, series, 2 * number)
-            renderings(run, found, series, 2 * number)
-            run.figures.add("jobs", OURS, series, found[OURS].tell("tick", 2 * number + 2)[0] * 1e3)
+            for kind, server in servers.items():
+                one_scraper(run, kind, server, series)
+            cycles(run, servers, series, 2 * number)
             if series == 100_000:
-                for kind in (kind for kind in (OURS, GAUGEVEC, STATIC) if kind in found):
-                    many(run, kind, found[kind], series)
-                during_refresh(run, found[OURS], series)
-                usage.scraped_meanwhile(run, found[OURS], series)
+                for kind in (kind for kind in (OURS, GAUGEVEC, STATIC) if kind in servers):
+                    many(run, kind, servers[kind], series)
+                idle(run, ours, series)
+            busy(run, ours, series)
+        restarts(run, ours, series)
 
 
-def one_scraper(run: Run, kind: str, contender: Contender, series: int) -> None:
+def one_scraper(run: Run, kind: str, server: Contender | Daemon, series: int) -> None:
     """Milliseconds of scrapes, and of the server's CPU for one."""
     for encoding in ("gzip", "identity"):
-        before = contender.cpu()
-        found = scrapes(contender.port, encoding, seconds=run.seconds, least=2, most=400)
-        run.figures.add(f"cpu {encoding}", kind, series, (contender.cpu() - before) / (len(found) + 1) * 1e3)
-        run.figures.add(f"p50 {encoding}", kind, series, median(found) * 1e3)
-        run.figures.add(f"p99 {encoding}", kind, series, quantile(found, 0.99) * 1e3)
+        before = server.cpu()
+        seconds = scrapes(server.port, encoding, seconds=run.seconds, least=2, most=400)
+        run.figures.add(f"cpu {encoding}", kind, series, (server.cpu() - before) / (len(seconds) + 1) * 1e3)
+        run.figures.add(f"p50 {encoding}", kind, series, median(seconds) * 1e3)
+        run.figures.add(f"p99 {encoding}", kind, series, quantile(seconds, 0.99) * 1e3)
 
 
-def cycles(run: Run, found: Mapping[str, Contender], series: int, turn: int) -> None:
-    """Milliseconds until all values are new and one gzip scrape has them; the contenders take turns."""
-    seconds: dict[str, list[float]] = {kind: [] for kind in (OURS, OBJECTS, GAUGEVEC) if kind in found}
-    for one in range(CYCLES if series < LARGEST else 2):
-        for kind, taken in seconds.items():
-            if kind != OBJECTS or one < 2:
-                began = time.perf_counter()
-                found[kind].tell("set", turn + 2 + one % 2)
-                scrapes(found[kind].port, "gzip", seconds=0, least=1, most=1, warm=False)
-                taken.append(time.perf_counter() - began)
-    for kind, taken in seconds.items():
-        run.figures.add("cycle", kind, series, median(taken) * 1e3)
+def cycles(run: Run, servers: Mapping[str, Contender | Daemon], series: int, turn: int) -> None:
+    """Milliseconds until all values are new and one gzip scrape has them, and of rendering alone.
 
-
-def renderings(run: Run, found: Mapping[str, Contender], series: int, turn: int) -> None:
-    """Milliseconds of `generate_latest`, of our rendering, of ours without what deflates, and to find its values."""
-    _, theirs = found[OBJECTS].tell("render", turn + 2)
-    run.figures.add("render", OBJECTS, series, theirs * 1e3)
-    told = [found[OURS].tell("render", turn)[1:] for _ in range(3)]  # the odd turn is the one that is shown
-    run.figures.add("columns", OURS, series, median(columns for columns, _, _ in told) * 1e3)
-    run.figures.add("render and deflate", OURS, series, median(whole for _, whole, _ in told) * 1e3)
-    run.figures.add("render", OURS, series, median(whole - deflate for _, whole, deflate in told) * 1e3)
-
-
-def many(run: Run, kind: str, contender: Contender, series: int) -> None:
-    """Milliseconds of gzip scrapes of several scrapers at once."""
-    for scrapers in SCRAPERS:
-        if kind == OURS or scrapers == 10:
-            found = at_once(contender.port, "gzip", scrapers, seconds=2 * run.seconds)
-            run.figures.add(f"{scrapers} scrapers p50", kind, series, median(found) * 1e3)
-            run.figures.add(f"{scrapers} scrapers p99", kind, series, quantile(found, 0.99) * 1e3)
-
-
-def during_refresh(run: Run, ours: Contender, series: int) -> None:
-    """Milliseconds of gzip scrapes 5 ms apart: alone, while snapshots are published without end, while jobs run.
-
-    The first two take turns of a second: the processors of a virtual machine are slow for some seconds now and then.
+    Ours is what a tick does once it has counted: render and publish every job, join the answer, and send it.
     """
-    found: dict[str, list[float]] = {"idle": [], "refresh": [], "work": []}
-    for what in ("idle", "refresh") * 4 + ("work",) * 4:
-        if what != "idle":
-            ours.tell(what)
-        found[what] += scrapes(ours.port, "gzip", seconds=run.seconds, least=12, most=500, apart=0.005)
-        if what != "idle":
-            ours.tell("rest")
-    for what, taken in found.items():
-        run.figures.add(f"{what} p50", OURS, series, median(taken) * 1e3)
-        run.figures.add(f"{what} p99", OURS, series, quantile(taken, 0.99) * 1e3)
+    ours = servers[OURS]
+    assert isinstance(ours, Daemon)
+    state = run.folder / f"state-{series}.db"
+    ours.copy_state(state)
+    with Contender("rendering", *module("rendering", state)).started() as rendering:
+        sent = run.figures.cells["p50 gzip", OURS, series][-1]
+        figures: dict[str, list[float]] = {"cycle": [], "render": []}
+        for _ in range(CYCLES if series < LARGEST else 2):
+            cycle, render = rendering.tell("set")[1:]
+            figures["cycle"].append(cycle * 1e3 + sent)
+            figures["render"].append(render * 1e3)
+    for what, values in figures.items():
+        run.figures.add(what, OURS, series, median(values))
+    for kind in (GAUGEVEC, OBJECTS):
+        server = servers.get(kind)
+        if not isinstance(server, Contender):
+            continue
+        seconds = []
+        for one in range(2 if kind == OBJECTS or series >= LARGEST else CYCLES):
+            began = time.perf_counter()
+            server.tell("set", turn + 2 + one % 2)
+            scrapes(server.port, "gzip", seconds=0, least=1, most=1, warm=False)
+            seconds.append(time.perf_counter() - began)
+        run.figures.add("cycle", kind, series, median(seconds) * 1e3)
+        if kind == OBJECTS:
+            run.figures.add("render", kind, series, server.tell("render", turn + 2)[1] * 1e3)
+
+
+def many(run: Run, kind: str, server: Contender | Daemon, series: int) -> None:
+    """Milliseconds of gzip scrapes of ten scrapers at once."""
+    seconds = at_once(server.port, "gzip", 10, seconds=2 * run.seconds)
+    run.figures.add("10 scrapers p50", kind, series, median(seconds) * 1e3)
+    run.figures.add("10 scrapers p99", kind, series, quantile(seconds, 0.99) * 1e3)
+
+
+def idle(run: Run, ours: Daemon, series: int) -> None:
+    """Cell `idle`: per cent of a core while nobody scrapes and no job is due."""
+    before = ours.cpu()
+    time.sleep(IDLE_SECONDS)
+    run.figures.add("idle", OURS, series, (ours.cpu() - before) / IDLE_SECONDS * 100)
+
+
+def busy(run: Run, ours: Daemon, series: int) -> None:
+    """Milliseconds of gzip scrapes 5 ms apart, at rest and while jobs run without end; seconds to read everything."""
+    for what in ("rest", "work"):
+        began = time.perf_counter()
+        if what == "work":
+            ours.work()
+        seconds = scrapes(ours.port, "gzip", seconds=6 * run.seconds, least=12, most=3000, apart=0.005)
+        run.figures.add(f"{what} p50", OURS, series, median(seconds) * 1e3)
+        run.figures.add(f"{what} p99", OURS, series, quantile(seconds, 0.99) * 1e3)
+    reads = ours.rest()
+    run.figures.add("read", OURS, series, (time.perf_counter() - began) / reads)
+
+
+def restarts(run: Run, ours: Daemon, series: int) -> None:
+    """Cell `start`: milliseconds from a start to the first complete answer, out of the state."""
+    for _ in range(run.rounds):
+        ours.stop()
+        run.figures.add("start", OURS, series, ours.start() * 1e3)
 
 
 def memory(run: Run, series: int) -> None:
-    """The most resident memory, in MiB, of fresh processes while values change without end and somebody scrapes."""
+    """The most resident memory, in MiB, while values change without end and somebody scrapes; ours reads meanwhile."""
     for kind in (kind for kind in run.kinds if kind != COLLECTOR):
         run.say(f"{series:,} series: memory of {kind}")
-        with Contender(kind, *command_of(kind, series, run.peer)).started() as contender:
-            contender.tell("work" if kind == OURS else "refresh")
-            most, ends = 0.0, time.monotonic() + MEMORY_SECONDS
-            while time.monotonic() < ends:
-                scrapes(contender.port, "gzip", seconds=0, least=1, most=1, warm=False)
-                most = max(most, contender.resident())
-                time.sleep(0.02)
-            run.figures.add("resident", kind, series, most)
+        with Contender(kind, *command_of(kind, series, run.peer)).started() as server:
+            server.tell("refresh")
+            run.figures.add("resident", kind, series, _most_resident(server))
+    run.say(f"{series:,} series: memory of {OURS}")
+    with daemon(run.folder / "memory", series) as ours:
+        ours.work()
+        _most_resident(ours)
+        # The kernel's own high-water mark: no peak of the start or of a tick is missed.
+        status = Path(f"/proc/{ours.pid}/status").read_text()
+        run.figures.add("resident", OURS, series, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+
+
+def _most_resident(server: Contender | Daemon) -> float:
+    most, ends = 0.0, time.monotonic() + MEMORY_SECONDS
+    while time.monotonic() < ends:
+        scrapes(server.port, "gzip", seconds=0, least=1, most=1, warm=False)
+        most = max(most, server.resident())
+        time.sleep(0.02)
+    return most

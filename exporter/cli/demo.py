@@ -1,0 +1,157 @@
+"""`demo`: the exporter against a simulated GitHub: no token, no network.
+
+It runs on the wall clock. A month of history is there from the start, and what GitHub delays by hours is delayed by
+seconds, so that values move within a minute. Two organizations are read by a GitHub App, one by a fine-grained token,
+their enterprise by a classic one, and each of its two appliances by its site administrator's.
+"""
+
+import errno
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from math import sqrt
+from pathlib import Path
+from typing import Any, get_args
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from exporter import output
+from exporter.catalogue import Collector
+from exporter.cli.serve import serve
+from exporter.collectors import COLLECTORS
+from exporter.collectors.copilot_usage import Breakdown
+from exporter.collectors.usage_reports import Breakdown as SpendBreakdown
+from exporter.daemon import Exporter
+from exporter.instants import HOUR
+from exporter.options import duration_text
+from exporter.serving.server import Listening
+from exporter.settings import Settings, parse
+from exporter.signals import watched
+from exporter.simulator.aside import serving_aside
+from exporter.simulator.showcase import (
+    APPLIANCES,
+    CLIENT_ID,
+    ENTERPRISE,
+    EXPORTED_TOO,
+    INSTALLED,
+    SIZES,
+    TOKENS,
+    github,
+)
+
+BIRTH_DELAY = "5s"
+SHORTEST = 5.0
+"""Seconds between two runs of a collector whose interval is half an hour or less."""
+
+DRILL_DOWNS = {one.name for one in COLLECTORS} - {one.name for one in COLLECTORS if not one.subject}
+"""Collectors that ask about single users or actors only, so that they have many jobs."""
+
+
+def demo_interval(collector: Collector) -> str:
+    """How often a collector runs in the demo: 5 s for 30 min, twice that for four times the interval, and so on.
+
+    So what is asked once a day runs within a minute, and slower collectors are still the slower ones. Drill-downs take
+    twice the time.
+    """
+    seconds = SHORTEST * max(1.0, sqrt(collector.interval / (HOUR / 2)))
+    return duration_text(round(seconds * (2 if collector.name in DRILL_DOWNS else 1)))
+
+
+def main(settings: Settings) -> int:
+    """Run exporter and simulator until SIGTERM or SIGINT."""
+    return serve(settings, _demo(settings))
+
+
+async def _demo(settings: Settings) -> None:
+    stop = watched().stop
+    private, public = _key_pair()
+    with tempfile.TemporaryDirectory(prefix="github-exporter-demo-") as name:
+        folder = Path(name)
+        for credential, token in TOKENS.items():
+            (folder / credential).write_text(token)
+        (folder / "app.pem").write_bytes(private)
+        async with serving_aside(partial(github, public)) as (api_url, watch):
+            file = folder / "config.yaml"
+            file.write_text(json.dumps(_configuration(folder, api_url, watch)))  # JSON is YAML
+            # No environment: only the file counts, besides the flags of web and log.
+            of_file = parse(["run", f"--config.file={file}"], {}, collectors=COLLECTORS)[1]
+            demo = of_file.model_copy(update={"web": settings.web, "log": settings.log})
+            async with AsyncExitStack() as stack:
+                listening = await _running(Exporter(demo), stack)
+                _welcome(listening.addresses[0][1], settings.web.telemetry_path, api_url)
+                await stop.wait()
+
+
+async def _running(exporter: Exporter, stack: AsyncExitStack) -> Listening:
+    """The exporter until the stack is closed; if its port is taken, the error says how make names another."""
+    try:
+        return await stack.enter_async_context(exporter.running())
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(error.errno, f"{error.strerror} (make demo PORT=10999)") from None
+        raise
+
+
+def _key_pair() -> tuple[bytes, bytes]:
+    """A GitHub App's key: private for the exporter, public for GitHub."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private, public
+
+
+def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict[str, Any]:
+    """The demo is configured by a file, as any exporter is."""
+    collectors: dict[str, dict[str, Any]] = {
+        collector.name: {"enabled": True, "interval": demo_interval(collector)} for collector in COLLECTORS
+    }
+    collectors["time_stats"]["increment"] = "1h"  # hours are cheap to simulate
+    collectors["route_stats"]["top_actors"], collectors["user_stats"]["top_users"] = 4, 4
+    collectors["billing_usage"]["organizations"] = True
+    collectors["usage_reports"] |= {
+        "create": True,
+        "report_type": "detailed",
+        "also": EXPORTED_TOO,
+        "breakdowns": get_args(SpendBreakdown),
+        "download_hosts": ["127.0.0.1"],
+    }
+    collectors["copilot_usage"] |= {"breakdowns": get_args(Breakdown), "download_hosts": ["127.0.0.1"]}
+    return {
+        "credentials": {
+            "app": {
+                "api_url": api_url,
+                "app_client_id": CLIENT_ID,
+                "private_key_file": str(folder / "app.pem"),
+            },
+            **{name: {"api_url": api_url, "token_file": str(folder / name)} for name in ("finance", "classic")},
+            **{
+                appliance.name: {
+                    "api_url": f"{api_url}/{appliance.name}/api/v3",
+                    "token_file": str(folder / appliance.name),
+                }
+                for appliance in APPLIANCES
+            },
+        },
+        "organizations": [{"name": name, "credential": "app" if name in INSTALLED else "finance"} for name in SIZES],
+        "enterprises": [{"name": ENTERPRISE, "credential": "classic"}],
+        "appliances": [{"name": appliance.name, "credential": appliance.name} for appliance in APPLIANCES],
+        "watch": watch,
+        "collectors": collectors,
+        "counters": {"birth_delay": BIRTH_DELAY},
+        "state": {"path": str(folder / "state")},
+    }
+
+
+def _welcome(port: int, path: str, api_url: str) -> None:
+    output.write(
+        f"\nThe exporter serves a simulated GitHub Enterprise ({', '.join(SIZES)}):\n\n"
+        f"  metrics   http://localhost:{port}{path}\n"
+        f"  status    http://localhost:{port}/\n"
+        f"  GitHub    {api_url} (simulated)\n\n"
+        "Counters begin at 0 and move within seconds. Stop with Ctrl-C.\n\n"
+    )

@@ -1,0 +1,66 @@
+"""Log lines as logfmt or JSON on standard error; other libraries' lines take the same way.
+
+A last processor masks what looks like a credential. It is a second wall: nothing in the exporter logs one.
+"""
+
+import logging
+import re
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from exporter.github.redaction import TOKEN
+
+_SECRET = re.compile(
+    rf"{TOKEN.pattern}|(?i:bearer|token|basic)\s+[A-Za-z0-9._~+/=-]{{8,}}"
+    r"|(?<=[?&])(?i:sig|signature|token|key|x-amz-[a-z-]+|se|sp|sv)=[^&\s\"']+"
+)
+
+
+def mask(text: str) -> str:
+    """The text without anything that looks like a credential or a signature."""
+    return _SECRET.sub("<secret>", text)
+
+
+def configure(level: str, form: Literal["logfmt", "json"]) -> None:
+    """Set up logging of the whole process."""
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+        structlog.processors.format_exc_info,
+        _mask_all,
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(default=str)
+        if form == "json"
+        else structlog.processors.LogfmtRenderer(key_order=["ts", "level", "event"], bool_as_flag=False)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _one_line, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("apscheduler", "httpx", "httpcore", "uvicorn", "asyncio", "tzlocal"):
+        # httpx and httpcore write whole URLs and headers into their lines, the others nothing that an operator needs.
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _mask_all(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: value if isinstance(value, (str, int, float, bool)) else str(value) for key, value in event.items()}

@@ -1,0 +1,111 @@
+"""`plan`: what the configuration will cost, by stated sizes or, with `--live`, by what GitHub shows now."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from textwrap import indent
+
+from exporter import output
+from exporter.catalogue import Sizes
+from exporter.cli.survey import SurveyEntry, survey
+from exporter.cli.tables import table
+from exporter.collecting.forecast import Cost, Line, Load, advice, expected, line, loads, stated
+from exporter.collectors import COLLECTORS
+from exporter.daemon import SystemClock, configuration_of, credentials
+from exporter.errors import GitHubError
+from exporter.github.budget import Budget
+from exporter.jobs import Job
+from exporter.settings import Settings
+
+LIMIT_OF_APP = 15_000.0
+LIMIT_OF_TOKEN = 5_000.0
+"""GitHub's usual limits per hour, of an App on an organization of Enterprise Cloud, and of a user."""
+
+DOES_NOT_FIT = 2
+
+
+def main(settings: Settings) -> int:
+    """Print the cost; 2 if it does not fit into a budget, 1 if GitHub could not be asked."""
+    budget = Budget(settings.budget.share, settings.budget.reserve)
+    failures: list[SurveyEntry] = []
+    if settings.plan.live:
+        result = asyncio.run(survey(settings, COLLECTORS, SystemClock()))
+        failures = [finding for finding in result.findings if isinstance(finding.result, GitHubError)]
+        limits = {name: pool.limit for name, pool in result.pools.items()}
+        pools = loads(_live(result.findings), limits, budget)
+        print("By what GitHub shows now:\n")
+    else:
+        pools = loads(_stated(settings), _usual_limits(settings), budget)
+        print(
+            f"By stated sizes: {settings.plan.subjects:,} apps and users per organization, and GitHub's usual limits."
+        )
+        print("`plan --live` asks GitHub instead.\n")
+    _print_pools(pools, settings)
+    _complain(failures)
+    series = sum(row.series for load in pools for row in load.lines)
+    print(f"{series:,} series from GitHub of at most {settings.limits.max_series:,} (limits.max_series).")
+    if not all(load.fits for load in pools) or series > settings.limits.max_series:
+        return DOES_NOT_FIT
+    return 1 if failures else 0
+
+
+def _print_pools(pools: Sequence[Load], settings: Settings) -> None:
+    """The cost of each collector, then each pool against its budget, with advice where it does not fit."""
+    if pools:
+        head = ("POOL", "COLLECTOR", "JOBS", "REQUESTS/HOUR", "OF LIMIT", "SERIES")
+        print(table([head, *(_row(load, row) for load in pools for row in load.lines)]), end="\n\n")
+    intervals = {name: collector.interval for name, collector in settings.collectors.items()}
+    for load in pools:
+        print(_sentence(load))
+        if not load.fits:
+            print("  It does not fit: what comes last waits, for hours or for ever. Do one of these:")
+            print("\n".join(f"  - {text}" for text in advice(load, intervals)))
+
+
+def _complain(failures: Iterable[SurveyEntry]) -> None:
+    for finding in failures:
+        output.complain(f"not asked: {finding.job.collector.name} {finding.job.target}: {finding.result}")
+        if isinstance(finding.result, GitHubError):
+            output.complain(indent(f"fix: {finding.result.hint}", "  "))
+
+
+def _live(findings: Iterable[SurveyEntry]) -> list[Line]:
+    """What the jobs that GitHub answered cost, a line for each pool and collector."""
+    costs: dict[tuple[str, str], list[tuple[Job, int, Cost]]] = {}
+    for finding in findings:
+        if not isinstance(finding.result, GitHubError):
+            costs.setdefault((finding.pool, finding.job.collector.name), []).append((finding.job, 1, finding.result))
+    return [line(pool, group) for (pool, _collector), group in costs.items()]
+
+
+def _stated(settings: Settings) -> list[Line]:
+    """The same by the sizes that the command line states."""
+    configuration, sizes = configuration_of(settings, COLLECTORS, {}), Sizes(subjects=settings.plan.subjects)
+    costs: dict[tuple[str, str], list[tuple[Job, int, Cost]]] = {}
+    for target in credentials(settings):
+        for job, times in stated(COLLECTORS, configuration.settings, target, settings.watched_at(target)):
+            key = (settings.pool_of(target), job.collector.name)
+            costs.setdefault(key, []).append((job, times, expected(job, sizes)))
+    return [line(pool, group) for (pool, _collector), group in costs.items()]
+
+
+def _usual_limits(settings: Settings) -> dict[str, float | None]:
+    limits: dict[str, float | None] = {}
+    for target in settings.targets():
+        app = settings.credentials[target.credential].app_client_id
+        limit = None if target.kind == "appliance" else LIMIT_OF_APP if app else LIMIT_OF_TOKEN
+        limits[settings.pool_of(target)] = limit
+    return limits
+
+
+def _row(load: Load, row: Line) -> tuple[str, ...]:
+    share = f"{row.hourly / load.limit:.1%}" if load.limit else ""
+    return load.pool, row.collector, f"{row.jobs:,}", f"{row.hourly:,.0f}", share, f"{row.series:,}"
+
+
+def _sentence(load: Load) -> str:
+    if load.limit is None or load.budget is None:
+        return f"pool {load.pool}: {load.hourly:,.0f} requests per hour; GitHub names no limit."
+    return (
+        f"pool {load.pool}: {load.hourly:,.0f} of {load.budget:,} requests per hour, "
+        f"the budget of a limit of {load.limit:,.0f}."
+    )

@@ -1,0 +1,17 @@
+"""`run`, the default: the daemon."""
+
+from collections.abc import Sequence
+
+from exporter import daemon
+from exporter.cli.serve import serve
+from exporter.collectors import COLLECTORS
+from exporter.settings import Settings, parse
+
+
+def main(settings: Settings, argv: Sequence[str]) -> int:
+    """Run the daemon; a reload parses the same command line again, with the file and the environment of that time."""
+
+    def load() -> Settings:
+        return parse(argv, collectors=COLLECTORS)[1]
+
+    return serve(settings, daemon.run(settings, load))

@@ -1,0 +1,89 @@
+"""The gauges of a complete read: from rows to one column of samples per family. Pure."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.collecting.attempt import identity_of, labels_of
+from exporter.counting.keys import Counting
+from exporter.errors import Invalid
+from exporter.exposition.columns import Column, column
+from exporter.jobs import Job
+from exporter.tables import Labels, Row, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """The dates of rows that have their own: `now` is our clock at the run, `skew` GitHub's clock less ours."""
+
+    now: float
+    skew: float
+
+    def of(self, table: Table, row: Row) -> float:
+        """The instant that a row describes, by our clock; that of the run if GitHub gives none, or one to come."""
+        given = getattr(row, table.dated)
+        return self.now if given is None else min(given - self.skew, self.now)
+
+
+def gauges_of(
+    job: Job, rows: Iterable[Row], counting: Counting | None, places: int, dates_of: Dates
+) -> tuple[Mapping[str, Column], int]:
+    """Gauge samples by family: of a counting table for the keys shown, of others for as many rows as have a place."""
+    gauges: dict[str, Column] = {}
+    known: dict[bytes, bytes] = {}
+    left_out = 0
+    for table in job.collector.tables:
+        by_labels: dict[tuple[str, ...], Row] = {}
+        oldest = dates_of.now - max(job.max_age, table.stays)
+        for row in rows:
+            if isinstance(row, table.row) and _has_place(table, row, counting):
+                if table.dated and dates_of.of(table, row) < oldest:
+                    continue
+                labels = labels_of(table, row)
+                if labels in by_labels:
+                    raise Invalid("two rows of the answer would be one series")
+                by_labels[labels] = row
+        ranked, rest = _ranked(table, by_labels, places)
+        left_out += 0 if table.shared else sum(map(len, rest.values()))
+        for family in table.gauges:
+            values = [(labels, row, value) for labels, row in ranked if (value := family.of(row)) is not None]
+            samples = [(labels, float(value)) for labels, _, value in values]
+            dates = [dates_of.of(table, row) for _, row, _ in values] if table.dated else None
+            for other, rows_of_it in rest.items():
+                summed = [value for row in rows_of_it if (value := family.of(row)) is not None]
+                if summed and table.sums:
+                    samples.append((other, math.fsum(summed)))
+            gauges[family.name] = column(samples, known, dates)
+    return gauges, left_out
+
+
+def _ranked(
+    table: Table, by_labels: Mapping[Labels, Row], places: int
+) -> tuple[Sequence[tuple[Labels, Row]], Mapping[Labels, Sequence[Row]]]:
+    """The rows that have a place, and the others by the labels under which they are summed.
+
+    Labels that `other` does not name stay, so each of their values has as many places. The first family ranks.
+    """
+    if len(by_labels) <= places:
+        return list(by_labels.items()), {}
+    by_other_labels: dict[Labels, list[tuple[Labels, Row]]] = {}
+    for labels, row in by_labels.items():
+        other = tuple(label if word is None else word for label, word in zip(labels, table.other or (), strict=False))
+        by_other_labels.setdefault(other, []).append((labels, row))
+    ranked: list[tuple[Labels, Row]] = []
+    rest: dict[Labels, Sequence[Row]] = {}
+    for other, rows in by_other_labels.items():
+        if len(rows) > places and table.families[0].field:
+            rows.sort(key=lambda item: (-(table.families[0].of(item[1]) or 0.0), item[0]))
+        ranked += rows[:places]
+        if len(rows) > places:
+            rest[other] = [row for _, row in rows[places:]]
+    return ranked, rest
+
+
+def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:
+    """Whether a row is shown: beside counters only if its key has series; a shared row of an unknown key always."""
+    if counting is None or not (table.counters or table.shared):
+        return True
+    key = counting.keys.get(identity_of(table, row))
+    return key.has_series if key else table.shared

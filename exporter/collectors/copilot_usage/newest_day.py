@@ -1,0 +1,203 @@
+"""Which day of Copilot is shown: the newest of three that GitHub has finished, else the newest with use.
+
+GitHub answers 204 for a day that is not finished and for a day without use. It finishes a day within two days, so a day
+that is four days old and has no report was without use: the data are as new as that day, the figures are older.
+
+https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from exporter.collectors.copilot_usage.parts import parts, rows_of
+from exporter.collectors.copilot_usage.sections import BY_MEMBER, SECTIONS, TOTALS
+from exporter.collectors.reading.report_files import File
+from exporter.collectors.reading.reports import Contradiction, Report
+from exporter.collectors.reading.unknown_fields import UnknownFields
+from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, NotFound
+from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
+from exporter.github.decoding import decode_json
+from exporter.github.downloads import distinct
+from exporter.instants import DAY, day_of, epoch
+from exporter.tables import Table
+
+DAYS_BACK = (2, 3, 4)
+MOST_FILES = 100
+MOST_BYTES = 256 * 1024 * 1024
+LINKS = ("download_links", "report_day", "report_start_day", "report_end_day")
+"""The fields of the answer that leads to the files."""
+
+
+class Unreadable(Exception):
+    """GitHub has a report, but its files could not be read."""
+
+    def __init__(self, reason: GitHubError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _Before(NamedTuple):
+    """What an earlier run showed: the day of its figures ("" for none), and the newest day known to be without use."""
+
+    day: str
+    without_use: float
+
+    @classmethod
+    def of(cls, ask: Ask) -> "_Before":
+        """The day is remembered; the data are of a newer day only if that was without use."""
+        if not ask.data_time:
+            return cls("", 0.0)
+        day = day_of(ask.data_time) if ask.memory.value is None else str(ask.memory.value)
+        return cls(day, ask.data_time if ask.data_time > _midnight(day) else 0.0)
+
+
+@dataclass(slots=True)
+class _Search:
+    """The report that is shown, and what the search for it came across.
+
+    `errors` are those of newer days, `rejected` and `unknown` count what no day could use. `has_reports` says that
+    GitHub knows the reports at all; `without_use` is the newest day known to be without use.
+    """
+
+    report: Report
+    without_use: float
+    errors: list[GitHubError] = field(default_factory=list)
+    rejected: int = 0
+    unknown: UnknownFields = field(default_factory=UnknownFields)
+    has_reports: bool = False
+
+    def take(self, report: Report) -> None:
+        """Go on with another report."""
+        self.report = report
+        self.rejected += report.unplaced
+        self.unknown.join(report.unknown)
+
+
+async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Iterable[Table]) -> Fetched:
+    """The figures of the day to show; `path` is that of the reports, without the period."""
+    before = _Before.of(ask)
+    search = await _search(api, ask, path, before)
+    report = search.report
+    is_older = report.day < before.day
+    if search.errors and (not report.day or is_older):
+        raise search.errors[0]  # an error never sets the figures back to an older day
+    ask.memory.value = before.day if is_older else report.day
+    search.unknown.join(report.figures.unknown)
+    rows = await asyncio.to_thread(tuple, rows_of(report)) if report.day else ()
+    gone = f"GitHub shows the report of {before.day} no more"
+    return Fetched(
+        rows,
+        report.figures.rejected + search.rejected + len(search.errors),
+        max(_midnight(report.day), search.without_use) or None,
+        # A host that cannot be reached is a fault that the operator must fix, though an older day could be read.
+        fault=next((error for error in search.errors if isinstance(error, HostRefused | LinkExpired)), None),
+        unknown=search.unknown,
+        doubts=tuple(Doubt(table, gone) for table in tables) if is_older else (),
+    )
+
+
+async def _search(api: Api, ask: Ask, path: str, before: _Before) -> _Search:
+    """Read the days one after another, newest first, and then the 28 days."""
+    search = _Search(empty_report(ask), before.without_use)
+    today = ask.end // DAY * DAY
+    for back in DAYS_BACK:
+        begin = today - back * DAY
+        try:
+            report = await read(api, ask, f"{path}-1-day", day_of(begin))
+        except NotFound:
+            continue  # not ready; the 28 days tell whether there are reports at all
+        except Unreadable as error:
+            search.errors.append(error.reason)
+            continue
+        search.has_reports = True
+        search.take(report)
+        if report.day:
+            return search
+        if back == DAYS_BACK[-1] and not report.unplaced:
+            search.without_use = float(begin)
+    oldest = day_of(today - DAYS_BACK[-1] * DAY)
+    search.take(await latest(api, ask, path, before.day if before.day < oldest else "", search))
+    return search
+
+
+async def latest(api: Api, ask: Ask, path: str, before: str, search: _Search) -> Report:
+    """The newest day of the last 28; `before`, the day that was shown, if that is newer: the figures stay."""
+    try:
+        report = await read(api, ask, f"{path}-28-day/latest")
+    except Unreadable as error:
+        raise error.reason from None
+    except NotFound:
+        if search.errors:
+            raise search.errors[0] from None
+        if not search.has_reports:
+            raise
+        report = empty_report(ask)
+    if report.day > day_of(ask.end + DAY):
+        raise Invalid(f"{path}-28-day/latest: the report has a day in the future ({report.day})")
+    if report.day < before:
+        try:
+            again = await read(api, ask, f"{path}-1-day", before)
+        except Unreadable as error:
+            raise error.reason from None
+        except NotFound:
+            return report
+        return again if again.day else report
+    return report
+
+
+async def read(api: Api, ask: Ask, path: str, day: str | None = None) -> Report:
+    """A report with all its files; without a day if there is none yet. Raises `Unreadable`, and `Contradiction`."""
+    params: dict[str, str | int] | None = {"day": day} if day else None
+    try:
+        return await _read_files(api, ask, await api.get(path, params), day)
+    except LinkExpired:
+        pass  # the next answer has new links
+    try:
+        return await _read_files(api, ask, await api.get(path, params), day)
+    except LinkExpired as error:
+        raise Unreadable(error) from None
+
+
+async def _read_files(api: Api, ask: Ask, reply: Reply, day: str | None) -> Report:
+    report = empty_report(ask, day)
+    try:
+        urls = await asyncio.to_thread(links, reply.body, report.unknown) if reply.status == 200 else []
+        for url in urls:
+            file = File(report)
+            async with aclosing(api.download(url, ask.options.download_hosts, MOST_BYTES)) as pieces:
+                async for piece in pieces:
+                    await asyncio.to_thread(file.feed, piece)
+            await asyncio.to_thread(file.end)
+        report.check()
+    except (Contradiction, LinkExpired):
+        raise
+    except GitHubError as error:
+        raise Unreadable(error) from None
+    return report
+
+
+def links(body: bytes, unknown: UnknownFields) -> list[str]:
+    """The signed links of an answer, each once; raises `Invalid`."""
+    answer = decode_json(body)
+    listed = answer.get("download_links") if isinstance(answer, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(link, str) for link in listed):
+        raise Invalid("the answer has no download_links")
+    files = distinct(listed)
+    if len(files) > MOST_FILES:
+        raise Invalid(f"the answer has more than {MOST_FILES} download_links")
+    unknown.take(answer, LINKS)
+    return files
+
+
+def empty_report(ask: Ask, day: str | None = None) -> Report:
+    """A report to be read: of a day, or of the newest that its files have."""
+    members = {section.member for section in SECTIONS if section.breakdown in ask.options.breakdowns}
+    return Report(parts, members, BY_MEMBER.keys() | {"day_totals"}, only=day, own=TOTALS)
+
+
+def _midnight(day: str) -> float:
+    """The instant at which a day begins; 0 for no day."""
+    return epoch(day) if day else 0.0

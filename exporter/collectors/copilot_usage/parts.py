@@ -1,0 +1,54 @@
+"""From the members of a Copilot day to rows, and back to the rows of the tables. Pure."""
+
+from collections.abc import Iterator
+from sys import intern
+from typing import Any
+
+from exporter.collectors.copilot_usage.families import FIGURES, ReportDay
+from exporter.collectors.copilot_usage.sections import BY_MEMBER, COMMENT_TYPES, PLAIN, SECTIONS, TOKENS
+from exporter.collectors.reading.reports import Part, Report
+from exporter.collectors.reading.rows import figures
+from exporter.collectors.reading.unknown_fields import UnknownFields
+from exporter.collectors.reading.values import label_text
+from exporter.instants import epoch
+from exporter.tables import Row
+
+
+def parts(member: str, item: dict[str, Any], unknown: UnknownFields) -> Iterator[Part]:
+    """A member of a record, or ("") the record's own scalars, as rows; `unknown` counts unknown fields."""
+    section = BY_MEMBER[member]
+    if member == "pull_requests":
+        yield from _parts_of_list(COMMENT_TYPES, item.pop(COMMENT_TYPES, None), unknown)
+    names = [item.get(key) for key in section.keys]
+    if not all(isinstance(name, str | int) and not isinstance(name, bool) and name != "" for name in names):
+        yield member, (), {}, 1
+        return
+    key = tuple(intern(label_text(name)) for name in names)
+    known = (*section.keys, *PLAIN.get(member, ()))
+    tokens = item.pop(TOKENS, None) if "session_count" in section.help and not section.keys else None
+    for numbers, place in ((item, member), (tokens, f"{member}.{TOKENS}")):
+        if isinstance(numbers, dict):
+            values, unusable = figures(numbers, FIGURES[member], unknown, known, place)
+            in_seconds = {field: value * 60 if "minutes" in field else value for field, value in values.items()}
+            yield member, key, in_seconds, unusable
+        elif numbers is not None:
+            yield member, key, {}, 1
+    if member == "":
+        yield member, (), {}, sum(item.get(name) is not None for name in filter(None, BY_MEMBER))
+
+
+def _parts_of_list(member: str, items: object, unknown: UnknownFields) -> Iterator[Part]:
+    for item in items if isinstance(items, list) else [] if items is None else [items]:
+        if isinstance(item, dict):
+            yield from parts(member, item, unknown)
+        else:
+            yield member, (), {}, 1
+
+
+def rows_of(report: Report) -> Iterator[Row]:
+    """The rows of the day that the report shows. They need no validation: `parts` made them."""
+    yield ReportDay(day=epoch(report.day))
+    for section in SECTIONS:
+        fields = {*section.keys, "figures"}
+        for key, numbers in report.figures.sections.get(section.member, {}).items():
+            yield section.row.model_construct(fields, **dict(zip(section.keys, key, strict=True)), figures=numbers)

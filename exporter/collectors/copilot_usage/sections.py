@@ -1,0 +1,180 @@
+"""The parts of a Copilot day: the members of GitHub's record, with their keys, numbers and help texts. Pure data.
+
+https://docs.github.com/enterprise-cloud@latest/copilot/reference/copilot-usage-metrics/copilot-usage-metrics
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import create_model
+
+from exporter.tables import Figures
+
+
+class Section(NamedTuple):
+    """A member of a record, by GitHub's name; the breakdown that selects it; and the help texts of its numbers.
+
+    Rows of a section that `can_be_added` are summed beyond `max_series`.
+    """
+
+    member: str
+    breakdown: str
+    row: type[Figures]
+    keys: tuple[str, ...]
+    help: Mapping[str, str]
+    can_be_added: bool
+
+
+DISTINCT = "Distinct people: do not add up over organizations, days or surfaces."
+
+TOTALS = {
+    "daily_active_users": "People who used Copilot on the day.",
+    "weekly_active_users": "People who used Copilot in the 7 days up to the day.",
+    "monthly_active_users": "People who used Copilot in the 28 days up to the day.",
+    "monthly_active_chat_users": "People who used chat in the 28 days up to the day.",
+    "monthly_active_agent_users": "People who used agent mode in the 28 days up to the day.",
+    "daily_active_cli_users": "People who used Copilot CLI on the day; absent if nobody did.",
+    "daily_active_copilot_app_users": "People who used the Copilot app on the day.",
+    "daily_active_copilot_cloud_agent_users": "People who used the cloud agent on the day.",
+    "weekly_active_copilot_cloud_agent_users": "People who used the cloud agent in the 7 days up to the day.",
+    "monthly_active_copilot_cloud_agent_users": "People who used the cloud agent in the 28 days up to the day.",
+    "daily_active_copilot_code_review_users": "People who engaged with code review on the day.",
+    "weekly_active_copilot_code_review_users": "People who engaged with code review in the 7 days up to the day.",
+    "monthly_active_copilot_code_review_users": "People who engaged with code review in the 28 days up to the day.",
+    "daily_passive_copilot_code_review_users": "People only assigned code review on the day.",
+    "weekly_passive_copilot_code_review_users": "People only assigned code review in the 7 days up to the day.",
+    "monthly_passive_copilot_code_review_users": "People only assigned code review in the 28 days up to the day.",
+    "user_initiated_interaction_count": "Prompts that people sent to Copilot on the day.",
+    "code_generation_activity_count": "Times that Copilot generated code on the day; not a number of prompts.",
+    "code_acceptance_activity_count": "Times that people accepted Copilot's code on the day.",
+    "chat_panel_ask_mode": "Prompts in the chat panel's ask mode on the day.",
+    "chat_panel_edit_mode": "Prompts in the chat panel's edit mode on the day.",
+    "chat_panel_agent_mode": "Prompts in the chat panel's agent mode on the day.",
+    "chat_panel_plan_mode": "Prompts in the chat panel's plan mode on the day.",
+    "chat_panel_custom_mode": "Prompts in a custom mode of the chat panel on the day.",
+    "chat_panel_unknown_mode": "Prompts in the chat panel on the day whose mode is unknown.",
+    "loc_suggested_to_add_sum": "Lines of code that Copilot suggested to add on the day.",
+    "loc_suggested_to_delete_sum": "Lines of code that Copilot suggested to delete on the day.",
+    "loc_added_sum": "Lines of code added by Copilot on the day.",
+    "loc_deleted_sum": "Lines of code deleted by Copilot on the day.",
+}
+LINES = {
+    "code_generation_activity_count": "Times that Copilot generated code on the day",
+    "code_acceptance_activity_count": "Times that people accepted Copilot's code on the day",
+    "loc_suggested_to_add_sum": "Lines of code that Copilot suggested to add on the day",
+    "loc_suggested_to_delete_sum": "Lines of code that Copilot suggested to delete on the day",
+    "loc_added_sum": "Lines of code added by Copilot on the day",
+    "loc_deleted_sum": "Lines of code deleted by Copilot on the day",
+}
+ALL = {**LINES, "user_initiated_interaction_count": "Prompts that people sent to Copilot on the day"}
+REVIEW = {
+    "total_copilot_suggestions": "Suggestions that Copilot's reviews made on the day",
+    "total_copilot_applied_suggestions": "Suggestions of Copilot's reviews that were applied on the day",
+}
+PULLS = {
+    "total_created": "Pull requests created on the day.",
+    "total_reviewed": "Pull requests reviewed on the day; one that is reviewed on two days counts on both.",
+    "total_merged": "Pull requests merged on the day.",
+    "total_suggestions": "Suggestions that reviews made on the day.",
+    "total_applied_suggestions": "Suggestions of reviews that were applied on the day.",
+    "total_created_by_copilot": "Pull requests that Copilot created on the day.",
+    "total_reviewed_by_copilot": "Pull requests that Copilot reviewed on the day.",
+    "total_merged_created_by_copilot": "Pull requests merged on the day that Copilot had created.",
+    "total_merged_reviewed_by_copilot": "Pull requests merged on the day that Copilot had reviewed.",
+    **{field: f"{text}." for field, text in REVIEW.items()},
+    "median_minutes_to_merge": "Median time to merge of pull requests that were merged on the day; absent if none was.",
+    "median_minutes_to_merge_copilot_authored": "Median time to merge of those that Copilot created.",
+    "median_minutes_to_merge_copilot_reviewed": "Median time to merge of those that Copilot reviewed.",
+}
+SESSIONS = {
+    "session_count": "Sessions on the day; the figures by editor do not include them.",
+    "request_count": "Requests to models on the day.",
+    "prompt_count": "Prompts on the day.",
+    "output_tokens_sum": "Tokens in the answers of models on the day.",
+    "prompt_tokens_sum": "Tokens in the prompts to models on the day.",
+    "avg_tokens_per_request": "Tokens per request on the day, on average.",
+}
+AGENTS = {
+    "session_count": "Sessions of the agent on the day",
+    "user_initiated_interaction_count": "Tasks that people gave the agent on the day",
+}
+PHASES = {
+    "total_engaged_users": "People in the phase who were active on the day; not all who are in it.",
+    "total_pull_requests_merged": "Pull requests of people in the phase that were merged on the day.",
+    "avg_user_initiated_interactions": "Prompts of a person in the phase, on average.",
+    "avg_code_generation_activities": "Times that Copilot generated code for a person in the phase, on average.",
+    "avg_code_acceptance_activities": "Times that a person in the phase accepted code, on average.",
+    "avg_loc_added": "Lines of code added for a person in the phase, on average.",
+    "avg_loc_deleted": "Lines of code deleted for a person in the phase, on average.",
+    "avg_pull_requests_created": "Pull requests created by a person in the phase, on average.",
+    "avg_pull_requests_reviewed": "Pull requests reviewed by a person in the phase, on average.",
+    "avg_pull_requests_merged": "Pull requests merged of a person in the phase, on average.",
+    "avg_pull_requests_median_minutes_to_merge": "Median time to merge of a person in the phase, on average.",
+    "avg_pull_requests_minutes_to_review": "Time to review of a person in the phase, on average.",
+    "avg_pull_requests_review_cycles": "Review cycles of a pull request of a person in the phase, on average.",
+}
+
+
+def _section(
+    name: str,
+    member: str,
+    breakdown: str,
+    numbers: Mapping[str, str],
+    *keys: str,
+    can_be_added: bool = False,
+    surface: str = "",
+) -> Section:
+    """A section with a row class `name` of its own; a text without a full stop goes on with the keys."""
+    fields: dict[str, Any] = dict.fromkeys(keys, (str, ...))
+    row = create_model(name, __base__=Figures, **fields)
+    end = f", by {' and '.join(keys)}."
+    texts = {field: surface + (text if text.endswith(".") else text + end) for field, text in numbers.items()}
+    texts |= {field: f"{text} {DISTINCT}" for field, text in texts.items() if field.endswith("_users")}
+    return Section(member, breakdown, row, keys, texts, can_be_added)
+
+
+SECTIONS = (
+    _section("Day", "", "", TOTALS),
+    _section("Ide", "totals_by_ide", "ide", ALL, "ide", can_be_added=True),
+    _section("Feature", "totals_by_feature", "feature", ALL, "feature", can_be_added=True),
+    _section("ModelFeature", "totals_by_model_feature", "model_feature", ALL, "model", "feature", can_be_added=True),
+    _section(
+        "LanguageFeature",
+        "totals_by_language_feature",
+        "language_feature",
+        LINES,
+        "language",
+        "feature",
+        can_be_added=True,
+    ),
+    _section(
+        "LanguageModel", "totals_by_language_model", "language_model", LINES, "language", "model", can_be_added=True
+    ),
+    _section("PullRequests", "pull_requests", "pull_requests", PULLS),
+    _section("CommentType", "copilot_suggestions_by_comment_type", "", REVIEW, "comment_type", can_be_added=True),
+    _section("Cli", "totals_by_cli", "cli", SESSIONS, surface="Copilot CLI: "),
+    _section("CopilotApp", "totals_by_copilot_app", "copilot_app", SESSIONS, surface="Copilot app: "),
+    _section("Agent", "totals_by_3rd_party_agent", "third_party_agent", AGENTS, "agent_id", can_be_added=True),
+    _section("Phase", "totals_by_ai_adoption_phase", "ai_adoption_phase", PHASES, "phase_number"),
+)
+BY_MEMBER = {section.member: section for section in SECTIONS}
+COMMENT_TYPES, TOKENS = "copilot_suggestions_by_comment_type", "token_usage"
+
+PLAIN: dict[str, tuple[str, ...]] = {
+    "": (
+        *filter(None, BY_MEMBER),
+        "day",
+        "day_totals",
+        "report_start_day",
+        "report_end_day",
+        "enterprise_id",
+        "organization_id",
+        "created_at",
+        "etl_id",
+        "day_partition",
+        "entity_id_partition",
+    ),
+    "totals_by_3rd_party_agent": ("agent_name",),
+    "totals_by_ai_adoption_phase": ("phase",),
+}
+"""Fields that GitHub documents and that are no figures: names, ids and dates, by the member that holds them."""

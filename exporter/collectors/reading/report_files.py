@@ -1,0 +1,182 @@
+"""The files of a Copilot report, parsed piece by piece while they are downloaded. Pure.
+
+A file is an object, an array of objects, or an object per line; `day_totals` may wrap records anywhere.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import ijson  # type: ignore[import-untyped] # it has no type hints
+
+from exporter.collectors.reading.reports import Day, Report
+from exporter.collectors.reading.values import is_number
+from exporter.errors import Invalid
+from exporter.github.decoding import Repair
+
+_MOST_EVENTS = 10_000  # of one row or object
+_MOST_DEPTH = 20
+_LONGEST_TOKEN = 1024 * 1024
+_STEP = 32 * 1024
+_LONGEST_TEXT = 1024  # a longer name or value counts as empty
+_BOM = b"\xef\xbb\xbf"
+_OPENING, _CLOSING = ("start_map", "start_array"), ("end_map", "end_array")
+
+
+class File:
+    """One file of a report, fed piece by piece."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._events: list[tuple[str, Any]] = ijson.sendable_list()
+        # With floats, one number that no float can hold would make the whole file unreadable.
+        self._parser = ijson.basic_parse_coro(self._events, multiple_values=True, use_float=False)
+        self._repair = Repair()
+        self._head, self._has_begun, self._is_empty, self._without_event = b"", False, True, 0
+        # Where the parser is, innermost last: "root", "records" (a list), "record", "rows" (a list in a record).
+        # A record that turns out to wrap others is a "wrapper".
+        self._places = ["root"]
+        self._key = ""
+        self._scalars: dict[str, Any] = {}
+        self._day = Day()
+        self._member: ijson.ObjectBuilder | None = None
+        self._is_skipping = False
+        self._numbers = 0  # in the member that is skipped
+        self._depth = self._events_of_member = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Parse a piece; raises `Invalid`."""
+        if not self._has_begun:
+            self._head += piece
+            if len(self._head) < len(_BOM):
+                return
+            piece, self._has_begun = self._head.removeprefix(_BOM), True
+        self._is_empty = self._is_empty and not piece.strip()
+        self._parse(self._repair.feed(piece))
+
+    def end(self) -> None:
+        """The file is complete; raises `Invalid` if it is not."""
+        if not self._has_begun:
+            self.feed(b"   ")
+        if self._is_empty:
+            return
+        self._parse(self._repair.feed(b"", last=True))
+        try:
+            self._parser.close()
+        except ijson.JSONError:
+            raise Invalid("a file of the report is cut off") from None
+        self._handle()
+
+    def _parse(self, piece: bytes) -> None:
+        for at in range(0, len(piece), _STEP):  # two bytes may become an event: `0,`
+            self._parse_step(piece[at : at + _STEP])
+
+    def _parse_step(self, piece: bytes) -> None:
+        try:
+            self._parser.send(piece)
+        except (ijson.JSONError, ValueError, ArithmeticError, SystemError):  # the latter two for absurd numbers
+            raise Invalid("a file of the report is no JSON") from None
+        self._without_event = 0 if self._events else self._without_event + len(piece)
+        if self._without_event > _LONGEST_TOKEN:
+            raise Invalid("a file of the report has a value that is too long")
+        self._handle()
+
+    def _handle(self) -> None:
+        for event, parsed in self._events:
+            value = parsed
+            if isinstance(value, str):
+                value = value if len(value) <= _LONGEST_TEXT else ""
+            elif isinstance(value, Decimal):
+                value = float(value)
+            if self._is_skipping:
+                self._skip(event, value)
+            elif self._member is not None:
+                self._build(event, value)
+            else:
+                self._step(event, value)
+        self._events.clear()
+
+    def _step(self, event: str, value: Any) -> None:
+        place = self._places[-1]
+        if event == "map_key":
+            self._key = value
+        elif event in _CLOSING:
+            self._end(self._places.pop())
+        elif place in ("root", "records"):
+            self._begin(event, place)
+        elif place == "rows":
+            self._begin_member(event, value)
+        elif event in _OPENING and self._key == "day_totals":
+            self._places[-1] = "wrapper"  # its own figures are those of many days
+            self._end_wrapper()
+            self._begin(event, "root")
+        elif event == "start_array" and self._key in self._report.selected:
+            self._places.append("rows")
+        elif event in _OPENING:
+            self._begin_member(event, value)
+        else:
+            self._scalars[self._key] = value
+            if len(self._scalars) > _MOST_EVENTS:
+                raise Invalid(f"a file of the report has a record with more than {_MOST_EVENTS} values")
+
+    def _begin(self, event: str, place: str) -> None:
+        if event == "start_map":
+            self._places.append("record")
+            self._scalars, self._day = {}, Day()
+        elif event == "start_array" and place == "root":
+            self._places.append("records")
+        else:
+            raise Invalid("a file of the report holds something else than records")
+        if len(self._places) > _MOST_DEPTH:
+            raise Invalid("a file of the report is nested too deeply")
+
+    def _end(self, place: str) -> None:
+        if place == "record":
+            self._end_record()
+        elif place == "wrapper":
+            self._end_wrapper()
+
+    def _begin_member(self, event: str, value: Any) -> None:
+        self._depth = self._events_of_member = 0
+        if self._key in self._report.selected and event == "start_map":
+            self._member = ijson.ObjectBuilder()
+            self._build(event, value)
+        else:
+            self._is_skipping, self._numbers = True, 0
+            self._skip(event, value)
+
+    def _end_wrapper(self) -> None:
+        """Count the unknown fields beside the records; none of its figures belong to a day."""
+        for _part in self._report.read("", self._scalars, self._day.unknown):
+            pass
+        self._report.unknown.join(self._day.unknown)
+        self._scalars, self._day = {}, Day()
+
+    def _end_record(self) -> None:
+        self._day.add(self._report.read("", self._scalars, self._day.unknown))
+        self._report.take(self._scalars.get("day"), self._day)
+        self._scalars, self._day = {}, Day()
+
+    def _build(self, event: str, value: Any) -> None:
+        assert self._member is not None
+        self._member.event(event, value)
+        self._events_of_member += 1
+        if self._events_of_member > _MOST_EVENTS:
+            raise Invalid(f"a file of the report has a row with more than {_MOST_EVENTS} values")
+        if self._update_depth(event) == 0:
+            member, self._member = self._member.value, None
+            self._day.add(self._report.read(self._key, member, self._day.unknown))
+
+    def _skip(self, event: str, value: Any) -> None:
+        self._numbers += event == "number" and is_number(value)
+        self._is_skipping = self._update_depth(event) > 0
+        if not self._is_skipping and event != "null":
+            if self._key in self._report.selected or self._key in self._report.own:
+                self._day.rejected += max(1, self._numbers)
+            elif self._key not in self._report.known:
+                self._day.unknown.add(self._key, max(1, self._numbers))
+
+    def _update_depth(self, event: str) -> int:
+        self._depth += (event in _OPENING) - (event in _CLOSING)
+        if self._depth > _MOST_DEPTH:
+            raise Invalid("a file of the report is nested too deeply")
+        return self._depth

@@ -1,0 +1,135 @@
+"""A Copilot report: the figures of one day, united from the records of its files. Pure.
+
+The report has the fields of all files, and their rows by key. Files with different values for one figure contradict
+each other. Figures are never added up: distinct users cannot be.
+"""
+
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.collectors.reading.days import is_day
+from exporter.collectors.reading.unknown_fields import UnknownFields
+from exporter.errors import Invalid
+from exporter.tables import Labels
+
+MOST_ROWS = 30_000
+"""Rows of one day, of all breakdowns together: 300 languages of which each has a hundred models."""
+
+Part = tuple[str, Labels, Mapping[str, float], int]
+"""A row: its section, its key, its figures, and how many of its values cannot be used."""
+
+
+class Contradiction(Invalid):
+    """Files of one report have different values for one figure."""
+
+
+class Numbers(Mapping[str, float]):
+    """Figures by name in a third of a dict's memory: the rows of a section share one tuple of names."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, names: tuple[str, ...], values: Iterable[float]) -> None:
+        self._names, self._values = names, array("d", values)
+
+    def __getitem__(self, name: str) -> float:
+        if name in self._names:
+            return self._values[self._names.index(name)]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@dataclass(slots=True)
+class Day:
+    """The figures of one day, by section and key; with a `fault` they cannot be used."""
+
+    sections: dict[str, dict[Labels, Numbers]] = field(default_factory=dict)
+    rejected: int = 0
+    unknown: UnknownFields = field(default_factory=UnknownFields)
+    rows: int = 0
+    fault: Invalid | None = None
+    _names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, parts: Iterable[Part]) -> None:
+        """Add rows."""
+        for section, key, figures, rejected in parts:
+            self.rejected += rejected
+            self._unite(section, key, figures)
+
+    def join(self, other: "Day") -> None:
+        """Add the figures of the same day in another file."""
+        for section, rows in other.sections.items():
+            for key, figures in rows.items():
+                self._unite(section, key, figures)
+        self.rejected += other.rejected
+        self.unknown.join(other.unknown)
+        self.fault = self.fault or other.fault
+
+    def _unite(self, section: str, key: Labels, figures: Mapping[str, float]) -> None:
+        if not figures or self.rows > MOST_ROWS:
+            return
+        rows = self.sections.setdefault(section, {})
+        before = rows.get(key)
+        if before is None:
+            rows[key] = self._numbers(figures)
+            self.rows += 1
+            if self.rows > MOST_ROWS:
+                self.fault = Invalid(f"the report has more than {MOST_ROWS} rows: take some of breakdowns out")
+            return
+        for name, value in figures.items():
+            if before.get(name, value) != value:
+                problem = f"the report contradicts itself: {name} of {section or 'the day'} has two values"
+                self.fault = self.fault or Contradiction(problem)
+        if figures.keys() - before.keys():
+            rows[key] = self._numbers({**figures, **before})
+
+    def _numbers(self, figures: Mapping[str, float]) -> Numbers:
+        names = tuple(figures)
+        return Numbers(self._names.setdefault(names, names), figures.values())
+
+
+@dataclass(slots=True)
+class Report:
+    """The figures of one day out of one or more files: of the day `only`, or of the newest.
+
+    - `read`: turns a member of a record (its name, and the object or a row of the list; "" for the record's own
+      scalars) into parts, and counts unknown fields.
+    - `selected`: the members that `read` gets; those in `known` are skipped, others are counted as unknown.
+    - `own`: the names of the record's own figures.
+    - `unplaced`: how many values of records without a day cannot be used.
+    - `unknown`: the unknown fields of records without a day, and of objects that wrap records.
+    """
+
+    read: Callable[[str, dict[str, Any], UnknownFields], Iterator[Part]]
+    selected: Collection[str]
+    known: Collection[str]
+    only: str | None = None
+    day: str = ""
+    figures: Day = field(default_factory=Day)
+    unplaced: int = 0
+    unknown: UnknownFields = field(default_factory=UnknownFields)
+    own: Collection[str] = ()
+
+    def take(self, day: object, record: Day) -> None:
+        """Add a whole record with its `day` as GitHub gives it. A record without any figure is skipped."""
+        name = self.only if day is None else day if isinstance(day, str) and is_day(day) else ""
+        if not record.rows or not name:
+            self.unplaced += record.rejected + (day is not None and not name)
+            self.unknown.join(record.unknown)
+        elif (self.only is not None and name != self.only) or name < self.day:
+            return
+        elif name > self.day:
+            self.day, self.figures = name, record
+        else:
+            self.figures.join(record)
+
+    def check(self) -> None:
+        """After the last file: raises `Invalid` if the day cannot be used, `Contradiction` if files contradict it."""
+        if self.figures.fault:
+            raise self.figures.fault

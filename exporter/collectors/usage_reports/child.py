@@ -1,0 +1,230 @@
+"""A process that sums up a usage report while its files are downloaded: no scrape waits, and no disk is needed."""
+
+import asyncio
+import json
+import struct
+import sys
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from socket import socketpair
+from subprocess import DEVNULL, Popen
+from typing import NamedTuple
+
+from exporter.collectors.usage_reports import sums as program
+from exporter.collectors.usage_reports.sums import Month, Sums
+from exporter.errors import GitHubError, Invalid, Unavailable
+
+Pieces = AsyncGenerator[bytes, None]
+Part = Pieces | Callable[[], Pieces]
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of the answer; 20,000 groups take a tenth of it."""
+MOST_REJECTED = Decimal("0.01")
+"""The share of rows; with more of them the sums are not used."""
+
+_LONGEST_LINE = 128 * 1024
+_FRAME = 192 * 1024
+_CLOSED = (BrokenPipeError, ConnectionResetError)
+
+
+class Selection(NamedTuple):
+    """What is summed: the rows of `months` such as 2026-11, by the columns `group_by`, and by each of `breakdowns`.
+
+    `most_groups` bounds the groups of all sums together; rows of further groups are summed as `other`.
+    """
+
+    months: tuple[str, ...]
+    group_by: tuple[str, ...]
+    breakdowns: tuple[str, ...] = ()
+    most_groups: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """The process and our ends of its input and output."""
+
+    process: Popen[bytes]
+    stdin: StreamWriter
+    stdout: StreamReader
+    answer: StreamWriter
+    patience: float
+
+    async def feed(self, parts: Sequence[Part], selection: Selection) -> None:
+        """Send all parts; raises `BrokenPipeError` or `ConnectionResetError` if the process reads no more."""
+        await self._send(json.dumps([selection, len(parts)]).encode())
+        for part in parts:
+            pieces = part if isinstance(part, AsyncGenerator) else part()
+            async with aclosing(pieces), aclosing(_frames(pieces)) as frames:
+                async for frame in frames:
+                    await self._send(frame)
+            await self._send(b"")
+
+    async def _send(self, content: bytes) -> None:
+        if self.stdin.is_closing():  # uvloop would raise a RuntimeError
+            raise BrokenPipeError
+        # After writelines drain never waits in asyncio of Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1.
+        # https://github.com/python/cpython/issues/127655
+        self.stdin.write(struct.pack(">I", len(content)) + content)
+        try:
+            async with asyncio.timeout(self.patience):
+                await self.stdin.drain()
+        except TimeoutError:
+            raise Unavailable(f"the process that sums up a usage report took nothing for {self.patience:g} s") from None
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """What it answers."""
+        size = 0
+        while True:
+            try:
+                async with asyncio.timeout(self.patience):
+                    line = await self.stdout.readline()
+            except TimeoutError:
+                raise Unavailable(
+                    f"the process that sums up a usage report wrote nothing for {self.patience:g} s"
+                ) from None
+            size += len(line)
+            if size > MOST_BYTES:
+                raise Invalid(f"the process that sums up a usage report wrote more than {MOST_BYTES} bytes")
+            if not line:
+                return
+            yield line
+
+    async def end(self) -> None:
+        """Kill and reap it, and close its input and output."""
+        self.process.kill()
+        self.stdin.transport.abort()
+        self.answer.transport.abort()
+        await asyncio.to_thread(self.process.wait)
+
+    async def failure(self) -> GitHubError:
+        """Why its answer is incomplete."""
+        await self.end()  # a process that is ending already ends as it would have
+        status = self.process.returncode
+        if status < 0:
+            return Unavailable(
+                f"the process that sums up a usage report was killed by signal {-status}: is there enough memory?"
+            )
+        return Invalid(f"the process that sums up a usage report failed with status {status}")
+
+
+async def sum_report(parts: Sequence[Part], selection: Selection, patience: float = 60.0) -> Sums:
+    """The sums over all parts of a report, which are asked for one after another.
+
+    Raises `Invalid` for a report that cannot be used, and if the process fails; `Unavailable` if it is killed, does not
+    start, or takes or writes nothing for `patience` seconds; and what a part raises. Whatever happens, the process has
+    ended and the parts are closed afterwards.
+    """
+    try:
+        child = await _start(patience)
+        try:
+            with suppress(*_CLOSED):  # it has read enough: its answer says why
+                await child.feed(parts, selection)
+            return await _read(child, selection)
+        finally:
+            await child.end()
+    finally:
+        for part in parts:
+            if isinstance(part, AsyncGenerator):
+                await part.aclose()
+
+
+async def _start(patience: float) -> _Child:
+    """The process; whoever stops waiting for it leaves none."""
+    starting = asyncio.create_task(_connect(patience))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError):  # it did not start
+            await (await starting).end()
+        raise
+    except OSError as error:
+        raise Unavailable(f"no process could be started to sum up a usage report: {error.strerror}") from None
+
+
+async def _connect(patience: float) -> _Child:
+    # With pipes, of 64 KiB, it waits more and takes a tenth longer.
+    ours, theirs = zip(socketpair(), socketpair(), strict=True)
+    try:
+        process = await asyncio.to_thread(_open_process, *(end.fileno() for end in theirs))
+    except OSError:
+        for end in ours:
+            end.close()
+        raise
+    finally:
+        for end in theirs:
+            end.close()
+    _, stdin = await asyncio.open_unix_connection(sock=ours[0])
+    stdout, answer = await asyncio.open_unix_connection(sock=ours[1], limit=_LONGEST_LINE)
+    return _Child(process, stdin, stdout, answer, patience)
+
+
+def _open_process(stdin: int, stdout: int) -> Popen[bytes]:
+    """Without our environment, which may hold secrets; its own file is all that it needs of us.
+
+    Python starts it by vfork. uvloop would fork, which held the event loop for 25 ms with 100,000 series in memory.
+    """
+    command = (sys.executable, "-I", "-S", program.__file__)
+    return Popen(command, stdin=stdin, stdout=stdout, stderr=DEVNULL, env={})  # noqa: S603 - all of it is ours
+
+
+async def _frames(pieces: Pieces) -> AsyncGenerator[bytes, None]:
+    """The same in frames of about one size: the process is faster with them, and they bound its memory."""
+    waiting, length = list[bytes](), 0
+    async for piece in pieces:
+        waiting.append(piece)
+        length += len(piece)
+        if length >= _FRAME:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    if length:
+        yield b"".join(waiting)
+
+
+async def _read(child: _Child, selection: Selection) -> Sums:
+    """The sums that the process answers with; raises `Invalid` if they are not to be used."""
+    sums = Sums.of(*selection)
+    is_complete = False
+    try:
+        async for line in child.lines():
+            if line.startswith(b'{"unusable":'):
+                raise Invalid(str(json.loads(line)["unusable"])[:200])
+            is_complete = load(line, sums)
+            await asyncio.sleep(0)  # there may be 20,000 lines: a scrape comes between them
+    except (ValueError, RecursionError):
+        raise Invalid("the process that sums up a usage report gave no sums") from None
+    if not is_complete:
+        raise await child.failure()
+    check(sums)
+    return sums
+
+
+def load(line: str | bytes, sums: Sums) -> bool:
+    """Add a line of `Sums.lines`; whether it is the last one. Raises `ValueError` if it is no such line."""
+    try:
+        match json.loads(line):
+            case []:
+                return True
+            case [list(columns)]:
+                sums.columns = [str(column) for column in columns]
+                return False
+            case [str(name), int(rows), int(rejected), str(newest), list(breakdowns)]:
+                sums.months[name] = Month(rows, rejected, newest, {breakdown: {} for breakdown in breakdowns})
+                return False
+            case [str(name), str(breakdown), list(key), list(amounts)]:
+                group = sums.months[name].groups[breakdown]
+                group[tuple(map(sys.intern, key))] = [Decimal(amount) for amount in amounts]
+                return False
+    except (KeyError, TypeError, ArithmeticError):
+        pass
+    raise ValueError("no line of sums")
+
+
+def check(sums: Sums) -> None:
+    """Raises `Invalid` if too many rows were rejected."""
+    rejected = sum(month.rejected for month in sums.months.values())
+    rows = rejected + sum(month.rows for month in sums.months.values())
+    if rejected > rows * MOST_REJECTED:
+        raise Invalid(f"{rejected} of {rows} rows of the report cannot be read")

@@ -1,0 +1,124 @@
+"""What is remembered of an enterprise's exports between runs, as JSON data. Pure; instants are epoch seconds."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import astuple, dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from exporter.collectors.reading.values import label_text
+from exporter.collectors.usage_reports.exports import Export, Intent, parse_intents
+from exporter.collectors.usage_reports.sums import EXACT, Sums
+
+COLUMNS = {
+    "date",
+    "product",
+    "sku",
+    "quantity",
+    "unit_type",
+    "applied_cost_per_quantity",
+    "gross_amount",
+    "discount_amount",
+    "net_amount",
+    "organization",
+    "repository",
+    "cost_center_name",
+    "username",
+    "workflow_path",
+    "model",
+    "exceeds_quota",
+    "total_monthly_quota",
+    "aic_quantity",
+    "aic_gross_amount",
+    "input",
+    "output",
+    "cache_read",
+    "cache_write",
+}
+"""Every column that GitHub documents: https://docs.github.com/enterprise-cloud@latest/billing/reference/billing-reports"""
+MOST_UNKNOWN = 20
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Requests for exports, by type and month; polls by export; and figures, by kind of spend and month.
+
+    A kind and its month are one key, such as `ai_credit 2026-11`; the kind that feeds the spend is "". The figures of a
+    month are those of one export: its `id`, when it was `created`, the options `by` which it was summed up, its
+    `unknown` columns, numbers of `rows` and `rejected` rows, its `newest` day, and `sums`: by breakdown, rows of labels
+    and amounts. `doubted` is the instant from which on the newest export had no rows though this one has some.
+    """
+
+    intents: dict[str, Intent] = field(default_factory=dict)
+    polls: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, memory: Any) -> "Ledger":
+        """As `data` gave it to a collector's memory."""
+        data = memory if isinstance(memory, dict) else {}
+        return cls(parse_intents(data), dict(data.get("polls", {})), dict(data.get("figures", {})))
+
+    def data(self) -> dict[str, Any]:
+        """As JSON data."""
+        intents = {name: list(astuple(intent)) for name, intent in self.intents.items()}
+        return {"intents": intents, "polls": self.polls, "figures": self.figures}
+
+    def months(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Each kind and month with its figures."""
+        for name, figures in self.figures.items():
+            kind, month = name.split(" ")
+            yield kind, month, figures
+
+    def needs(self, name: str, export: Export, by: list[list[str]]) -> bool:
+        """Whether an export must be read: it is newer than the one of the figures, or was summed up otherwise."""
+        figures = self.figures.get(name)
+        if figures is None:
+            return True
+        if figures["id"] == export.id:
+            # The export without rows is gone. What was remembered is not changed in place: a snapshot holds it.
+            self.figures[name] = {key: value for key, value in figures.items() if key != "doubted"}
+        is_newer = figures["id"] != export.id and figures["created"] <= export.created
+        return bool(is_newer or figures["by"] != by)
+
+    def update(self, name: str, figures: dict[str, Any], now: float, max_age: float) -> None:
+        """Replace figures; if the new ones have no rows though the old ones do, only after `max_age` seconds."""
+        before = self.figures.get(name)
+        if before and before["rows"] and not figures["rows"]:
+            since = before.get("doubted", now)
+            if now <= since + max_age:
+                self.figures[name] = {**before, "doubted": since}
+                return
+        self.figures[name] = figures
+
+    def forget(self, months: Collection[str], polled: Collection[str]) -> None:
+        """Forget what is of other months, and the polls of exports that are not awaited any more."""
+        self.figures = {name: figures for name, figures in self.figures.items() if name.split(" ")[1] in months}
+        self.intents = {name: intent for name, intent in self.intents.items() if name.split(" ")[1] in months}
+        self.polls = {export: count for export, count in self.polls.items() if export in polled}
+
+
+def figures_of(sums: Sums, month: str, person: Callable[[str], str]) -> dict[str, Any]:
+    """The figures of a month; `person` gives the name by which a user is shown."""
+    counts = sums.months[month]
+    rows = {
+        breakdown: _rows(
+            ((*key[:-1], person(key[-1])) if breakdown == "username" else key, amounts)
+            for key, amounts in groups.items()
+        )
+        for breakdown, groups in counts.groups.items()
+    }
+    return {"rows": counts.rows, "rejected": counts.rejected, "newest": counts.newest, "sums": rows}
+
+
+def unknown_columns(columns: Iterable[str]) -> list[str]:
+    """Those that this version does not know."""
+    return [column for column in columns if column and column not in COLUMNS][:MOST_UNKNOWN]
+
+
+def _rows(groups: Iterable[tuple[tuple[str, ...], list[Decimal]]]) -> list[list[list[str]]]:
+    """Rows of labels and amounts; those whose labels look alike are added up."""
+    rows: dict[tuple[str, ...], list[Decimal]] = {}
+    for key, amounts in groups:
+        labels = tuple(map(label_text, key))
+        rows[labels] = [*map(EXACT.add, rows[labels], amounts)] if labels in rows else amounts
+    return [[list(labels), [str(amount) for amount in amounts]] for labels, amounts in rows.items()]

@@ -1,0 +1,200 @@
+"""Exact sums over the CSV files of a usage report, in flat memory; `child.py` runs it as a process without packages.
+
+https://docs.github.com/enterprise-cloud@latest/billing/reference/billing-reports
+"""
+
+import codecs
+import csv
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
+from functools import lru_cache
+from io import StringIO
+from operator import add, itemgetter
+
+GROUPS = ("organization", "product", "sku", "unit_type", "cost_center_name")
+AMOUNTS = ("quantity", "gross_amount", "discount_amount", "net_amount")
+REQUIRED = ("date", "product", "sku", "quantity", "gross_amount", "net_amount")
+LONGEST_ROW, LONGEST_COLUMN, MOST_COLUMNS = 1024 * 1024, 60, 100
+LONGEST_KEY, AVERAGE_KEY = 4096, 256  # characters; a name that is not all ASCII takes up to four times the memory
+EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])  # raises instead of rounding
+"""Numbers lie between 10^163 and 10^-163 (64 characters, two of them an exponent), which leaves room for 10^70 rows."""
+_NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?").fullmatch
+
+Groups = dict[tuple[str, ...], list[Decimal]]
+
+
+class Unusable(ValueError):
+    """The report cannot be used; `str()` is one line for the operator."""
+
+
+@dataclass(slots=True)
+class Month:
+    """A month's numbers of rows, its newest day ("" without rows), and its groups by breakdown ("" for none)."""
+
+    rows: int = 0
+    rejected: int = 0
+    newest: str = ""
+    groups: dict[str, Groups] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Sums:
+    """The sums of `AMOUNTS` in a report, by month, breakdown, and the names in `group_by`; and its files' columns."""
+
+    months: dict[str, Month]
+    group_by: tuple[str, ...]
+    groups_left: int
+    characters_left: int
+    columns: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, months: Iterable[str], group_by: Iterable[str], breakdowns: Iterable[str], most_groups: int) -> "Sums":
+        """No sums yet, of months such as 2026-11. Rows beyond `most_groups` of all groups are summed as `other`."""
+        empty = {month: Month(groups={name: {} for name in ["", *breakdowns]}) for month in months}
+        return cls(empty, tuple(group_by), most_groups, most_groups * AVERAGE_KEY)
+
+    def new_group(self, groups: Groups, key: tuple[str, ...]) -> list[Decimal]:
+        """The amounts of a new key: its own, or beyond the bounds those of `other`."""
+        size = sum(len(name) if name.isascii() else 4 * len(name) for name in key)
+        if not self.groups_left or size > min(LONGEST_KEY, self.characters_left):
+            return groups.setdefault(("other",) * len(key), [Decimal()] * len(AMOUNTS))
+        self.groups_left -= 1
+        self.characters_left -= size
+        return groups.setdefault(tuple(map(sys.intern, key)), [Decimal()] * len(AMOUNTS))
+
+    def lines(self) -> Iterator[str]:
+        """As lines of JSON, the last of which is `[]`; amounts are text."""
+        yield json.dumps([self.columns])
+        for name, month in self.months.items():
+            yield json.dumps([name, month.rows, month.rejected, month.newest, list(month.groups)])
+            for breakdown, groups in month.groups.items():
+                yield from (json.dumps([name, breakdown, key, [*map(str, group)]]) for key, group in groups.items())
+        yield "[]"
+
+
+def sum_up(part: Iterable[bytes], sums: Sums) -> None:
+    """Add a part of a report, a whole CSV file in pieces cut anywhere; raises `Unusable`.
+
+    A row with an unreadable value is rejected. It counts once for each of its lines: an open quote swallows rows.
+    """
+    rows = _rows(codecs.iterdecode(part, "utf-8-sig", errors="replace"))
+    header = next((row for row, _ in rows if not row or "".join(row).strip()), [*REQUIRED])  # an empty file has no rows
+    place, width = _places(header), len(header)
+    date_place = place["date"]
+    sums.columns = list(dict.fromkeys([*sums.columns, *(name[:LONGEST_COLUMN] for name in place)]))[:MOST_COLUMNS]
+    amounts_in = itemgetter(*(place[name] for name in AMOUNTS if name in place))
+    group = [place.get(name, width) if name in sums.group_by else width for name in GROUPS]
+    undated = next(iter(sums.months.values()))  # where rows without a date count
+    breakdowns = [name for name in undated.groups if name and name in place]
+    keys_in = {"": itemgetter(*group), **{name: itemgetter(*group, place[name]) for name in breakdowns}}
+    with localcontext(EXACT):
+        for row, lines in rows:
+            month = undated
+            try:
+                name, day = _month_and_day(row[date_place] if date_place < len(row) else "")
+                if name not in sums.months:
+                    continue
+                month = sums.months[name]
+                amounts = [*map(_number, amounts_in(row) if len(row) == width else [""])]
+            except ValueError:
+                month.rejected += lines
+                continue
+            month.rows += 1
+            month.newest = max(month.newest, day)
+            row.append("")  # at `width`, for the columns that the file lacks
+            if len(amounts) < len(AMOUNTS):
+                amounts.insert(2, amounts[1] - amounts[2])
+            for breakdown, key_in in keys_in.items():
+                groups, key = month.groups[breakdown], key_in(row)
+                totals = groups.get(key) or sums.new_group(groups, key)
+                totals[:] = map(add, totals, amounts)
+
+
+def _rows(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:
+    """Rows that are not blank, each with its number of lines; an unreadable one is empty. Raises `Unusable`."""
+    length, rest, has_nul = 0, "", False  # characters read since the last row, the incomplete line, any NUL so far
+
+    def lines() -> Iterator[str]:
+        nonlocal length, rest, has_nul
+        for piece in text:
+            if length > LONGEST_ROW:
+                raise Unusable(f"a row of the report has more than {LONGEST_ROW} characters")
+            length += len(piece)
+            has_nul = has_nul or "\0" in piece
+            *whole, rest = StringIO(rest + piece, newline="\n")
+            yield from whole
+        yield from filter(None, [rest])
+
+    reader = csv.reader(lines(), strict=True)
+    while True:
+        first_line, length = reader.line_num, 0
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            row, has_nul = ["\0"], True  # as unreadable as a row with a NUL
+        if row:
+            yield [] if has_nul and "\0" in "".join(row) else row, reader.line_num - first_line
+
+
+def _places(header: list[str]) -> dict[str, int]:
+    """Where each column stands; raises `Unusable` if one is missing."""
+    place: dict[str, int] = {}
+    for number, name in enumerate(header):
+        place.setdefault(name.strip().lower(), number)
+    missing = [name for name in REQUIRED if name not in place]
+    if missing:
+        problem = f"has no column {', '.join(missing)}" if len(missing) < len(REQUIRED) else "is no CSV with a header"
+        raise Unusable(f"the report {problem}")
+    return place
+
+
+@lru_cache(8_192)
+def _month_and_day(text: str) -> tuple[str, str]:
+    """`2026-11` and `2026-11-01` of a date, which may have a time behind it; raises `ValueError`."""
+    if len(text) > 40 or text[10:11].isdigit() or date.fromisoformat(text[:10]).isoformat() != text[:10]:
+        raise ValueError("no date")
+    return text[:7], text[:10]
+
+
+@lru_cache(8_192)
+def _number(text: str) -> Decimal:
+    if len(text) > 64 or not _NUMBER(text):
+        raise ValueError("no number")
+    return Decimal(text)
+
+
+def main() -> None:
+    """Read frames, write lines of JSON: those of `Sums.lines` or `{"unusable": "why"}`.
+
+    A frame is its length (4 bytes, big endian) and so many bytes. The first holds [arguments of `Sums.of`, number of
+    parts] as JSON; the parts follow, each of which ends with an empty frame.
+    """
+    os.nice(19)  # the exporter's scrapes go first
+    arguments, part_count = json.loads(_frame())
+    sums = Sums.of(*arguments)
+    try:
+        for _ in range(part_count):
+            sum_up(iter(_frame, b""), sums)
+        sys.stdout.writelines(f"{line}\n" for line in sums.lines())
+    except Unusable as error:
+        sys.stdout.write(json.dumps({"unusable": str(error)}) + "\n")
+
+
+def _frame() -> bytes:
+    head = sys.stdin.buffer.read(4)
+    content = sys.stdin.buffer.read(int.from_bytes(head, "big"))
+    if len(head) < 4 or len(content) < int.from_bytes(head, "big"):
+        sys.exit()  # the exporter is gone
+    return content
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Exact counters out of windowed answers. Pure."""

@@ -1,0 +1,76 @@
+"""The way to a host: proxy, certificate authorities, names, sockets. `Network` holds what is configured of it."""
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from exporter.github.network.hosts import address_of, is_loopback, port_of
+
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:]+))(?::(?P<port>[0-9]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One way out, for the API, for downloads and for the proxy itself.
+
+    `no_proxy` holds entries as `asked_directly` reads them, `ca_files` the certificate authorities that are trusted
+    besides the public ones. Two networks are equal only if no file changed between them.
+    """
+
+    proxy: str | None = field(default=None, repr=False)  # it may hold a password
+    no_proxy: tuple[str, ...] = ()
+    ca_files: tuple[Path, ...] = ()
+    changed: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Note when each file changed last; an unreadable file is reported when it is needed."""
+        object.__setattr__(self, "changed", tuple(map(_changed, self.ca_files)))
+
+    def proxy_for(self, url: httpx.URL | str) -> str | None:
+        """The proxy to ask a URL through, None for a direct connection.
+
+        Plain http on loopback is always direct: it is on this host, and a proxy would read what is sent.
+        """
+        url = httpx.URL(url)
+        host = url.raw_host.decode()
+        if self.proxy is None or (url.scheme == "http" and is_loopback(host)):
+            return None
+        direct = asked_directly(host, port_of(url), self.no_proxy)
+        return None if direct else self.proxy
+
+
+def asked_directly(host: str, port: int, no_proxy: tuple[str, ...]) -> bool:
+    """Whether an entry of `no_proxy` names a host, so that it is asked without a proxy.
+
+    `ghes.example.com` is that host and all below it, `.corp.example` all below that domain, `*` every host. An address
+    or a network (`10.0.0.0/8`) is compared with hosts that are written as addresses: no name is looked up. `:PORT`
+    behind a host or an address narrows it to that port.
+    """
+    host = host.lower().rstrip(".")
+    address = address_of(host)
+    for entry in no_proxy:
+        if entry == "*":
+            return True
+        if "/" in entry:
+            if address is not None and address in ipaddress.ip_network(entry):
+                return True
+            continue
+        parts = _HOST_AND_PORT.fullmatch(entry)
+        if parts is None or (parts["port"] and int(parts["port"]) != port):
+            continue
+        name = parts["v6"] or parts["name"]
+        if host == name or (address is not None and address == address_of(name)):
+            return True
+        if address_of(name) is None and host.endswith("." + name.lstrip(".")):
+            return True
+    return False
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,130 @@
+"""Why there is no connection or no answer, and what an operator does about it. Pure."""
+
+import os
+import socket
+import ssl
+from typing import Literal
+
+import httpx
+
+from exporter.errors import GitHubError, Invalid, Unavailable
+from exporter.github.links import path_of
+from exporter.github.network.hosts import host_and_port
+from exporter.github.network.names import NoAnswer
+from exporter.github.redaction import one_line
+
+Purpose = Literal["API", "download"]
+"""What a connection is for: it decides which settings a message names."""
+
+# OpenSSL's X509_V_ERR_…: the check of the dates failed, or that of the name.
+# https://github.com/openssl/openssl/blob/openssl-3.0/include/openssl/x509_vfy.h.in
+_WRONG_DATE = {9, 10}
+_WRONG_NAME = {62, 64}
+
+
+class NotConnected(httpx.ConnectError):
+    """No connection, by TCP, TLS or through the proxy; the text says who failed, why, and what to do."""
+
+
+class StaleConnection(httpx.ReadError):
+    """A connection that had carried an answer ended before the first byte of the next one.
+
+    https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
+    """
+
+
+def as_github_error(error: Exception, url: httpx.URL) -> GitHubError:
+    """An exception of httpx's as one of ours. Texts of httpx's own may hold a header or a URL and are left out."""
+    host = one_line(url.raw_host.decode())
+    match error:
+        case NotConnected():
+            return Unavailable(f"no connection to {host}: {error}")
+        case httpx.ConnectTimeout():
+            return Unavailable(f"no connection to {host} in time")
+        case httpx.ConnectError() | httpx.ProxyError():
+            return Unavailable(f"no connection to {host}: {one_line(str(error))}")
+        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
+            return Unavailable(f"{path_of(url)}: the connection broke before the answer was complete")
+        case httpx.LocalProtocolError() | httpx.InvalidURL() | ValueError():
+            return Invalid(f"{path_of(url)}: the request cannot be sent ({type(error).__name__})")
+        case _:
+            return Unavailable(f"{path_of(url)}: no answer from {host} ({type(error).__name__})")
+
+
+def connection_failure(error: BaseException, host: str, proxy: httpx.URL | None, purpose: Purpose) -> str:
+    """Why there is no connection to a host or to the proxy, and what to do about it."""
+    is_proxy = proxy is not None and host == proxy.raw_host.decode()
+    prefix = f"the proxy {host_and_port(proxy)}: " if proxy is not None and is_proxy else ""
+    setting = "proxy" if is_proxy else "api_url" if purpose == "API" else "download_hosts"
+    match _root_cause(error):
+        case ssl.SSLCertVerificationError(verify_code=code, verify_message=reason):
+            if code in _WRONG_DATE:
+                fix = "renew the certificate, or correct this machine's clock"
+            elif code in _WRONG_NAME:
+                fix = f"{setting} must use a name that is in the certificate; or another machine answers there"
+            else:
+                fix = f"add the authority that signed it (PEM) to {_ca_setting(is_proxy, proxy, purpose)}"
+            return f"{prefix}certificate verify failed: {one_line(reason)}; {fix}"
+        case ssl.SSLError(reason=reason):
+            fix = "check its port, or write http:// in proxy" if is_proxy else "check the port; what answers is no TLS"
+            return f"{prefix}no TLS ({one_line((reason or 'unknown').replace('_', ' ').lower())}); {fix}"
+        case NoAnswer(strerror=str(reason)) | socket.gaierror(strerror=str(reason)):
+            why = one_line(reason)
+        case TimeoutError():
+            why = "no answer in time"
+        case OSError(errno=int(number)):
+            why = os.strerror(number)  # asyncio's own text names the address
+        case _:
+            why = "it closes the connection before TLS is agreed on"
+    if is_proxy:
+        return f"{prefix}{why}; check host and port in proxy, and that this machine may connect to it"
+    if proxy is not None:
+        return f"{why}; check that the proxy {host_and_port(proxy)} may connect to it"
+    return f"{why}; check {setting}, DNS and firewall; where only a proxy leads out, set proxy"
+
+
+def proxy_refusal(answer: str, proxy: httpx.URL, target: httpx.URL) -> str:
+    """What a proxy answers to a CONNECT, and what to do about it."""
+    host = one_line(target.raw_host.decode())
+    bypass = f"or go around it: {host} in no_proxy, or proxy: direct in the credential"
+    match answer[:3]:
+        case "407":
+            fix = "give it a user and a password that it takes: proxy: http://USER:PASSWORD@HOST:PORT"
+        case "403" | "401" | "405":
+            fix = f"have it allow CONNECT to {host_and_port(target)}, {bypass}"
+        case _:
+            fix = f"it does not reach {host_and_port(target)}: check its DNS and firewall, {bypass}"
+    return f"the proxy {host_and_port(proxy)} answers {one_line(answer)}; {fix}"
+
+
+def proxy_silence(proxy: httpx.URL, data: bytes, *, late: bool) -> str:
+    """What is wrong with a proxy that answers a CONNECT with something else than HTTP, or not at all."""
+    why = "does not answer to CONNECT in time" if late else "closes the connection without an answer to CONNECT"
+    why = "answers to CONNECT with something else than HTTP" if data else why
+    where = host_and_port(proxy)
+    return f"the proxy {where} {why}; check host and port in proxy, and whether it must begin with https://"
+
+
+def _root_cause(error: BaseException) -> BaseException | None:
+    """The exception of the operating system or of TLS that a failure to connect began with."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):  # one for each address that was tried
+            cause = cause.exceptions[0]
+        elif isinstance(cause, ssl.SSLError | socket.gaierror | TimeoutError) or (
+            isinstance(cause, OSError) and cause.errno
+        ):
+            return cause
+        else:
+            cause = cause.__cause__
+    return None
+
+
+def _ca_setting(is_proxy: bool, proxy: httpx.URL | None, purpose: Purpose) -> str:
+    """Where an authority has to be added."""
+    for_all = "ca_file at the top of the file"
+    if is_proxy or purpose == "download":
+        return for_all
+    if proxy is not None:
+        return f"{for_all} (if the proxy {host_and_port(proxy)} re-signs TLS) or in the credential"
+    return "ca_file in the credential or at the top of the file"

@@ -1,0 +1,106 @@
+"""Opening files that others put in place: a path may hold a FIFO, a socket, a device, a directory or a loop of links.
+
+Opening a FIFO waits for its other end, and a device may do something when it is opened. So the kind is looked at first,
+nothing is opened so that it can wait, and the kind is looked at again in what was opened. Imports nothing heavy.
+"""
+
+import errno
+import os
+import select
+import stat
+from pathlib import Path
+
+PIPE_PATIENCE = 5.0
+"""Seconds for a pipe's writer, such as a shell's `<(...)`, to begin and to go on."""
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO (named pipe)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_FIXES = {
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path",
+    errno.ELOOP: "replace the symbolic links by a file",
+    errno.EACCES: "let the exporter's user read it",
+    errno.EPERM: "let the exporter's user read it",
+    errno.ETIMEDOUT: "name a regular file",
+    errno.EINVAL: "name a regular file",
+    errno.ENXIO: "name a regular file",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+}
+
+
+class NotRegular(OSError):
+    """Something that is no regular file stands where a file should."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        super().__init__(errno.EINVAL, f"it is {kind}, no regular file", str(path))
+
+
+def kind_of(mode: int) -> str:
+    """What lies there in words, by its `st_mode`; empty for a regular file."""
+    return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no file")
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600, *, follow: bool = True) -> int:
+    """Open a regular file, without ever waiting; raises `NotRegular` and `OSError`. `follow`: symbolic links."""
+    try:
+        _expect_regular(path, path.stat() if follow else path.lstat())
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    file = os.open(path, flags | _FLAGS | (0 if follow else os.O_NOFOLLOW), mode)
+    try:
+        _expect_regular(path, os.fstat(file))
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """At most `most` bytes of a regular file; raises `NotRegular` and `OSError`."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read(most)
+
+
+def read_file_or_pipe(path: Path, most: int) -> bytes:
+    """The same, also of `<(...)` and `/dev/null`, if their other end does not let us wait; raises `OSError`."""
+    mode = path.stat().st_mode
+    if not stat.S_ISFIFO(mode) and not stat.S_ISCHR(mode):
+        return read_regular(path, most)
+    file = os.open(path, os.O_RDONLY | _FLAGS)
+    try:
+        return _read_pipe(path, file, most)
+    finally:
+        os.close(file)
+
+
+def unreadable(error: OSError) -> str:
+    """The end of a sentence that begins with the path: why it cannot be read, and what the operator does about it."""
+    fix = _FIXES.get(error.errno or 0, "")
+    return "; ".join(text for text in (f"cannot be read: {error.strerror or error}", fix) if text)
+
+
+def _expect_regular(path: Path, status: os.stat_result) -> None:
+    if kind := kind_of(status.st_mode):
+        raise NotRegular(path, kind)
+
+
+def _read_pipe(path: Path, file: int, most: int) -> bytes:
+    ready = select.poll()
+    ready.register(file, select.POLLIN)
+    content = b""
+    while len(content) < most:
+        if not ready.poll(PIPE_PATIENCE * 1000):
+            raise TimeoutError(errno.ETIMEDOUT, f"nobody wrote into this pipe for {PIPE_PATIENCE:.0f} s", str(path))
+        piece = os.read(file, most - len(content))
+        if not piece:
+            break
+        content += piece
+    return content

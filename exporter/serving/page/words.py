@@ -1,0 +1,60 @@
+"""Counts, times and sentences as the status page words them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from exporter.instants import DAY, HOUR, utc_time
+
+_UNITS = ((DAY, "d"), (HOUR, "h"), (60.0, "min"))
+
+
+class Moment(NamedTuple):
+    """An instant in words, relative to now, and as ISO 8601 (UTC); `exact` is empty where there is no instant."""
+
+    text: str
+    exact: str = ""
+
+
+def moment(instant: float | None, now: float, never: str = "never") -> Moment:
+    """How long ago or in how long an instant is (epoch seconds); `never` if there is none."""
+    if instant is None:
+        return Moment(never)
+    try:
+        exact = utc_time(instant)
+    except (ValueError, OverflowError, OSError):  # GitHub may send any number, also one outside of the calendar
+        return Moment(never)
+    seconds = abs(now - instant)
+    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= 2 * size), (1.0, "s"))
+    length = f"{seconds / size:.0f} {unit}"
+    if seconds < 1:
+        return Moment("now", exact)
+    return Moment(f"{length} ago" if instant < now else f"in {length}", exact)
+
+
+def span(seconds: float) -> str:
+    """`45 min`, `3 h`, `5.5 days`."""
+    hours = seconds / HOUR
+    if hours < 1:
+        return f"{seconds / 60:.0f} min"
+    return f"{hours:.3g} h" if hours < 48 else f"{hours / 24:.3g} days"
+
+
+def many(count: int, word: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def capital(text: str) -> str:
+    """The text with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
+    return f"{capital(text)}."

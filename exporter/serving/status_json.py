@@ -1,0 +1,50 @@
+"""`/api/v1/status`: the facts of the status page for programs. No secret is in it; a pure function."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from exporter.exposition.store import Entry
+from exporter.instants import utc_time
+from exporter.serving.health import Health
+from exporter.serving.page.sources import Source, facts_of, sources_of
+from exporter.serving.page.verdict import verdict
+
+SCHEMA = 1
+"""Rises when a field changes its meaning or goes; new ones may come without it."""
+
+
+def status_json(entries: Iterable[Entry], *, version: str, now: float, health: Health) -> str:
+    """The verdict, everything that is wrong, and every source; `now` and instants are epoch seconds."""
+    ordered = sorted(entries, key=lambda entry: (entry.job.order, entry.job.key))
+    sources = sources_of(ordered, health, now)
+    result = verdict(facts_of(sources), health, now)
+    status = {
+        "schema": SCHEMA,
+        "version": version,
+        "as_of": utc_time(now),
+        "level": result.top.level,
+        "verdict": result.top.what,
+        "findings": [finding._asdict() for finding in (result.top, *result.more) if finding.level != "ok"],
+        "sources": [_source(source) for source in sources],
+    }
+    return json.dumps(status, ensure_ascii=False, indent=1) + "\n"
+
+
+def _source(source: Source) -> dict[str, Any]:
+    """One source; `failures` are distinct messages of its jobs, with GitHub's words."""
+    outcomes = [entry.status.outcome for entry in source.entries]
+    failures = dict.fromkeys((outcome.reason, outcome.message) for outcome in outcomes if outcome and outcome.reason)
+    return {
+        "collector": source.collector,
+        "target": str(source.target),
+        "credential": source.target.credential,
+        "level": source.condition.level,
+        "state": source.state,
+        "jobs": len(source.entries),
+        "series": source.series,
+        "data_timestamp": source.data_time,
+        "last_success": source.last_success,
+        "next_run": source.next_run,
+        "failures": [{"reason": reason, "message": message} for reason, message in failures],
+    }
