@@ -125,7 +125,7 @@ class Ticks:
 
     def _concluded(self, job: Job, attempt: Attempt, before: Snapshot, writable: bool) -> Conclusion:
         """What the worker makes of an attempt."""
-        scraped = self.snapshots.store.taken_along(job, before.version, self.clock.monotonic())
+        scraped = self.snapshots.store.is_scraped(job, before.version, self.clock.monotonic())
         writable = writable and attempt.writable
         rules = Rules(self._most_series(job), self.windows.retention, writable, scraped, before.names_changed)
         try:
