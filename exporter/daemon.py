@@ -20,6 +20,7 @@ from exporter.collecting.tick import Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
 from exporter.errors import GitHubError
+from exporter.exposition.answers import Exposition
 from exporter.exposition.store import Store
 from exporter.github.apps import App
 from exporter.github.budget import Budget
@@ -32,7 +33,7 @@ from exporter.github.sender import AnswerBounds
 from exporter.jobs import Target
 from exporter.privacy import Naming
 from exporter.serving.health import Health, Reload
-from exporter.serving.http import Exposition, Web
+from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota, quota_of, shares
 from exporter.serving.self_metrics import SelfMetrics
@@ -196,7 +197,7 @@ class Exporter:
             known_collectors=frozenset(collector.name for collector in self._collectors),
             telemetry_path=web.telemetry_path,
             max_requests=web.max_requests,
-            reject=self._reject_scrape,
+            count_rejected=self._reject_scrape,
             ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
             page=self._page,
