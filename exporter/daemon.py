@@ -19,7 +19,6 @@ from exporter.collecting.settle import Snapshots
 from exporter.collecting.tick import Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
-from exporter.errors import GitHubError
 from exporter.exposition.store import Store
 from exporter.github.apps import App
 from exporter.github.budget import Budget
@@ -31,14 +30,16 @@ from exporter.github.pacing import Pool
 from exporter.github.sender import AnswerBounds
 from exporter.jobs import Target
 from exporter.privacy import Naming
+from exporter.reloads import Reloads
 from exporter.serving.health import Health, Reload
 from exporter.serving.http import Exposition, Web
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota, quota_of, shares
+from exporter.serving.prefix import below
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
-from exporter.settings import DIRECT, Settings, SettingsError, changes, doubts, fixed_changes
+from exporter.settings import DIRECT, Settings, changes, doubts, fixed_changes
 from exporter.signals import watched
 from exporter.state.database import Restored, State
 from exporter.state.renaming import renamed_by
@@ -80,7 +81,10 @@ class Exporter:
         collectors: Sequence[Collector] = COLLECTORS,
         clock: Clock | None = None,
         timing: Timing | None = None,
+        load: Callable[[], Settings] | None = None,
     ) -> None:
+        """`load` reads the settings again, for a reload; without it there are no others."""
+        self.reloads = Reloads(load or (lambda: settings), self.reload, self.refuse_reload)
         self._settings, self._collectors = settings, collectors
         self._planned, self._rejected_at = settings, 0.0
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
@@ -124,10 +128,13 @@ class Exporter:
             stack.push_async_callback(self._close_clients)
             await self._plan(self._settings, restored)
             del restored  # else every key of it would live as long as we run
-            bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
+            web = self._settings.web
+            app = below(web.prefix, web.link_prefix, self._web())
+            bound = await stack.enter_async_context(listening(app, web.listen_address))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
-            path = self._settings.web.telemetry_path
+            stack.callback(self.reloads.stop)
+            path = web.prefix + web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
             if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
                 log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
@@ -199,6 +206,7 @@ class Exporter:
             reject=self._reject_scrape,
             ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
+            reload=self.reloads.reload if web.enable_lifecycle else None,
             page=self._page,
             status=self._status,
         )
@@ -226,6 +234,7 @@ class Exporter:
             docs=self._settings.web.docs_url,
             now=now,
             health=self._health(),
+            link_prefix=self._settings.web.link_prefix,
         )
 
     async def _status(self) -> str:
@@ -263,21 +272,14 @@ class Exporter:
 async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP takes over the settings that `load` reads."""
     signals = watched()
-    exporter = Exporter(settings, timing=timing)
+    exporter = Exporter(settings, timing=timing, load=load)
     for doubt in doubts(settings):
         log.warning(doubt)
 
     async def reload() -> None:
         while await signals.hangup.wait():
             signals.hangup.clear()
-            try:
-                await exporter.reload(await asyncio.to_thread(load))  # a pipe may let it wait
-            except (SettingsError, GitHubError) as error:
-                log.error("not reloaded, the old configuration stays", error=str(error))
-                exporter.refuse_reload(str(error))
-            except Exception:  # a fault of ours, which must not make the next SIGHUP unheard
-                log.exception("not reloaded, unexpectedly: please report this")
-                exporter.refuse_reload("An unexpected fault, which the log tells: please report it.")
+            await exporter.reloads.reload()
 
     async with exporter.running():
         reloading = asyncio.create_task(reload())

@@ -1,4 +1,4 @@
-"""What the exporter answers: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
+"""What the exporter answers: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`, `/-/reload`.
 
 An ASGI application over ready bytes.
 
@@ -155,7 +155,8 @@ class Exposition:
 class Web:
     """The application. `ready`, `page` and `status` are asked at each request; `clock` is monotonic.
 
-    `reject` notes that a scrape was cut.
+    `reject` notes that a scrape was cut. `reload` reloads the configuration and gives why it was refused, or the empty
+    text; None where that is switched off.
     """
 
     exposition: Exposition
@@ -168,12 +169,15 @@ class Web:
     page: Callable[[], Awaitable[str]]
     status: Callable[[], Awaitable[str]]
     clock: Callable[[], float]
+    reload: Callable[[], Awaitable[str]] | None = None
     taking: dict[object, Callable[[], None]] = field(default_factory=dict)
     """Who takes an answer of `/metrics` now, the longest first, and how to cut each of them."""
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in ("GET", "HEAD"):
+        if scope["path"] == "/-/reload":
+            await self._reload(scope, send)
+        elif scope["method"] not in ("GET", "HEAD"):
             await self._say(send, scope, 405, "only GET and HEAD\n", [(b"allow", b"GET, HEAD")])
         elif scope["path"] == self.telemetry_path:
             await self._metrics(scope, send)
@@ -216,6 +220,17 @@ class Web:
                     self.store.sent_parts(answer.parts, self.clock())
         finally:
             self.taking.pop(scrape, None)
+
+    async def _reload(self, scope: Scope, send: Send) -> None:
+        """Reload; what the request's body holds is not read."""
+        if scope["method"] not in ("POST", "PUT"):
+            await self._say(send, scope, 405, "only POST and PUT\n", [(b"allow", b"POST, PUT")])
+        elif self.reload is None:
+            await self._say(send, scope, 403, "switched off: start the exporter with --web.enable-lifecycle\n")
+        elif problem := await self.reload():
+            await self._say(send, scope, 500, f"not reloaded, the old configuration stays:\n{problem}\n")
+        else:
+            await self._say(send, scope, 200, "reloaded\n")
 
     def _cut_slowest(self) -> None:
         """End the scrape that has been taking its answer the longest, so that clients that do not read lock nobody out.
