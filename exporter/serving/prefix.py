@@ -1,6 +1,6 @@
 """Paths below a prefix, as a reverse proxy needs them: `--web.route-prefix` and `--web.external-url` of Prometheus."""
 
-from exporter.serving.server import ASGIApp, Message, Receive, Send
+from exporter.serving.connection import ASGIApp, Message, Receive, Send
 
 
 def below(prefix: str, link_prefix: str, app: ASGIApp) -> ASGIApp:
@@ -16,7 +16,7 @@ def below(prefix: str, link_prefix: str, app: ASGIApp) -> ASGIApp:
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path.startswith(f"{prefix}/"):
-            await app({**scope, "path": path.removeprefix(prefix)}, receive, send)
+            await app({**scope, "path": path.removeprefix(prefix), "root_path": prefix}, receive, send)
         elif path in pages and scope["method"] in ("GET", "HEAD"):
             await _send_text(send, 302, "", (b"location", f"{pages[path]}/".encode()))
         else:

@@ -38,7 +38,7 @@ from exporter.exposition.render import (
 )
 from exporter.exposition.snapshot import Snapshot
 from exporter.github.decoding import readable
-from exporter.serving.negotiation import wanted_format, wants_gzip
+from exporter.serving.negotiation import accepted_format, accepts_gzip
 from exporter.tables import Labels
 from tests.support.jobs import job_of
 
@@ -71,13 +71,13 @@ PROMETHEUS_3 = (
     ],
 )
 def test_the_format_follows_accept_and_junk_is_text(accept: str, form: str) -> None:
-    assert wanted_format(accept) == form
+    assert accepted_format(accept) == form
 
 
 @given(st.text())
 def test_no_header_breaks_negotiation(junk: str) -> None:
-    assert wanted_format(junk) in ("text", "openmetrics")
-    assert wants_gzip(junk) in (True, False)
+    assert accepted_format(junk) in ("text", "openmetrics")
+    assert accepts_gzip(junk) in (True, False)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_no_header_breaks_negotiation(junk: str) -> None:
     [("gzip", True), ("gzip, deflate, br", True), ("gzip;q=0", False), ("*", True), ("*;q=0, gzip", True), ("", False)],
 )
 def test_gzip_only_when_accepted(header_value: str, wanted: bool) -> None:
-    assert wants_gzip(header_value) is wanted
+    assert accepts_gzip(header_value) is wanted
 
 
 @given(st.text())
