@@ -23,8 +23,11 @@ def asked(prefix: str, link_prefix: str, path: str, method: str = "GET") -> tupl
     async def receive() -> Any:
         raise AssertionError("no body is read")
 
+    async def ask() -> None:
+        await below(prefix, link_prefix, app)(scope, receive, send)
+
     scope = {"type": "http", "method": method, "path": path}
-    asyncio.run(below(prefix, link_prefix, app)(scope, receive, send))
+    asyncio.run(ask())
     assert scope["path"] == path
     return sent[0]["status"], "".join(seen), dict(sent[0]["headers"]).get(b"location", b"").decode()
 

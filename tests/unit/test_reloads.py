@@ -12,7 +12,7 @@ from exporter.errors import Unavailable
 from exporter.reloads import STOPPING, UNEXPECTED, Reloads
 from exporter.settings import Problem, Settings, SettingsError
 
-WRONG = SettingsError([Problem("config.yaml: a", "unknown key", 1), Problem("config.yaml: b", "unknown key", 2)])
+WRONG = SettingsError([Problem("config.yaml: a", 1, "unknown key"), Problem("config.yaml: b", 2, "unknown key")])
 
 
 @dataclass
@@ -115,7 +115,7 @@ def test_at_the_end_everybody_is_answered_and_nothing_begins() -> None:
         waiting = asyncio.create_task(reloads.reload())
         await asyncio.sleep(0)
         reloads.stop()
-        assert await asyncio.gather(running, waiting, reloads.reload()) == [STOPPING] * 3
+        assert {await running, await waiting, await reloads.reload()} == {STOPPING}
         assert daemon.began == 1
 
     run(scenario, Daemon())
