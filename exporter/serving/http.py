@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from exporter.exposition.answers import Exposition, Filters
-from exporter.exposition.render import CONTENT_TYPES
 from exporter.exposition.store import Store
+from exporter.exposition.text import CONTENT_TYPES
 from exporter.serving.connection import CUT, Receive, Send, send_body
 from exporter.serving.negotiation import accepted_format, accepts_gzip
 from exporter.serving.page.style import CSP
