@@ -250,7 +250,7 @@ class Exporter:
         return Health(
             self._state.health,
             self._reload,
-            {target.credential: access.unreadable for target, access in accesses.items()},
+            {target.credential: access.problem for target, access in accesses.items()},
             {target: access.rejected is not None for target, access in accesses.items()},
             frozenset(target for target, access in accesses.items() if access.not_before(now) > now),
             {one.credential.name: end for one in accesses.values() if (end := one.github.token_expiry) is not None},
