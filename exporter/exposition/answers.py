@@ -81,8 +81,9 @@ class Exposition:
         return answer.generation == self._store.generation and now - answer.own_rendered_at < OWN_SECONDS
 
     def forget(self) -> None:
-        """Drop the kept answers."""
+        """Drop the kept answers and the exporter's own metrics, so that the next answer shows what is true now."""
         self._answers.clear()
+        self._own_rendered = (float("-inf"), ())
 
     def _own_families(self) -> tuple[float, Sequence[OwnFamily]]:
         """The exporter's own metrics, and when they were rendered (monotonic seconds)."""
