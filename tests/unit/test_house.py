@@ -16,6 +16,7 @@ ORDER = (
     "simulator",
     "daemon",
     "serving",
+    "accesses",
     "collecting",
     "collectors",
     "state",
