@@ -58,7 +58,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Lengths that are settings of the code: tests and the demo shorten them."""
+    """Lengths of time that no operator sets: tests and the demo shorten them."""
 
     windows: Windows = field(default_factory=Windows)
     job_deadline: float = JOB_DEADLINE
@@ -66,7 +66,7 @@ class Timing:
 
 
 class Exporter:
-    """What one exporter is wired of. Credentials, targets and collectors can change while it runs, the rest cannot."""
+    """The parts of one exporter. Credentials, targets and collectors can change while it runs, the rest cannot."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Exporter:
         self._store = Store(settings.counters.birth_delay)
         pools: dict[str, Pool] = {}
         self._reload = Reload(self._clock.wall())
-        self._own = SelfMetrics(
+        self._self_metrics = SelfMetrics(
             self._store,
             pools,
             self._largest_skew,
@@ -92,7 +92,7 @@ class Exporter:
             now=self._clock.wall,
         )
         budget = Budget(settings.budget.share, settings.budget.reserve)
-        self._accesses = Accesses(budget, self._clock, pools, self._own.requested)
+        self._accesses = Accesses(budget, self._clock, pools, self._self_metrics.requested)
         self._snapshots = Snapshots(self._store, self._state, self._clock)
         self._snapshots.pause = worker.pause
         self._ticks = Ticks(
@@ -101,14 +101,14 @@ class Exporter:
             self._timing.windows,
             settings.limits.max_series,
             self._timing.job_deadline,
-            self._own,
+            self._self_metrics,
         )
         self._schedule = Schedule(self._ticks, self._clock)
-        self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
+        self._exposition = Exposition(self._store, collectors, self._self_metrics.render, self._clock.monotonic)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listening]:
-        """From the first answer to the last; raises `StateLockedError` and `OSError` (address)."""
+        """Collect and serve until the context ends; raises `StateLockedError`, and `OSError` for the address."""
         async with AsyncExitStack() as stack:
             worker.start()
             restored = await asyncio.to_thread(self._restore)
@@ -116,7 +116,7 @@ class Exporter:
             stack.push_async_callback(asyncio.to_thread, self._save_all)
             stack.push_async_callback(self._accesses.close)
             await self._apply(self._settings, restored)
-            del restored  # else every key of it would live as long as we run
+            del restored  # this frame lives as long as the exporter
             bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
@@ -132,16 +132,16 @@ class Exporter:
         return restored
 
     async def reload(self, settings: Settings) -> None:
-        """Take over credentials, targets and collectors; what is new begins at once, what is gone is withdrawn."""
+        """Use the credentials, targets, collectors and `privacy` of these settings from now on."""
         async with self._schedule.lock:
-            await self._show_people(settings)
+            await self._apply_naming(settings)
             await self._apply(settings, await asyncio.to_thread(self._state.restored))
         self._reload = Reload(self._clock.wall())
         _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
         self._applied = settings
 
-    async def _show_people(self, settings: Settings) -> None:
-        """Show people as `privacy` says now: no answer that begins after this has the old form, nor has the state."""
+    async def _apply_naming(self, settings: Settings) -> None:
+        """Name people as `privacy` says now: after this, neither a new response nor the state has the old form."""
         naming = Naming(settings.privacy.user_names, self._state.salt)
         if naming == self._snapshots.naming:
             return
@@ -151,7 +151,7 @@ class Exporter:
         self._exposition.forget()
 
     def refuse_reload(self, problem: str) -> None:
-        """Remember that a configuration was refused, and why, until another one is taken over."""
+        """Show why a configuration was refused, until another one is applied."""
         self._reload = replace(self._reload, problem=problem)
 
     async def _apply(self, settings: Settings, restored: Restored) -> None:
@@ -159,7 +159,7 @@ class Exporter:
         accesses = self._accesses.update(settings)
         watched = {target: settings.watched_at(target) for target in accesses}
         configuration = Configuration(self._collectors, settings.collectors, accesses, watched)
-        self._own.expect(configuration.runs())
+        self._self_metrics.expect(configuration.runs())
         await self._schedule.apply(configuration, restored)
 
     def _web(self) -> Web:
@@ -179,11 +179,11 @@ class Exporter:
         )
 
     def _reject_scrape(self) -> None:
-        self._own.scrapes_rejected.inc()
+        self._self_metrics.scrapes_rejected.inc()
         self._rejected_at = self._clock.wall()
 
     def _save_all(self) -> None:
-        """Save what could not be saved so far, when the exporter stops."""
+        """Save, when the exporter stops, what could not be saved before."""
         self._state.watch(self._clock.wall())
         shown = [entry.job.key for entry in self._store if entry.status.outcome]
         self._snapshots.save_all(self._state.unsaved(shown))
@@ -216,23 +216,27 @@ class Exporter:
             {target.credential: access.problem for target, access in accesses.items()},
             {target: access.rejected is not None for target, access in accesses.items()},
             frozenset(target for target, access in accesses.items() if access.not_before(now) > now),
-            {one.credential.name: end for one in accesses.values() if (end := one.github.token_expiry) is not None},
+            {
+                access.credential.name: end
+                for access in accesses.values()
+                if (end := access.github.token_expiry) is not None
+            },
             self._largest_skew(),
             *shares(self._quotas(now), now),
-            dict(self._own.gaps),
+            dict(self._self_metrics.gaps),
             self._rejected_at,
         )
 
     def _quotas(self, now: float) -> list[Quota]:
         monotonic = self._clock.monotonic()
-        return [quota_of(one.pool, one.github.skew, now, monotonic) for one in self._schedule.accesses]
+        return [quota_of(access.pool, access.github.skew, now, monotonic) for access in self._schedule.accesses]
 
     def _largest_skew(self) -> float:
         return max((access.github.skew for access in self._schedule.accesses), key=abs, default=0.0)
 
 
 async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
-    """Run until SIGTERM or SIGINT; SIGHUP takes over the settings that `load` reads."""
+    """Run until SIGTERM or SIGINT; SIGHUP applies the settings that `load` reads."""
     signals = watched()
     exporter = Exporter(settings, timing=timing)
     for doubt in doubts(settings):
@@ -242,13 +246,13 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
         while await signals.hangup.wait():
             signals.hangup.clear()
             try:
-                await exporter.reload(await asyncio.to_thread(load))  # a pipe may let it wait
+                await exporter.reload(await asyncio.to_thread(load))  # reading a pipe may block
             except (SettingsError, GitHubError) as error:
                 log.error("not reloaded, the old configuration stays", error=str(error))
                 exporter.refuse_reload(str(error))
-            except Exception:  # a fault of ours, which must not make the next SIGHUP unheard
+            except Exception:  # a fault of ours must not end the handling of SIGHUP
                 log.exception("not reloaded, unexpectedly: please report this")
-                exporter.refuse_reload("An unexpected fault, which the log tells: please report it.")
+                exporter.refuse_reload("An unexpected fault; the log has the details. Please report it.")
 
     async with exporter.running():
         reloading = asyncio.create_task(reload())
