@@ -19,20 +19,21 @@ from exporter.collecting.settle import Snapshots
 from exporter.collecting.tick import Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
-from exporter.errors import GitHubError
 from exporter.exposition.answers import Exposition
 from exporter.exposition.store import Store
 from exporter.github.budget import Budget
 from exporter.github.pacing import Pool
 from exporter.privacy import Naming
+from exporter.reloads import Reloads
 from exporter.serving.health import Health, Reload
 from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota, quota_of, shares
+from exporter.serving.prefix import below
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
-from exporter.settings import Settings, SettingsError, changes, doubts, fixed_changes
+from exporter.settings import Settings, changes, doubts, fixed_changes
 from exporter.signals import watched
 from exporter.state.database import Restored, State
 from exporter.state.renaming import renamed_by
@@ -74,7 +75,10 @@ class Exporter:
         collectors: Sequence[Collector] = COLLECTORS,
         clock: Clock | None = None,
         timing: Timing | None = None,
+        load: Callable[[], Settings] | None = None,
     ) -> None:
+        """`load` reads the settings again, for a reload; without it there are no others."""
+        self.reloads = Reloads(load or (lambda: settings), self.reload, self.refuse_reload)
         self._settings, self._collectors = settings, collectors
         self._applied, self._rejected_at = settings, 0.0
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
@@ -83,7 +87,7 @@ class Exporter:
         self._store = Store(settings.counters.birth_delay)
         pools: dict[str, Pool] = {}
         self._reload = Reload(self._clock.wall())
-        self._self_metrics = SelfMetrics(
+        self._own = SelfMetrics(
             self._store,
             pools,
             self._largest_skew,
@@ -92,7 +96,7 @@ class Exporter:
             now=self._clock.wall,
         )
         budget = Budget(settings.budget.share, settings.budget.reserve)
-        self._accesses = Accesses(budget, self._clock, pools, self._self_metrics.requested)
+        self._accesses = Accesses(budget, self._clock, pools, self._own.counters.record_request)
         self._snapshots = Snapshots(self._store, self._state, self._clock)
         self._snapshots.pause = worker.pause
         self._ticks = Ticks(
@@ -101,10 +105,10 @@ class Exporter:
             self._timing.windows,
             settings.limits.max_series,
             self._timing.job_deadline,
-            self._self_metrics,
+            self._own.counters,
         )
         self._schedule = Schedule(self._ticks, self._clock)
-        self._exposition = Exposition(self._store, collectors, self._self_metrics.render, self._clock.monotonic)
+        self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listening]:
@@ -117,10 +121,13 @@ class Exporter:
             stack.push_async_callback(self._accesses.close)
             await self._apply(self._settings, restored)
             del restored  # this frame lives as long as the exporter
-            bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
+            web = self._settings.web
+            app = below(web.prefix, web.link_prefix, self._web())
+            bound = await stack.enter_async_context(listening(app, web.listen_address))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
-            path = self._settings.web.telemetry_path
+            stack.callback(self.reloads.stop)
+            path = web.prefix + web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
             if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
                 log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
@@ -137,6 +144,7 @@ class Exporter:
             await self._apply_naming(settings)
             await self._apply(settings, await asyncio.to_thread(self._state.restored))
         self._reload = Reload(self._clock.wall())
+        self._exposition.forget()
         _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
         self._applied = settings
 
@@ -153,13 +161,14 @@ class Exporter:
     def refuse_reload(self, problem: str) -> None:
         """Show why a configuration was refused, until another one is applied."""
         self._reload = replace(self._reload, problem=problem)
+        self._exposition.forget()
 
     async def _apply(self, settings: Settings, restored: Restored) -> None:
         """Run what the settings ask for."""
         accesses = self._accesses.update(settings)
         watched = {target: settings.watched_at(target) for target in accesses}
         configuration = Configuration(self._collectors, settings.collectors, accesses, watched)
-        self._self_metrics.expect(configuration.runs())
+        self._own.counters.expect(configuration.runs())
         await self._schedule.apply(configuration, restored)
 
     def _web(self) -> Web:
@@ -174,12 +183,13 @@ class Exporter:
             count_rejected=self._reject_scrape,
             ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
+            reload=self.reloads.reload if web.enable_lifecycle else None,
             page=self._page,
             status=self._status,
         )
 
     def _reject_scrape(self) -> None:
-        self._self_metrics.scrapes_rejected.inc()
+        self._own.scrapes_rejected.inc()
         self._rejected_at = self._clock.wall()
 
     def _save_all(self) -> None:
@@ -201,6 +211,7 @@ class Exporter:
             docs=self._settings.web.docs_url,
             now=now,
             health=self._health(),
+            link_prefix=self._settings.web.link_prefix,
         )
 
     async def _status(self) -> str:
@@ -223,7 +234,7 @@ class Exporter:
             },
             self._largest_skew(),
             *shares(self._quotas(now), now),
-            dict(self._self_metrics.gaps),
+            dict(self._own.counters.gaps),
             self._rejected_at,
         )
 
@@ -238,21 +249,14 @@ class Exporter:
 async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP applies the settings that `load` reads."""
     signals = watched()
-    exporter = Exporter(settings, timing=timing)
+    exporter = Exporter(settings, timing=timing, load=load)
     for doubt in doubts(settings):
         log.warning(doubt)
 
     async def reload() -> None:
         while await signals.hangup.wait():
             signals.hangup.clear()
-            try:
-                await exporter.reload(await asyncio.to_thread(load))  # reading a pipe may block
-            except (SettingsError, GitHubError) as error:
-                log.error("not reloaded, the old configuration stays", error=str(error))
-                exporter.refuse_reload(str(error))
-            except Exception:  # a fault of ours must not end the handling of SIGHUP
-                log.exception("not reloaded, unexpectedly: please report this")
-                exporter.refuse_reload("An unexpected fault; the log has the details. Please report it.")
+            await exporter.reloads.reload()
 
     async with exporter.running():
         reloading = asyncio.create_task(reload())
