@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from exporter.accesses import credentials_by_target, open_client
 from exporter.catalogue import Collector, TokenKind
 from exporter.cli.sampling import Sampler
 from exporter.collecting.attempt import Question, ask
@@ -18,7 +19,7 @@ from exporter.collecting.forecast import Cost, rows_of
 from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collecting.unknown import UnknownSubjects, explain, is_unknown
 from exporter.counting.windows import Windows
-from exporter.daemon import JOB_DEADLINE, client_of, configuration_of, credentials
+from exporter.daemon import JOB_DEADLINE
 from exporter.errors import CredentialRejected, GitHubError, Unavailable
 from exporter.fetching import Subject
 from exporter.github.client import GitHub
@@ -66,10 +67,10 @@ async def survey(
     clients: dict[str, GitHub] = {}
     try:
         runs = []
-        for target, credential in credentials(settings).items():
+        for target, credential in credentials_by_target(settings).items():
             pool = result.pools.setdefault(settings.pool_of(target), Pool(settings.pool_of(target)))
             if credential.name not in clients:
-                clients[credential.name] = client_of(credential, pool, settings, clock, lambda *_: None)
+                clients[credential.name] = open_client(credential, pool, settings, clock, lambda *_: None)
             surveyor = _TargetSurvey(settings, collectors, every_job, target, clients[credential.name], pool)
             runs.append(surveyor.run(credential.token_kind()))
         for findings in await asyncio.gather(*runs):
@@ -122,7 +123,6 @@ class _TargetSurvey:
 
     def _remaining_jobs(self) -> list[Job]:
         """The jobs that are still to be run; none of an endpoint that does not know its subjects."""
-        configuration = configuration_of(self.settings, self.collectors, {})
         candidates = Candidates(self.settings.watched_at(self.target), dict(self.requests), (), self.unknown)
         finished_endpoints = {
             finding.job.collector.endpoint
@@ -130,7 +130,7 @@ class _TargetSurvey:
             if not self.every_job and not is_unknown(finding.job.subject, finding.result)
         }
         finished_endpoints |= {endpoint for endpoint, unknown in self.unknown.items() if unknown.not_found}
-        jobs = select_jobs(self.collectors, configuration.settings, self.target, candidates)
+        jobs = select_jobs(self.collectors, self.settings.collectors, self.target, candidates)
         return [job for job in jobs if job.key not in self.done and job.collector.endpoint not in finished_endpoints]
 
     async def _read_limits(self) -> CredentialRejected | None:
