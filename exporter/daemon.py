@@ -12,14 +12,14 @@ import structlog
 from exporter import worker
 from exporter.catalogue import Collector
 from exporter.collecting.access import Access
+from exporter.collecting.active_jobs import Configuration
 from exporter.collecting.clock import Clock
-from exporter.collecting.planning import Configuration
 from exporter.collecting.schedule import Schedule
 from exporter.collecting.settle import Snapshots
 from exporter.collecting.tick import Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
-from exporter.errors import GitHubError
+from exporter.exposition.answers import Exposition
 from exporter.exposition.store import Store
 from exporter.github.apps import App
 from exporter.github.budget import Budget
@@ -31,14 +31,16 @@ from exporter.github.pacing import Pool
 from exporter.github.sender import AnswerBounds
 from exporter.jobs import Target
 from exporter.privacy import Naming
+from exporter.reloads import Reloads
 from exporter.serving.health import Health, Reload
-from exporter.serving.http import Exposition, Web
+from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota, quota_of, shares
+from exporter.serving.prefix import below
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
-from exporter.settings import DIRECT, Settings, SettingsError, changes, doubts, fixed_changes
+from exporter.settings import DIRECT, Settings, changes, doubts, fixed_changes
 from exporter.signals import watched
 from exporter.state.database import Restored, State
 from exporter.state.renaming import renamed_by
@@ -80,9 +82,12 @@ class Exporter:
         collectors: Sequence[Collector] = COLLECTORS,
         clock: Clock | None = None,
         timing: Timing | None = None,
+        load: Callable[[], Settings] | None = None,
     ) -> None:
+        """`load` reads the settings again, for a reload; without it there are no others."""
+        self.reloads = Reloads(load or (lambda: settings), self.reload, self.refuse_reload)
         self._settings, self._collectors = settings, collectors
-        self._planned, self._rejected_at = settings, 0.0
+        self._applied, self._rejected_at = settings, 0.0
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
         self._renamed = renamed_by(collectors)
         self._state = State(settings.state.path, settings.privacy.user_names, self._renamed)
@@ -101,7 +106,7 @@ class Exporter:
             now=self._clock.wall,
         )
         self._snapshots = Snapshots(self._store, self._state, self._clock)
-        self._snapshots.nap = worker.pause
+        self._snapshots.pause = worker.pause
         self._ticks = Ticks(
             self._snapshots,
             self._clock,
@@ -122,12 +127,15 @@ class Exporter:
             stack.callback(self._state.close)
             stack.push_async_callback(asyncio.to_thread, self._save_all)
             stack.push_async_callback(self._close_clients)
-            await self._plan(self._settings, restored)
+            await self._apply(self._settings, restored)
             del restored  # else every key of it would live as long as we run
-            bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
+            web = self._settings.web
+            app = below(web.prefix, web.link_prefix, self._web())
+            bound = await stack.enter_async_context(listening(app, web.listen_address))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
-            path = self._settings.web.telemetry_path
+            stack.callback(self.reloads.stop)
+            path = web.prefix + web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
             if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
                 log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
@@ -140,12 +148,13 @@ class Exporter:
 
     async def reload(self, settings: Settings) -> None:
         """Take over credentials, targets and collectors; what is new begins at once, what is gone is withdrawn."""
-        async with self._schedule.planning_lock:
+        async with self._schedule.lock:
             await self._show_people(settings)
-            await self._plan(settings, await asyncio.to_thread(self._state.restored))
+            await self._apply(settings, await asyncio.to_thread(self._state.restored))
         self._reload = Reload(self._clock.wall())
-        _log_reload(changes(self._planned, settings), fixed_changes(self._settings, settings))
-        self._planned = settings
+        self._exposition.forget()
+        _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
+        self._applied = settings
 
     async def _show_people(self, settings: Settings) -> None:
         """Show people as `privacy` says now: no answer that begins after this has the old form, nor has the state."""
@@ -161,8 +170,9 @@ class Exporter:
     def refuse_reload(self, problem: str) -> None:
         """Remember that a configuration was refused, and why, until another one is taken over."""
         self._reload = replace(self._reload, problem=problem)
+        self._exposition.forget()
 
-    async def _plan(self, settings: Settings, restored: Restored) -> None:
+    async def _apply(self, settings: Settings, restored: Restored) -> None:
         """Run what the settings ask for, with a client for each credential that is new or has changed."""
         accesses = {}
         for target, credential in credentials(settings).items():
@@ -178,7 +188,7 @@ class Exporter:
         self._pools_in_use.update({access.pool.name: access.pool for access in accesses.values()})
         configuration = configuration_of(settings, self._collectors, accesses)
         self._own.expect(_runs(configuration))
-        await self._schedule.plan(configuration, restored)
+        await self._schedule.apply(configuration, restored)
 
     def _pool(self, name: str) -> Pool:
         budget = self._settings.budget
@@ -196,9 +206,10 @@ class Exporter:
             known_collectors=frozenset(collector.name for collector in self._collectors),
             telemetry_path=web.telemetry_path,
             max_requests=web.max_requests,
-            reject=self._reject_scrape,
+            count_rejected=self._reject_scrape,
             ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
+            reload=self.reloads.reload if web.enable_lifecycle else None,
             page=self._page,
             status=self._status,
         )
@@ -226,6 +237,7 @@ class Exporter:
             docs=self._settings.web.docs_url,
             now=now,
             health=self._health(),
+            link_prefix=self._settings.web.link_prefix,
         )
 
     async def _status(self) -> str:
@@ -238,7 +250,7 @@ class Exporter:
         return Health(
             self._state.health,
             self._reload,
-            {target.credential: access.unreadable for target, access in accesses.items()},
+            {target.credential: access.problem for target, access in accesses.items()},
             {target: access.rejected is not None for target, access in accesses.items()},
             frozenset(target for target, access in accesses.items() if access.not_before(now) > now),
             {one.credential.name: end for one in accesses.values() if (end := one.github.token_expiry) is not None},
@@ -263,21 +275,14 @@ class Exporter:
 async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP takes over the settings that `load` reads."""
     signals = watched()
-    exporter = Exporter(settings, timing=timing)
+    exporter = Exporter(settings, timing=timing, load=load)
     for doubt in doubts(settings):
         log.warning(doubt)
 
     async def reload() -> None:
         while await signals.hangup.wait():
             signals.hangup.clear()
-            try:
-                await exporter.reload(await asyncio.to_thread(load))  # a pipe may let it wait
-            except (SettingsError, GitHubError) as error:
-                log.error("not reloaded, the old configuration stays", error=str(error))
-                exporter.refuse_reload(str(error))
-            except Exception:  # a fault of ours, which must not make the next SIGHUP unheard
-                log.exception("not reloaded, unexpectedly: please report this")
-                exporter.refuse_reload("An unexpected fault, which the log tells: please report it.")
+            await exporter.reloads.reload()
 
     async with exporter.running():
         reloading = asyncio.create_task(reload())
@@ -319,7 +324,7 @@ def network_of(settings: Settings, name: str) -> Network:
 def configuration_of(
     settings: Settings, collectors: Sequence[Collector], accesses: Mapping[Target, Access]
 ) -> Configuration:
-    """What the configuration asks for, in the words of the plan."""
+    """The configuration of the schedule; without `accesses` it selects jobs, but cannot run them."""
     watched = {target: settings.watched_at(target) for target in accesses}
     return Configuration(collectors, settings.collectors, accesses, watched)
 

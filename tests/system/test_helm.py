@@ -30,6 +30,7 @@ from tests.support.manifests import (
     credential_files,
     kustomize,
     mounts,
+    of,
     ours,
     pods,
 )
@@ -189,6 +190,25 @@ def test_with_a_web_configuration_the_probes_are_the_exporters_own(rendered: Cal
         "exporter-tls",
     }
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert container[probe]["exec"]["command"] == [NAME, "healthcheck", flag]
+        assert container[probe]["exec"]["command"] == [NAME, "healthcheck", container["args"][0], flag]
         assert "httpGet" not in container[probe]
+    assert container["args"][0].startswith("--config.file=")
     assert container["env"] == [{"name": "GITHUB_EXPORTER_HEALTHCHECK_PASSWORD_FILE", "value": f"{folder}/password"}]
+
+
+@pytest.mark.parametrize(
+    ("web", "prefix"),
+    [
+        ("route_prefix=github/", "/github"),
+        ("external_url=https://example.com/a/b/", "/a/b"),
+        ("external_url=https://example.com/a,config.web.route_prefix=/", ""),
+    ],
+)
+def test_probes_and_monitor_have_the_prefix_of_the_configuration(web: str, prefix: str) -> None:
+    resources = render(
+        f"--values={VALUES['prometheus-operator']}", f"--set=config.web.{web},config.web.telemetry_path=/m"
+    )
+    (pod,) = pods(resources)
+    paths = {ours(pod)[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert paths == {f"{prefix}/-/healthy", f"{prefix}/-/ready"}
+    assert [endpoint["path"] for endpoint in of(resources, "ServiceMonitor")["spec"]["endpoints"]] == [f"{prefix}/m"]

@@ -33,6 +33,7 @@ ORGANIZATION = "--set=config.organizations[0].name=acme"
         ("monitor.kind=Probe", "kind"),
         ("monitor.interval=30s", "interval"),
         ("monitor.endpoint.interval=30", "interval"),
+        ("monitor.endpoint.path=/x", "path"),
         ("persistence.size=big", "size"),
         ("log.format=xml", "format"),
         ("networkPolicy.egressPorts[0]=https", "egressPorts"),
@@ -58,7 +59,7 @@ def test_without_a_target_it_says_what_to_write() -> None:
     assert "organizations: [{name: acme}]" in complaint
 
 
-@pytest.mark.parametrize("empty", ["config=null", "podLabels=null", "monitor.endpoint.path=null"])
+@pytest.mark.parametrize("empty", ["config=null", "podLabels=null", "monitor.endpoint.interval=null"])
 def test_null_removes_a_default(empty: str) -> None:
     render("--set=extraEnvFrom[0].secretRef.name=github", "--set=monitor.enabled=true", f"--set={empty}")
 
@@ -80,7 +81,13 @@ def closed(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def test_every_value_is_in_the_documented_file_and_in_the_schema() -> None:
-    named = set(closed(SCHEMA)) - {"global", "enabled", "resources.claims", "monitor.endpoint.port"}
+    named = set(closed(SCHEMA)) - {
+        "global",
+        "enabled",
+        "resources.claims",
+        "monitor.endpoint.port",
+        "monitor.endpoint.path",
+    }
     documented = set(keys(yaml.safe_load((CHART / "values.yaml").read_text())))
     assert named <= documented
     free = ("resources.", "podSecurityContext.", "securityContext.", "dashboards.", "monitor.endpoint.")

@@ -40,6 +40,32 @@ labels:
 {{- end -}}
 {{- end }}
 
+{{/* What each path begins with: the configuration's route prefix, or the path of its external URL. */}}
+{{- define "github-enterprise-exporter.prefix" -}}
+{{- $web := default dict (default dict .Values.config).web -}}
+{{- $path := default "" $web.route_prefix | default (get (urlParse (default "" $web.external_url)) "path") -}}
+{{- with trimAll "/" $path }}/{{ . }}{{ end -}}
+{{- end }}
+
 {{- define "github-enterprise-exporter.webConfigFlag" -}}
 --web.config.file=/run/secrets/github-enterprise-exporter-web/{{ .Values.webConfig.file }}
+{{- end }}
+
+{{/* The variables by which the command healthcheck logs in, and those of the values; may be empty. */}}
+{{- define "github-enterprise-exporter.env" -}}
+{{- with .Values.webConfig }}
+{{- if .existingSecrets }}
+{{- with .healthcheck.user }}
+- {name: GITHUB_EXPORTER_HEALTHCHECK_USER, value: {{ . | quote }}}
+{{- end }}
+{{- range $key, $variable := dict "passwordFile" "PASSWORD_FILE" "certFile" "CERT_FILE" "keyFile" "KEY_FILE" }}
+{{- with index $.Values.webConfig.healthcheck $key }}
+- {name: GITHUB_EXPORTER_HEALTHCHECK_{{ $variable }}, value: /run/secrets/github-enterprise-exporter-web/{{ . }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

@@ -16,15 +16,15 @@ readinessProbe:
   periodSeconds: 30
 {{- else -}}
 startupProbe:
-  httpGet: {path: /-/healthy, port: github-metrics}
+  httpGet: {path: {{ include "github-enterprise-exporter.prefix" . }}/-/healthy, port: github-metrics}
   periodSeconds: 2
   failureThreshold: 30
 livenessProbe:
-  httpGet: {path: /-/healthy, port: github-metrics}
+  httpGet: {path: {{ include "github-enterprise-exporter.prefix" . }}/-/healthy, port: github-metrics}
   periodSeconds: 30
   timeoutSeconds: 5
 readinessProbe:
-  httpGet: {path: /-/ready, port: github-metrics}
+  httpGet: {path: {{ include "github-enterprise-exporter.prefix" . }}/-/ready, port: github-metrics}
   periodSeconds: 10
   timeoutSeconds: 5
 {{- end }}
@@ -35,6 +35,9 @@ exec:
   command:
     - github-enterprise-exporter
     - healthcheck
+    {{- if .Values.config }}
+    - --config.file=/etc/github-enterprise-exporter/config.yaml
+    {{- end }}
     - {{ include "github-enterprise-exporter.webConfigFlag" . }}
 timeoutSeconds: 10
 {{- end }}
