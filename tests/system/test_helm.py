@@ -158,11 +158,11 @@ def test_the_exporter_takes_its_configuration_and_finds_what_it_names(
     assert {str(StateSection().path), *re.findall(r"ca_file: (\S+)/", config)} <= places
 
 
-@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("name", sorted(VALUES.keys() - {"web-config"}))
 def test_the_flags_and_variables_are_the_exporters(name: str, rendered: Callable[[str], list[Resource]]) -> None:
     (pod,) = pods(rendered(name))
     container = ours(pod)
-    environ = {entry["name"]: entry.get("value", "http://proxy:3128") for entry in container.get("env", [])}
+    environ = {entry["name"]: entry.get("value", "") for entry in container.get("env", [])}
     assert environ.keys() <= {*VARIABLES.values(), "GITHUB_EXPORTER_TOKEN"}
     flags = [arg for arg in container["args"] if not arg.startswith("--config.file=")]
     command, settings = parse(

@@ -14,7 +14,7 @@ import yaml
 
 from tests.support.chart import CHART, VALUES, helm, render
 from tests.support.deploy import ROOT
-from tests.support.manifests import of
+from tests.support.manifests import mounts, of, ours, pods
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 ORGANIZATION = "--set=config.organizations[0].name=acme"
@@ -57,6 +57,14 @@ def test_what_other_charts_and_helm_add_is_taken() -> None:
 def test_without_a_target_it_says_what_to_write() -> None:
     _, complaint = helm("template", "x", str(CHART))
     assert "organizations: [{name: acme}]" in complaint
+
+
+def test_a_configuration_with_a_password_is_a_secret() -> None:
+    (pod,) = pods(render("--set=existingConfigSecret=exporter-config"))
+    (flag,) = [arg for arg in ours(pod)["args"] if arg.startswith("--config.file=")]
+    assert mounts(pod)[str(Path(flag.partition("=")[2]).parent)]["secret"]["secretName"] == "exporter-config"
+    _, complaint = helm("template", "x", str(CHART), ORGANIZATION, "--set=existingConfigSecret=exporter-config")
+    assert "set one of them" in complaint
 
 
 @pytest.mark.parametrize("empty", ["config=null", "podLabels=null", "monitor.endpoint.interval=null"])
@@ -103,6 +111,7 @@ def test_the_examples_try_every_value() -> None:
         "nameOverride",
         "replicas",
         "extraEnvFrom",
+        "existingConfigSecret",
         "securityContext",
     }
 

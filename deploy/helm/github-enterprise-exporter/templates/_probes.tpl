@@ -35,7 +35,7 @@ exec:
   command:
     - github-enterprise-exporter
     - healthcheck
-    {{- if .Values.config }}
+    {{- if or .Values.config .Values.existingConfigSecret }}
     - --config.file=/etc/github-enterprise-exporter/config.yaml
     {{- end }}
     - {{ include "github-enterprise-exporter.webConfigFlag" . }}

@@ -4,6 +4,9 @@
 - name: config
   configMap: {name: {{ include "github-enterprise-exporter.fullname" . }}}
 {{- end }}
+{{- with .Values.existingConfigSecret }}
+{{ include "github-enterprise-exporter.secretVolume" (dict "name" "config" "secrets" (list .)) }}
+{{- end }}
 {{- with .Values.credentials.existingSecrets }}
 {{ include "github-enterprise-exporter.secretVolume" (dict "name" "credentials" "secrets" .) }}
 {{- end }}
