@@ -5,10 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
 from tests.support.deploy import DEPLOY
-from tests.support.manifests import NAME, Resource
+from tests.support.manifests import NAME, Resource, parsed
 
 CHART = DEPLOY / "helm" / NAME
 VALUES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
@@ -27,4 +25,4 @@ def render(*options: str, release: str = NAME) -> list[Resource]:
     """The objects that an installation makes."""
     output, complaint = helm("template", release, str(CHART), f"--namespace={NAME}", *options)
     assert not complaint, complaint
-    return [resource for resource in yaml.safe_load_all(output) if resource]
+    return parsed(output)

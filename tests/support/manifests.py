@@ -29,7 +29,12 @@ _RULE = {"alert", "record", "expr", "for", "keep_firing_for", "labels", "annotat
 
 def kustomize(overlay: str) -> list[Resource]:
     """What kubectl builds of an overlay."""
-    return list(yaml.safe_load_all(tool("kubectl", "kustomize", str(KUBERNETES / "overlays" / overlay))))
+    return parsed(tool("kubectl", "kustomize", str(KUBERNETES / "overlays" / overlay)))
+
+
+def parsed(manifests: str) -> list[Resource]:
+    """The resources of a YAML stream. The parser in C takes a tenth of the time, which dashboards make long."""
+    return [resource for resource in yaml.load_all(manifests, yaml.CSafeLoader) if resource]
 
 
 def of(resources: list[Resource], kind: str, name: str = NAME) -> Resource:
