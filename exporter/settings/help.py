@@ -21,7 +21,7 @@ from exporter.settings.names import (
 _WIDTH = 80
 SettingPath = tuple[str, ...]
 
-_FILE, _ADDRESS = ("config", "file"), ("web", "listen_address")
+_FILE, _ADDRESS, _WEB_FILE = ("config", "file"), ("web", "listen_address"), ("web", "config_file")
 _SERVING = tuple(path for path in FLAGS if path[0] in ("web", "log"))
 _LOG = tuple(path for path in FLAGS if path[0] == "log")
 
@@ -33,7 +33,7 @@ OWN: Mapping[str, Sequence[SettingPath]] = {
     "plan": (_FILE, ("plan", "subjects"), ("plan", "live")),
     "doctor": (_FILE,),
     "metrics": (),
-    "healthcheck": (_FILE, _ADDRESS),
+    "healthcheck": (_FILE, _ADDRESS, _WEB_FILE),
 }
 """The flags that each command uses, beside `--help` and `--version`."""
 
@@ -42,6 +42,7 @@ _DEFAULTS: Mapping[tuple[str, SettingPath], str] = {
 }
 _METAVARS = {
     "file": "PATH",
+    "config_file": "PATH",
     "path": "PATH",
     "listen_address": "ADDRESS",
     "max_requests": "N",
