@@ -18,14 +18,9 @@ from exporter.catalogue import Collector
 from exporter.collecting.attempt import Attempt, Question, Reading, ask
 from exporter.collecting.conclude import conclude
 from exporter.collectors import billing_usage
-from exporter.collectors.billing_usage import (
-    COLLECTOR,
-    CREDITS_OF_ENTERPRISE,
-    MEANINGS,
-    OF_ORGANIZATION,
-    USAGE_OF_ENTERPRISE,
-    Options,
-)
+from exporter.collectors.billing_usage import COLLECTOR, OF_ORGANIZATION, Options
+from exporter.collectors.billing_usage.families import CREDITS_OF_ENTERPRISE, MEANINGS, USAGE_OF_ENTERPRISE
+from exporter.collectors.billing_usage.items import read
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.counting.keys import Rules
 from exporter.counting.windows import Windows
@@ -125,7 +120,7 @@ def one(name: str, product: str = "Actions", sku: str = "actions_linux", unit_ty
 
 
 def rejected(*items: Any, **others: Any) -> int:
-    return billing_usage.read(answer(*items, **others), USAGE_OF_ENTERPRISE, WHEN)[1]
+    return read(answer(*items, **others), USAGE_OF_ENTERPRISE, WHEN)[1]
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -172,7 +167,7 @@ def test_every_number_of_the_official_examples_is_one_series_and_no_series_is_mo
 @BOTH
 def test_what_is_declared(collector: Collector) -> None:
     assert (collector.interval, collector.max_age) == (7200.0, 86400.0)
-    assert collector.calls.of(object()) == 2  # type: ignore[arg-type] # nothing of it is listed, so no size is read
+    assert collector.calls.requests(object()) == 2  # type: ignore[arg-type] # nothing of it is listed, so no size is read
     assert collector.runs("enterprise", Options()) == (collector is COLLECTOR)
     assert not collector.runs("organization", Options())
     assert collector.runs("organization", Options(organizations=True)) == (collector is OF_ORGANIZATION)
@@ -331,7 +326,7 @@ def test_a_number_that_is_none_is_absent_and_counted(field: str, value: Any) -> 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 400])
 def test_a_number_that_no_float_holds_is_absent_and_counted(number: str) -> None:
     body = json.dumps(answer(item(netAmount="TESTS"))).replace('"TESTS"', number).encode()
-    rows, counted = billing_usage.read(decode_json(body), USAGE_OF_ENTERPRISE, WHEN)
+    rows, counted = read(decode_json(body), USAGE_OF_ENTERPRISE, WHEN)
     assert [row.value("netAmount") for row in rows] == [None]
     assert counted == 1
 
@@ -369,7 +364,7 @@ def test_items_of_which_none_can_be_used_are_no_empty_month(items: list[Any]) ->
 
 @pytest.mark.parametrize("odd", [None, 7, ["minutes"]])
 def test_a_unit_or_model_that_is_none_is_an_empty_label_and_counted(odd: Any) -> None:
-    rows, counted = billing_usage.read(answer(item(unitType=odd, model=odd)), CREDITS_OF_ENTERPRISE, WHEN)
+    rows, counted = read(answer(item(unitType=odd, model=odd)), CREDITS_OF_ENTERPRISE, WHEN)
     assert [row.model_dump(include={"unit_type", "model"}) for row in rows] == [{"unit_type": "", "model": ""}]
     assert counted == 2
 
@@ -385,7 +380,7 @@ def test_numbers_that_github_adds_later_are_counted() -> None:
     assert usage(later) == usage(item())
     found = UnknownFields()
     body = answer(later, totalAmount=9, repository="acme/api", costCenter={"id": "1", "name": "x"})
-    assert billing_usage.read(body, USAGE_OF_ENTERPRISE, WHEN, found)[1] == 0
+    assert read(body, USAGE_OF_ENTERPRISE, WHEN, found)[1] == 0
     assert found == {
         "usageItems.taxAmount": 1,
         "usageItems.note": 1,
@@ -554,7 +549,7 @@ NUMBERS = (
 def test_sums_are_exact(numbers: list[float]) -> None:
     items = [item(netAmount=number) for number in numbers]
     body = json.dumps(answer(*items)).encode()
-    ((row,), counted) = billing_usage.read(decode_json(body), USAGE_OF_ENTERPRISE, WHEN)
+    ((row,), counted) = read(decode_json(body), USAGE_OF_ENTERPRISE, WHEN)
     assert row.value("netAmount") == float(sum(Fraction(str(number)) for number in numbers))
     assert counted == 0
 
@@ -566,17 +561,17 @@ ANYTHING = st.recursive(
     max_leaves=15,
 )
 ITEMS = st.dictionaries(st.sampled_from(WORDS), ANYTHING).map(lambda changes: {**item(model="o3"), **changes})
-ANSWERS = (
+ODD_ANSWERS = (
     ANYTHING
     | st.lists(ITEMS | ANYTHING).map(lambda items: answer(*items))
     | ANYTHING.map(lambda odd: answer(item(), timePeriod=odd))
 )
 
 
-@given(ANSWERS, st.sampled_from([USAGE_OF_ENTERPRISE, CREDITS_OF_ENTERPRISE]), st.integers(1, 3))
+@given(ODD_ANSWERS, st.sampled_from([USAGE_OF_ENTERPRISE, CREDITS_OF_ENTERPRISE]), st.integers(1, 3))
 def test_no_answer_fails_otherwise_than_as_invalid(whatever: Any, table: Any, places: int) -> None:
     try:
-        rows, counted = billing_usage.read(decode_json(json.dumps(whatever).encode()), table, WHEN)
+        rows, counted = read(decode_json(json.dumps(whatever).encode()), table, WHEN)
     except Invalid:
         return
     job = job_of(COLLECTOR)

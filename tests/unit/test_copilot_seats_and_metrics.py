@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -17,9 +17,10 @@ from pydantic import SecretStr
 from exporter.catalogue import Collector
 from exporter.collecting.attempt import Attempt, Question, Reading, ask
 from exporter.collecting.conclude import conclude
-from exporter.collecting.plan import next_run
+from exporter.collecting.due import next_run
 from exporter.collectors import copilot_metrics, copilot_seats
 from exporter.collectors.copilot_metrics import Options
+from exporter.collectors.copilot_metrics.newest_day import NewestEntry
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.counting.keys import Rules
 from exporter.counting.windows import Windows
@@ -52,6 +53,13 @@ def official(name: str, path: str) -> Any:
 def day() -> Any:
     """The newest day of the official example."""
     return official("copilot_metrics", "metrics")[-1]
+
+
+def read(entries: Sequence[Any]) -> Fetched:
+    """The newest of these days, of one page."""
+    newest = NewestEntry()
+    newest.add(entries)
+    return newest.fetched()
 
 
 def seats() -> Any:
@@ -104,12 +112,12 @@ def metrics(entry: Any) -> dict[Series, float]:
 
 def rejected(entry: Any) -> int:
     """How many values of a day cannot be read."""
-    return copilot_metrics.read([entry]).rejected
+    return read([entry]).rejected
 
 
 def unknown(entry: Any) -> Mapping[str, int]:
     """What a day holds besides, by field."""
-    return copilot_metrics.read([entry]).unknown
+    return read([entry]).unknown
 
 
 def one(name: str, **labels: str) -> Series:
@@ -209,9 +217,9 @@ def test_totals_are_not_mixed_with_parts() -> None:
 def test_a_day_that_is_not_called_date_is_no_series_without_a_date() -> None:
     renamed = {"day" if field == "date" else field: value for field, value in day().items()}
     assert metrics([renamed, day()]) == metrics(day())
-    assert copilot_metrics.read([renamed, day(), None, 7]).rejected == 3
+    assert read([renamed, day(), None, 7]).rejected == 3
     with pytest.raises(Invalid, match="none of 2 entries has a date"):
-        copilot_metrics.read([renamed, renamed])
+        read([renamed, renamed])
 
 
 def test_repositories_and_languages_that_the_next_day_has_not_are_withdrawn() -> None:
@@ -361,7 +369,7 @@ def test_the_newest_day_of_all_pages_is_shown_whatever_their_order() -> None:
 def test_two_entries_of_one_date_must_be_equal() -> None:
     assert metrics([day(), day()]) == metrics(day())
     with pytest.raises(Invalid, match="one date"):
-        copilot_metrics.read([day(), day() | {"total_active_users": 25}])
+        read([day(), day() | {"total_active_users": 25}])
 
 
 @pytest.mark.parametrize(
@@ -369,7 +377,7 @@ def test_two_entries_of_one_date_must_be_equal() -> None:
 )
 def test_a_date_that_cannot_be_read_is_no_day(date: Any) -> None:
     with pytest.raises(Invalid):
-        copilot_metrics.read([day() | {"date": date}])
+        read([day() | {"date": date}])
 
 
 def test_since_and_until_are_sent_if_they_are_set() -> None:
@@ -551,9 +559,7 @@ def survives(collector: Collector, read: Callable[[Any], Fetched], answer: Any) 
 
 @given(ANYTHING | damaged([day(), day() | {"date": "2024-06-23"}]))
 def test_no_metrics_answer_fails_otherwise_than_as_invalid(answer: Any) -> None:
-    survives(
-        copilot_metrics.COLLECTOR, lambda body: copilot_metrics.read(body if isinstance(body, list) else [body]), answer
-    )
+    survives(copilot_metrics.COLLECTOR, lambda body: read(body if isinstance(body, list) else [body]), answer)
 
 
 @given(ANYTHING | damaged(seats()))

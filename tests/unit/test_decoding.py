@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.collectors import billing_usage
-from exporter.collectors.billing_usage import MOST_ITEMS, USAGE_OF_ENTERPRISE
+from exporter.collectors.billing_usage.families import USAGE_OF_ENTERPRISE
+from exporter.collectors.billing_usage.items import MOST_ITEMS, read
 from exporter.collectors.copilot_usage import Options
 from exporter.collectors.copilot_usage.newest_day import empty_report
 from exporter.collectors.reading.leaves import read_object
@@ -107,9 +107,7 @@ def test_each_list_has_a_bound_of_its_own() -> None:
     with pytest.raises(Invalid, match=f"{MOST_INTERVALS + 1} rows; at most"):
         decode_list(IntervalRow, b"[" + b"0," * MOST_INTERVALS + b"0]", most=MOST_INTERVALS)
     with pytest.raises(Invalid, match=f"{MOST_ITEMS + 1} usageItems; at most"):
-        billing_usage.read(
-            {"usageItems": [{}] * (MOST_ITEMS + 1)}, USAGE_OF_ENTERPRISE, datetime(2026, 11, 1, tzinfo=UTC)
-        )
+        read({"usageItems": [{}] * (MOST_ITEMS + 1)}, USAGE_OF_ENTERPRISE, datetime(2026, 11, 1, tzinfo=UTC))
     assert parse_exports({LIST: [{}] * MOST_EXPORTS}) == ([], MOST_EXPORTS)
     assert parse_exports({LIST: [{}] * (MOST_EXPORTS + 1)}) is None
 

@@ -1,0 +1,144 @@
+"""What an enterprise or an organization has used and has to pay this month, by product and SKU; AI credits by model.
+
+    github_billing_usage_enterprise_net_amount_usd{enterprise="acme-corp",product="Actions",sku="actions_linux",unit_type="minutes"} 8
+    github_billing_ai_credit_enterprise_gross_quantity{…,sku="Copilot AI Credits",unit_type="credits",model="GPT-5"} 100
+
+All are month to date, by months of UTC: gauges that fall when a month begins. A correction by GitHub can make them fall
+within the month, or negative. Items that differ only in their price are added up; if one of them lacks a number, the
+sum would be wrong, so it is absent. Names are as GitHub writes them. `families.py` has the metrics, `items.py` reads
+GitHub's answer.
+
+https://docs.github.com/enterprise-cloud@latest/rest/billing/usage#get-billing-usage-summary-for-an-enterprise
+"""  # noqa: E501 - a series is one line
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pydantic import Field
+
+from exporter.catalogue import Calls, Collector, Permission
+from exporter.collectors.billing_usage.families import (
+    AI_CREDIT,
+    CREDITS_OF_ENTERPRISE,
+    CREDITS_OF_ORGANIZATION,
+    ENTERPRISE,
+    ORGANIZATION,
+    SUMMARY,
+    USAGE_OF_ENTERPRISE,
+    USAGE_OF_ORGANIZATION,
+    Credits,
+)
+from exporter.collectors.billing_usage.items import read
+from exporter.collectors.reading.days import BOOKED_AFTER
+from exporter.collectors.reading.unknown_fields import UnknownFields
+from exporter.errors import NotFound
+from exporter.fetching import Api, Ask, Doubt, Fetched
+from exporter.github.apps import NotInstalled
+from exporter.github.decoding import decode_json
+from exporter.instants import DAY, HOUR
+from exporter.options import BoundedOptions
+from exporter.tables import Row, Table
+
+
+class Options(BoundedOptions):
+    """The collector's own settings."""
+
+    organizations: bool = Field(
+        default=False, description="Whether to read organizations, too: for those that no enterprise pays for."
+    )
+
+
+async def _fetch(api: Api, ask: Ask, root: str, usage: Table, credits_: Table) -> Fetched:
+    """Send two requests, always with the month: without it GitHub's answer was not always the month to date."""
+    when = datetime.fromtimestamp(ask.end, UTC)
+    month: dict[str, str | int] = {"year": when.year, "month": when.month}
+    unknown = UnknownFields()
+    reply = await api.get(root + SUMMARY, month)
+    rows, rejected = await asyncio.to_thread(lambda: read(decode_json(reply.body), usage, when, unknown))
+    credit_rows: tuple[Row, ...] = ()
+    try:
+        credit_reply = await api.get(root + AI_CREDIT, month)
+    except NotInstalled:
+        raise
+    except NotFound:
+        pass  # this account has no AI credits
+    else:
+        credit_rows, unusable = await asyncio.to_thread(
+            lambda: read(decode_json(credit_reply.body), credits_, when, unknown)
+        )
+        rejected += unusable
+    return Fetched(
+        (*rows, *credit_rows),
+        rejected,
+        data_time=float(ask.end),
+        unknown=unknown,
+        note="" if when.day <= BOOKED_AFTER // DAY else None,
+        doubts=tuple(_doubts(ask, when, {usage: rows, credits_: credit_rows})),
+    )
+
+
+def _doubts(ask: Ask, when: datetime, rows_of: Mapping[Table, tuple[Row, ...]]) -> Iterator[Doubt]:
+    """Doubt an answer without usage if an earlier one of the same month had some: usage of a month does not vanish."""
+    before = datetime.fromtimestamp(ask.data_time or 0.0, UTC)
+    for table, rows in rows_of.items():
+        if not rows and (before.year, before.month) == (when.year, when.month):
+            what = "AI credits" if issubclass(table.row, Credits) else "usage"
+            yield Doubt(table, f"GitHub's answer has no {what} of {when:%Y-%m}, though an earlier one had")
+
+
+async def fetch_enterprise(api: Api, ask: Ask) -> Fetched:
+    """The bill of the enterprise account, with all its organizations and cost centers."""
+    root = ENTERPRISE.format(enterprise=ask.target)
+    return await _fetch(api, ask, root, USAGE_OF_ENTERPRISE, CREDITS_OF_ENTERPRISE)
+
+
+async def fetch_organization(api: Api, ask: Ask) -> Fetched:
+    """The bill of the organization itself; GitHub answers 404 if an enterprise pays."""
+    root = ORGANIZATION.format(org=ask.target)
+    return await _fetch(api, ask, root, USAGE_OF_ORGANIZATION, CREDITS_OF_ORGANIZATION)
+
+
+COLLECTOR = Collector(
+    name="billing_usage",
+    scope="enterprise",
+    endpoint=ENTERPRISE + SUMMARY,
+    page="https://docs.github.com/enterprise-cloud@latest/rest/billing/usage#get-billing-usage-summary-for-an-enterprise",
+    lateness="GitHub does not say how late it books usage.",
+    interval=2 * HOUR,
+    max_age=24 * HOUR,
+    options=Options,
+    permission=Permission(
+        app="enterprise permission “Enterprise billing” (read)",
+        classic="scope `manage_billing:enterprise`, of an administrator or billing manager of the enterprise, or of a "
+        "user with a custom role that reads billing",
+        besides="an App must be installed on the enterprise",
+        fine_grained=False,
+    ),
+    fetch=fetch_enterprise,
+    tables=(USAGE_OF_ENTERPRISE, CREDITS_OF_ENTERPRISE),
+    calls=Calls(single=2),
+    nothing=(
+        "GitHub shows no usage of this month. Compare it with GitHub's billing pages; where nothing is billed, switch "
+        "it off: collectors.billing_usage.enabled: false"
+    ),
+)
+
+OF_ORGANIZATION = replace(
+    COLLECTOR,
+    scope="organization",
+    endpoint=ORGANIZATION + SUMMARY,
+    page="https://docs.github.com/rest/billing/usage#get-billing-usage-summary-for-an-organization",
+    switch="organizations",
+    permission=Permission(
+        app="organization permission “Administration” (read)",
+        classic="one of an administrator of the organization",
+    ),
+    fetch=fetch_organization,
+    tables=(USAGE_OF_ORGANIZATION, CREDITS_OF_ORGANIZATION),
+    nothing=(
+        "GitHub shows no usage of this month. Compare it with GitHub's billing pages; where an enterprise pays, switch "
+        "it off: collectors.billing_usage.organizations: false"
+    ),
+)
