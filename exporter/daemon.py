@@ -32,6 +32,8 @@ from exporter.github.pacing import Pool
 from exporter.github.sender import AnswerBounds
 from exporter.jobs import Target
 from exporter.privacy import Naming
+from exporter.serving.connection import ASGIApp
+from exporter.serving.guard import Guard
 from exporter.serving.health import Health, Reload
 from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
@@ -39,7 +41,9 @@ from exporter.serving.page.quotas import Quota, quota_of, shares
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
+from exporter.serving.web_config import WebConfigFile
 from exporter.settings import DIRECT, Settings, SettingsError, changes, doubts, fixed_changes
+from exporter.settings.web_config import PLAIN
 from exporter.signals import watched
 from exporter.state.database import Restored, State
 from exporter.state.renaming import renamed_by
@@ -113,6 +117,8 @@ class Exporter:
         )
         self._schedule = Schedule(self._ticks, self._clock)
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
+        path = settings.web.config_file
+        self._web_file = WebConfigFile(path, self._clock.wall) if path else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listening]:
@@ -125,14 +131,23 @@ class Exporter:
             stack.push_async_callback(self._close_clients)
             await self._apply(self._settings, restored)
             del restored  # else every key of it would live as long as we run
-            bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
+            addresses = self._settings.web.listen_address
+            bound = await stack.enter_async_context(listening(self._guarded(), addresses, web=self._web_file))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
             path = self._settings.web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
-            if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
-                log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
+            self._warn_of_open_doors(bound)
             yield bound
+
+    def _warn_of_open_doors(self, bound: Listening) -> None:
+        """Say once what lets in more than the operator may think."""
+        web = self._web_file.config if self._web_file else PLAIN
+        for warning in web.warnings:
+            log.warning(warning)
+        on_all = any(host in ("0.0.0.0", "::") for host, _port in bound.addresses)  # noqa: S104 - compared, not bound
+        if on_all and not (web.tls or web.users):
+            log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
 
     def _restore(self) -> Restored:
         restored = self._state.open(self._clock.wall())
@@ -187,6 +202,13 @@ class Exporter:
 
     def _client(self, credential: Credential, pool: Pool, settings: Settings) -> GitHub:
         return client_of(credential, pool, settings, self._clock, self._own.requested)
+
+    def _guarded(self) -> ASGIApp:
+        """The web application, behind the login and limits of the web configuration file, if there is one."""
+        app = self._web()
+        if self._web_file is None:
+            return app
+        return Guard(app, self._web_file, self._clock.monotonic, self._own.web_auth_failures.inc)
 
     def _web(self) -> Web:
         web, clock = self._settings.web, self._clock
@@ -247,6 +269,7 @@ class Exporter:
             *shares(self._quotas(now), now),
             dict(self._own.gaps),
             self._rejected_at,
+            self._web_file.reload if self._web_file else None,
         )
 
     def _quotas(self, now: float) -> list[Quota]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from exporter.exposition.store import Entry
-from exporter.serving.health import Health
+from exporter.serving.health import Health, Reload
 
 PREFIX = "github_exporter_"
 
@@ -22,6 +22,7 @@ def of_health(health: Health) -> Iterator[Metric]:
         "When the configuration that runs was loaded.",
         value=health.reload.at,
     )
+    yield from _of_web_config(health.web)
     readable = GaugeMetricFamily(
         PREFIX + "credential_readable",
         "1 if the credential's token or private key can be read now; 0 if not, even while an older one is in use.",
@@ -38,6 +39,23 @@ def of_health(health: Health) -> Iterator[Metric]:
     for target, is_rejected in health.rejected.items():
         rejected.add_metric((target.credential, str(target)), float(is_rejected))
     yield rejected
+
+
+def _of_web_config(reload: Reload | None) -> Iterator[Metric]:
+    successful = GaugeMetricFamily(
+        PREFIX + "web_config_last_reload_successful",
+        "1 if the web configuration file was last read with success, 0 if its last change was refused; absent without "
+        "such a file.",
+    )
+    at = GaugeMetricFamily(
+        PREFIX + "web_config_last_reload_success_timestamp_seconds",
+        "When the web configuration in use was read; absent without a web configuration file.",
+    )
+    if reload is not None:
+        successful.add_metric((), float(not reload.problem))
+        at.add_metric((), reload.at)
+    yield successful
+    yield at
 
 
 def of_paused(entries: Iterable[Entry], health: Health) -> Iterator[Metric]:

@@ -143,6 +143,11 @@ class SelfMetrics:
             "Scrapes cut: of more than --web.max-requests at a time the slowest ends.",
             registry=of_process,
         )
+        self.web_auth_failures = Counter(
+            PREFIX + "web_auth_failures",
+            "Requests refused by the login: without a user, with a wrong one or a wrong password, or too many at once.",
+            registry=of_process,
+        )
 
         def paused() -> Iterator[Metric]:
             return of_paused(store, health())

@@ -38,9 +38,7 @@ def key_in(raw: bytes) -> str:
     if not keys:
         raise Unfit("key", f"holds no PEM private key{_instead(raw)}")
     if keys[0].label == "ENCRYPTED PRIVATE KEY" or "ENCRYPTED" in keys[0].text.partition("\n")[2][:200]:
-        raise Unfit(
-            "key", "is encrypted, and nobody can type its password: `openssl pkey -in OLD -out NEW` decrypts"
-        )
+        raise Unfit("key", "is encrypted, and nobody can type its password: `openssl pkey -in OLD -out NEW` decrypts")
     if keys[0].label == "OPENSSH PRIVATE KEY":
         raise Unfit("key", "is OpenSSH's: `ssh-keygen -p -m PEM -f FILE` rewrites it")
     return keys[0].text
