@@ -19,7 +19,6 @@ from exporter.collecting.settle import Snapshots
 from exporter.collecting.tick import Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
-from exporter.errors import GitHubError
 from exporter.exposition.answers import Exposition
 from exporter.exposition.store import Store
 from exporter.github.apps import App
@@ -32,17 +31,19 @@ from exporter.github.pacing import Pool
 from exporter.github.sender import AnswerBounds
 from exporter.jobs import Target
 from exporter.privacy import Naming
+from exporter.reloads import Reloads
 from exporter.serving.connection import ASGIApp
 from exporter.serving.guard import Guard
 from exporter.serving.health import Health, Reload
 from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota, quota_of, shares
+from exporter.serving.prefix import below
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
 from exporter.serving.web_config import WebConfigFile
-from exporter.settings import DIRECT, Settings, SettingsError, changes, doubts, fixed_changes
+from exporter.settings import DIRECT, Settings, changes, doubts, fixed_changes
 from exporter.settings.web_config import PLAIN
 from exporter.signals import watched
 from exporter.state.database import Restored, State
@@ -85,7 +86,10 @@ class Exporter:
         collectors: Sequence[Collector] = COLLECTORS,
         clock: Clock | None = None,
         timing: Timing | None = None,
+        load: Callable[[], Settings] | None = None,
     ) -> None:
+        """`load` reads the settings again, for a reload; without it there are no others."""
+        self.reloads = Reloads(load or (lambda: settings), self.reload, self.refuse_reload)
         self._settings, self._collectors = settings, collectors
         self._applied, self._rejected_at = settings, 0.0
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
@@ -113,7 +117,7 @@ class Exporter:
             self._timing.windows,
             settings.limits.max_series,
             self._timing.job_deadline,
-            self._own,
+            self._own.counters,
         )
         self._schedule = Schedule(self._ticks, self._clock)
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
@@ -131,11 +135,13 @@ class Exporter:
             stack.push_async_callback(self._close_clients)
             await self._apply(self._settings, restored)
             del restored  # else every key of it would live as long as we run
-            addresses = self._settings.web.listen_address
-            bound = await stack.enter_async_context(listening(self._guarded(), addresses, web=self._web_file))
+            web = self._settings.web
+            app = self._guarded(below(web.prefix, web.link_prefix, self._web()))
+            bound = await stack.enter_async_context(listening(app, web.listen_address, web=self._web_file))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
-            path = self._settings.web.telemetry_path
+            stack.callback(self.reloads.stop)
+            path = web.prefix + web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
             self._warn_of_open_doors(bound)
             yield bound
@@ -160,6 +166,7 @@ class Exporter:
             await self._show_people(settings)
             await self._apply(settings, await asyncio.to_thread(self._state.restored))
         self._reload = Reload(self._clock.wall())
+        self._exposition.forget()
         _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
         self._applied = settings
 
@@ -177,6 +184,7 @@ class Exporter:
     def refuse_reload(self, problem: str) -> None:
         """Remember that a configuration was refused, and why, until another one is taken over."""
         self._reload = replace(self._reload, problem=problem)
+        self._exposition.forget()
 
     async def _apply(self, settings: Settings, restored: Restored) -> None:
         """Run what the settings ask for, with a client for each credential that is new or has changed."""
@@ -193,7 +201,7 @@ class Exporter:
         self._pools_in_use.clear()
         self._pools_in_use.update({access.pool.name: access.pool for access in accesses.values()})
         configuration = configuration_of(settings, self._collectors, accesses)
-        self._own.expect(_runs(configuration))
+        self._own.counters.expect(_runs(configuration))
         await self._schedule.apply(configuration, restored)
 
     def _pool(self, name: str) -> Pool:
@@ -201,11 +209,10 @@ class Exporter:
         return self._pools.setdefault(name, Pool(name, Budget(budget.share, budget.reserve)))
 
     def _client(self, credential: Credential, pool: Pool, settings: Settings) -> GitHub:
-        return client_of(credential, pool, settings, self._clock, self._own.requested)
+        return client_of(credential, pool, settings, self._clock, self._own.counters.record_request)
 
-    def _guarded(self) -> ASGIApp:
-        """The web application, behind the login and limits of the web configuration file, if there is one."""
-        app = self._web()
+    def _guarded(self, app: ASGIApp) -> ASGIApp:
+        """An application behind the login and the limits of the web configuration file, if there is one."""
         if self._web_file is None:
             return app
         return Guard(app, self._web_file, self._clock.monotonic, self._own.web_auth_failures.inc)
@@ -222,6 +229,7 @@ class Exporter:
             count_rejected=self._reject_scrape,
             ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
+            reload=self.reloads.reload if web.enable_lifecycle else None,
             page=self._page,
             status=self._status,
         )
@@ -249,6 +257,7 @@ class Exporter:
             docs=self._settings.web.docs_url,
             now=now,
             health=self._health(),
+            link_prefix=self._settings.web.link_prefix,
         )
 
     async def _status(self) -> str:
@@ -261,13 +270,13 @@ class Exporter:
         return Health(
             self._state.health,
             self._reload,
-            {target.credential: access.unreadable for target, access in accesses.items()},
+            {target.credential: access.problem for target, access in accesses.items()},
             {target: access.rejected is not None for target, access in accesses.items()},
             frozenset(target for target, access in accesses.items() if access.not_before(now) > now),
             {one.credential.name: end for one in accesses.values() if (end := one.github.token_expiry) is not None},
             self._largest_skew(),
             *shares(self._quotas(now), now),
-            dict(self._own.gaps),
+            dict(self._own.counters.gaps),
             self._rejected_at,
             self._web_file.reload if self._web_file else None,
         )
@@ -287,21 +296,14 @@ class Exporter:
 async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP takes over the settings that `load` reads."""
     signals = watched()
-    exporter = Exporter(settings, timing=timing)
+    exporter = Exporter(settings, timing=timing, load=load)
     for doubt in doubts(settings):
         log.warning(doubt)
 
     async def reload() -> None:
         while await signals.hangup.wait():
             signals.hangup.clear()
-            try:
-                await exporter.reload(await asyncio.to_thread(load))  # a pipe may let it wait
-            except (SettingsError, GitHubError) as error:
-                log.error("not reloaded, the old configuration stays", error=str(error))
-                exporter.refuse_reload(str(error))
-            except Exception:  # a fault of ours, which must not make the next SIGHUP unheard
-                log.exception("not reloaded, unexpectedly: please report this")
-                exporter.refuse_reload("An unexpected fault, which the log tells: please report it.")
+            await exporter.reloads.reload()
 
     async with exporter.running():
         reloading = asyncio.create_task(reload())

@@ -21,7 +21,7 @@ from exporter.settings.names import (
 _WIDTH = 80
 SettingPath = tuple[str, ...]
 
-_FILE, _ADDRESS, _WEB_FILE = ("config", "file"), ("web", "listen_address"), ("web", "config_file")
+_FILE, _ADDRESS = ("config", "file"), ("web", "listen_address")
 _SERVING = tuple(path for path in FLAGS if path[0] in ("web", "log"))
 _LOG = tuple(path for path in FLAGS if path[0] == "log")
 
@@ -33,7 +33,7 @@ OWN: Mapping[str, Sequence[SettingPath]] = {
     "plan": (_FILE, ("plan", "subjects"), ("plan", "live")),
     "doctor": (_FILE,),
     "metrics": (),
-    "healthcheck": (_FILE, _ADDRESS, _WEB_FILE),
+    "healthcheck": (_FILE, _ADDRESS, ("web", "external_url"), ("web", "route_prefix"), ("web", "config_file")),
 }
 """The flags that each command uses, beside `--help` and `--version`."""
 
@@ -48,6 +48,8 @@ _METAVARS = {
     "max_requests": "N",
     "subjects": "N",
     "docs_url": "URL",
+    "external_url": "URL",
+    "route_prefix": "PATH",
 }
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from exporter.options import Whole
-from exporter.settings.model import Section
 from exporter.settings.report import hint
+from exporter.settings.section import Section
 from exporter.settings.values import FilePath
 from exporter.settings.web_config.words import (
     CIPHERS,
