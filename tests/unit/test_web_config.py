@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from exporter.settings import SettingsError, parse
-from exporter.settings.web_config import PLAIN, WebConfig, read, users_in
+from exporter.settings.web_config import PLAIN, WebConfig, outline, read
 from exporter.settings.web_config.words import CIPHERS, CIPHERS_OF_TLS13, CURVES
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
@@ -294,11 +294,13 @@ def test_the_files_that_decide_are_known_also_of_a_broken_configuration(folder: 
     assert read(folder / "web.yml").files == (folder / "web.yml", folder / "x.pem", Path("/y.pem"), folder / "ca.pem")
 
 
-def test_users_are_read_out_of_a_file_with_other_problems(folder: Path) -> None:
+def test_the_outline_is_read_out_of_a_file_with_other_problems(folder: Path) -> None:
     (folder / "web.yml").write_text(f"basic_auth_users: {{on: {HASH}, b: x}}\ntypo: 1\n")
-    assert users_in(folder / "web.yml") == ["on", "b"]
+    assert outline(folder / "web.yml") == (False, ("on", "b"))
+    (folder / "web.yml").write_text("tls_server_config: {cert_file: x.pem}")
+    assert outline(folder / "web.yml") == (True, ())
     (folder / "web.yml").write_text("basic_auth_users: [")
-    assert users_in(folder / "web.yml") is None
+    assert outline(folder / "web.yml") is None
 
 
 # --- by flag, variable and file ---

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError
@@ -75,10 +75,19 @@ def read(path: Path) -> Reading:
     return Reading(_config(valid, context), None, files, is_empty=not report.lines)
 
 
-def users_in(path: Path) -> list[str] | None:
-    """The users of a file, whatever else is in it; None if they cannot be read."""
+class Outline(NamedTuple):
+    """What a client must know of a file: whether there is TLS, and which users may log in."""
+
+    has_tls: bool
+    users: tuple[str, ...]
+
+
+def outline(path: Path) -> Outline | None:
+    """The outline of a file, whatever else is wrong in it; None if it cannot be read."""
     values = mapping_in(path, ProblemReport(), _read_as_text)
-    return None if values is None else list(_section(values, _USERS))
+    if values is None:
+        return None
+    return Outline(bool(_section(values, _TLS)), tuple(map(str, _section(values, _USERS))))
 
 
 def _config(valid: WebFile, context: ssl.SSLContext | None) -> WebConfig:
