@@ -99,12 +99,13 @@ def _status(server: _Server, headers: Mapping[str, str], tls: ssl.SSLContext | N
         raise _Failed(f"does not answer within {SECONDS:.0f} s") from None
     except ConnectionRefusedError:
         raise _Failed("does not answer: nothing listens there; name the daemon's --web.listen-address") from None
+    except (ConnectionError, ssl.SSLEOFError, http.client.RemoteDisconnected) as error:
+        why = f"; if it asks for a client certificate, set {_CERT_FILE} to a right one" if tls else ""
+        raise _Failed(f"does not answer: {error}{why}", is_of_scheme=True) from None
     except ssl.SSLError as error:
-        if "CERTIFICATE_REQUIRED" in (error.reason or "") or "HANDSHAKE_FAILURE" in (error.reason or ""):
-            raise _Failed(f"asks for a client certificate: set {_CERT_FILE}") from None
         raise _Failed(f"does not answer over TLS: {error.reason or error}", is_of_scheme=True) from None
     except OSError as error:
-        raise _Failed(f"does not answer: {error}", is_of_scheme=True) from None
+        raise _Failed(f"does not answer: {error}") from None
     except http.client.HTTPException:
         raise _Failed("does not answer in HTTP: another program may have this port", is_of_scheme=True) from None
     finally:

@@ -138,6 +138,7 @@ class Served:
     port: int
     web: WebConfigFile
     failures: list[float] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
     delivered: list[bool] = field(default_factory=list)
 
 
@@ -149,6 +150,7 @@ def serving_by(path: Path, *, limits: ClientLimits | None = None, loop: str = "u
     stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def application(scope: Message, _receive: Receive, send: Send) -> None:
+        served[0].asked.append(scope["path"])
         body = [bytes(BIG // 50)] * 50 if scope["path"] == "/big" else [b"hello"]
         headers = [(b"content-type", b"text/plain"), (b"x-frame-options", b"ours")]
         served[0].delivered.append(await send_body(send, 200, headers, body))

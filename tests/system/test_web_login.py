@@ -201,7 +201,7 @@ def test_healthcheck_shows_a_client_certificate(certificates: Certificates) -> N
         assert check(served, certificates, CERT_FILE=str(certificates.client("health"))) == (0, "")
         code, words = check(served, certificates)
         assert code == 1
-        assert "asks for a client certificate: set GITHUB_EXPORTER_HEALTHCHECK_CERT_FILE" in words
+        assert "a client certificate, set GITHUB_EXPORTER_HEALTHCHECK_CERT_FILE" in words
 
 
 def test_healthcheck_finds_a_daemon_healthy_whose_file_became_broken(certificates: Certificates) -> None:
