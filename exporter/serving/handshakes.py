@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from exporter.serving.connection import ClientLimits, Connection
+from exporter.serving.connection import ClientLimits, Connection, Message
 from exporter.serving.web_config import WebConfigFile
 
 OUT_OF_FILES_SECONDS = 1.0
@@ -46,6 +46,14 @@ class TlsConnection(Connection):
         """Ignore the end of a connection that was never one of ours."""
         if self in self.connections:
             super().connection_lost(exc)
+
+    async def _send(self, send: Any, message: Message) -> None:
+        """Let uvicorn know that the client left: a TLS connection closes for a while before it is lost."""
+        try:
+            await super()._send(send, message)
+        except ConnectionResetError:
+            self.cycle.disconnected = True
+            raise
 
     async def _wait_until_acknowledged(self) -> None:
         """Give the transport below TLS a turn to write what it holds: nobody can ask it."""
