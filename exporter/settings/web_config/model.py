@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from exporter.options import Whole
+from exporter.options import Integer
 from exporter.settings.report import hint
 from exporter.settings.section import Section
 from exporter.settings.values import FilePath
@@ -115,7 +115,7 @@ class RateLimitSection(Section):
     """A token bucket for all requests: one token per `interval` (seconds; 0: no limit), at most `burst` of them."""
 
     interval: Annotated[float, BeforeValidator(_interval)] = 0.0
-    burst: Annotated[Whole, Field(ge=0)] = 0
+    burst: Annotated[Integer, Field(ge=0)] = 0
 
 
 Tls = Annotated[TlsServerConfig, BeforeValidator(_without_empty)]
