@@ -68,7 +68,7 @@ class Waits:
                     if ago + since < LONG:
                         pool.spending.add("", now - ago - since, requests)
 
-    async def after(self, access: Access, error: GitHubError | None, fingerprint: str) -> bool:
+    async def record(self, access: Access, error: GitHubError | None, fingerprint: str) -> bool:
         """Save what a run has shown; returns whether a rejected credential works again.
 
         `fingerprint` is that of the token that the run sent.
