@@ -118,10 +118,10 @@ class Exporter:
     async def running(self) -> AsyncIterator[Listening]:
         """From the first answer to the last; raises `StateLockedError` and `OSError` (address)."""
         async with AsyncExitStack() as stack:
-            worker.start()
-            restored = await asyncio.to_thread(self._restore)
+            worker.tune()
+            restored = await worker.run(self._restore)
             stack.callback(self._state.close)
-            stack.push_async_callback(asyncio.to_thread, self._save_all)
+            stack.push_async_callback(worker.run, self._save_all)
             stack.push_async_callback(self._close_clients)
             await self._apply(self._settings, restored)
             del restored  # else every key of it would live as long as we run
@@ -143,7 +143,7 @@ class Exporter:
         """Take over credentials, targets and collectors; what is new begins at once, what is gone is withdrawn."""
         async with self._schedule.lock:
             await self._show_people(settings)
-            await self._apply(settings, await asyncio.to_thread(self._state.restored))
+            await self._apply(settings, await worker.run(self._state.restored))
         self._reload = Reload(self._clock.wall())
         _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
         self._applied = settings
@@ -156,7 +156,7 @@ class Exporter:
         for client in self._clients:
             client.quoted = naming.choice == "login"
         await self._schedule.rename(naming, self._renamed)
-        await asyncio.to_thread(self._state.rename, naming.choice)
+        await worker.run(self._state.rename, naming.choice)
         self._exposition.forget()
 
     def refuse_reload(self, problem: str) -> None:
@@ -216,9 +216,9 @@ class Exporter:
         self._state.settle()
 
     async def _page(self) -> str:
-        """The status page. With a thousand targets it takes a second, so a worker thread makes it."""
+        """The status page. With a thousand targets it takes a second, so the worker makes it."""
         now = self._clock.wall()
-        return await asyncio.to_thread(
+        return await worker.run(
             status_page,
             list(self._store),
             self._quotas(now),
@@ -231,7 +231,7 @@ class Exporter:
 
     async def _status(self) -> str:
         now, health = self._clock.wall(), self._health()
-        return await asyncio.to_thread(status_json, list(self._store), version=VERSION, now=now, health=health)
+        return await worker.run(status_json, list(self._store), version=VERSION, now=now, health=health)
 
     def _health(self) -> Health:
         now = self._clock.wall()
@@ -272,7 +272,7 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
         while await signals.hangup.wait():
             signals.hangup.clear()
             try:
-                await exporter.reload(await asyncio.to_thread(load))  # a pipe may let it wait
+                await exporter.reload(await asyncio.to_thread(load))  # a pipe may let it wait, so not in the worker
             except (SettingsError, GitHubError) as error:
                 log.error("not reloaded, the old configuration stays", error=str(error))
                 exporter.refuse_reload(str(error))
