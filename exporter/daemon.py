@@ -19,7 +19,6 @@ from exporter.collecting.settle import Snapshots
 from exporter.collecting.tick import Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
-from exporter.errors import GitHubError
 from exporter.exposition.answers import Exposition
 from exporter.exposition.store import Store
 from exporter.github.apps import App
@@ -32,14 +31,16 @@ from exporter.github.pacing import Pool
 from exporter.github.sender import AnswerBounds
 from exporter.jobs import Target
 from exporter.privacy import Naming
+from exporter.reloads import Reloads
 from exporter.serving.health import Health, Reload
 from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota, quota_of, shares
+from exporter.serving.prefix import below
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
-from exporter.settings import DIRECT, Settings, SettingsError, changes, doubts, fixed_changes
+from exporter.settings import DIRECT, Settings, changes, doubts, fixed_changes
 from exporter.signals import watched
 from exporter.state.database import Restored, State
 from exporter.state.renaming import renamed_by
@@ -81,7 +82,10 @@ class Exporter:
         collectors: Sequence[Collector] = COLLECTORS,
         clock: Clock | None = None,
         timing: Timing | None = None,
+        load: Callable[[], Settings] | None = None,
     ) -> None:
+        """`load` reads the settings again, for a reload; without it there are no others."""
+        self.reloads = Reloads(load or (lambda: settings), self.reload, self.refuse_reload)
         self._settings, self._collectors = settings, collectors
         self._applied, self._rejected_at = settings, 0.0
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
@@ -125,10 +129,13 @@ class Exporter:
             stack.push_async_callback(self._close_clients)
             await self._apply(self._settings, restored)
             del restored  # else every key of it would live as long as we run
-            bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
+            web = self._settings.web
+            app = below(web.prefix, web.link_prefix, self._web())
+            bound = await stack.enter_async_context(listening(app, web.listen_address))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
-            path = self._settings.web.telemetry_path
+            stack.callback(self.reloads.stop)
+            path = web.prefix + web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
             if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
                 log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
@@ -145,6 +152,7 @@ class Exporter:
             await self._show_people(settings)
             await self._apply(settings, await worker.run(self._state.restored))
         self._reload = Reload(self._clock.wall())
+        self._exposition.forget()
         _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
         self._applied = settings
 
@@ -162,6 +170,7 @@ class Exporter:
     def refuse_reload(self, problem: str) -> None:
         """Remember that a configuration was refused, and why, until another one is taken over."""
         self._reload = replace(self._reload, problem=problem)
+        self._exposition.forget()
 
     async def _apply(self, settings: Settings, restored: Restored) -> None:
         """Run what the settings ask for, with a client for each credential that is new or has changed."""
@@ -200,6 +209,7 @@ class Exporter:
             count_rejected=self._reject_scrape,
             ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
+            reload=self.reloads.reload if web.enable_lifecycle else None,
             page=self._page,
             status=self._status,
         )
@@ -227,6 +237,7 @@ class Exporter:
             docs=self._settings.web.docs_url,
             now=now,
             health=self._health(),
+            link_prefix=self._settings.web.link_prefix,
         )
 
     async def _status(self) -> str:
@@ -239,7 +250,7 @@ class Exporter:
         return Health(
             self._state.health,
             self._reload,
-            {target.credential: access.unreadable for target, access in accesses.items()},
+            {target.credential: access.problem for target, access in accesses.items()},
             {target: access.rejected is not None for target, access in accesses.items()},
             frozenset(target for target, access in accesses.items() if access.not_before(now) > now),
             {one.credential.name: end for one in accesses.values() if (end := one.github.token_expiry) is not None},
@@ -264,21 +275,14 @@ class Exporter:
 async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP takes over the settings that `load` reads."""
     signals = watched()
-    exporter = Exporter(settings, timing=timing)
+    exporter = Exporter(settings, timing=timing, load=load)
     for doubt in doubts(settings):
         log.warning(doubt)
 
     async def reload() -> None:
         while await signals.hangup.wait():
             signals.hangup.clear()
-            try:
-                await exporter.reload(await asyncio.to_thread(load))  # a pipe may let it wait, so not in the worker
-            except (SettingsError, GitHubError) as error:
-                log.error("not reloaded, the old configuration stays", error=str(error))
-                exporter.refuse_reload(str(error))
-            except Exception:  # a fault of ours, which must not make the next SIGHUP unheard
-                log.exception("not reloaded, unexpectedly: please report this")
-                exporter.refuse_reload("An unexpected fault, which the log tells: please report it.")
+            await exporter.reloads.reload()
 
     async with exporter.running():
         reloading = asyncio.create_task(reload())

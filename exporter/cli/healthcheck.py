@@ -11,7 +11,7 @@ SECONDS = 5.0
 def main(settings: Settings) -> int:
     """Request `/-/healthy`; 0 if the daemon is healthy, else 1 and the problem on standard error."""
     host, port = _local(settings.web.listen_address[0])
-    problem = _problem(host, port)
+    problem = _problem(host, port, f"{settings.web.prefix}/-/healthy")
     if problem:
         output.complain(f"{host}:{port} {problem}")
     return 1 if problem else 0
@@ -23,10 +23,10 @@ def _local(listen_address: str) -> tuple[str, int]:
     return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - compared, not bound
 
 
-def _problem(host: str, port: int) -> str:
+def _problem(host: str, port: int, path: str) -> str:
     connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
     try:
-        connection.request("GET", "/-/healthy")
+        connection.request("GET", path)
         status = connection.getresponse().status
     except TimeoutError:
         return f"does not answer within {SECONDS:.0f} s"

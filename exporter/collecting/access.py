@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pydantic import SecretStr
+
 from exporter.catalogue import Sizes
 from exporter.errors import GitHubError
 from exporter.github.budget import SHORT
@@ -33,12 +35,13 @@ class Access:
     paused_until: float = 0.0
     rejected: str | None = None
     refused_once: bool = False
-    unreadable: str = ""
-    """Why the credential's token or key could not be read when it was last looked at."""
+    problem: str = ""
+    """Why the credential's token or key cannot be read, by the newest check; "" if it can."""
 
-    def look(self) -> None:
-        """See whether the credential can be read, and take up what its file holds now."""
-        self.unreadable = self.credential.problem()
+    def check(self, salt: bytes) -> "CredentialCheck":
+        """Read the credential's file. It blocks: call it in the worker."""
+        fingerprint = None if self.rejected is None else self.fingerprint(salt)
+        return CredentialCheck(self.credential.problem(), fingerprint, self.github.replaced_token())
 
     def refuse(self, fingerprint: str, now: float) -> None:
         """Do not use the credential, which GitHub refused or which cannot be read, for a minute or an hour."""
@@ -58,6 +61,23 @@ class Access:
             return self.credential.fingerprint(salt)
         except GitHubError:
             return ""
+
+
+class CredentialCheck(NamedTuple):
+    """What the file of a credential holds: why it cannot be read ("" if it can), and whether that has changed.
+
+    `fingerprint` is None unless the credential is rejected. `replaced` is a token that was in use before, if it is
+    known when that token ends.
+    """
+
+    problem: str
+    fingerprint: str | None
+    replaced: SecretStr | None
+
+
+def check_credentials(accesses: Iterable[Access], salt: bytes) -> list[CredentialCheck]:
+    """The checks of all credentials, in the order of `accesses`. It blocks: call it in the worker."""
+    return [access.check(salt) for access in accesses]
 
 
 class Claim(NamedTuple):

@@ -126,7 +126,7 @@ class Ticks:
 
     def _conclude(self, job: Job, attempt: Attempt, before: Snapshot, writable: bool) -> Conclusion:
         """Conclude an attempt. The worker calls it."""
-        scraped = self.snapshots.store.taken_along(job, before.version, self.clock.monotonic())
+        scraped = self.snapshots.store.is_scraped(job, before.version, self.clock.monotonic())
         writable = writable and attempt.writable
         rules = Rules(self._most_series(job), self.windows.retention, writable, scraped, before.names_changed)
         try:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.catalogue import Collector
-from exporter.exposition.render import Chunk, Format, Opening, chunk, header, opening, whole
+from exporter.exposition.chunks import BodyStart, Chunk, deflate, finish_body, start_body
 from exporter.exposition.store import Part, Store
+from exporter.exposition.text import END, Format, header
 
 OwnFamilies = Sequence[tuple[str, str, str, bytes]]
 """Families of the exporter's own metrics that have samples, as (name, type, help, lines)."""
@@ -31,7 +32,7 @@ class Answer:
     """The bytes of `/metrics`, in slices that are sent one after another, and what they show.
 
     That is everything in a generation of the store (`parts` is None), or the `parts` that the filters select.
-    `own_rendered_at` is when the exporter's own metrics were rendered (monotonic seconds). `opening` is the GitHub part
+    `own_rendered_at` is when the exporter's own metrics were rendered (monotonic seconds). `start` is the GitHub part
     of a compressed answer, for the next answer; None if uncompressed, for the text would be held twice.
     """
 
@@ -39,7 +40,7 @@ class Answer:
     generation: int
     parts: Sequence[Part] | None
     own_rendered_at: float
-    opening: Opening | None = None
+    start: BodyStart | None = None
 
 
 class Exposition:
@@ -76,8 +77,9 @@ class Exposition:
         return answer.generation == self._store.generation and now - answer.own_rendered_at < OWN_SECONDS
 
     def forget(self) -> None:
-        """Drop the kept answers."""
+        """Drop the kept answers and the exporter's own metrics, so that the next answer shows what is true now."""
         self._answers.clear()
+        self._own_rendered = (float("-inf"), ())
 
     def _own_families(self) -> tuple[float, OwnFamilies]:
         """The exporter's own metrics, and when they were rendered (monotonic seconds)."""
@@ -95,21 +97,19 @@ class Exposition:
         """Join an answer; the GitHub part of the `previous` one is used again unless something was published since."""
         generation, (own_rendered_at, own) = self._store.generation, self._own_families()
         parts: Sequence[Part] | None = None
-        if previous and previous.opening and previous.generation == generation:
-            first = previous.opening
+        if previous and previous.start and previous.generation == generation:
+            start = previous.start
         else:
             chunks, parts = self._github_part(form, filters)
-            first = opening(chunks, gzip=gzip)
+            start = start_body(chunks, gzip=gzip)
         lines: list[bytes] = []
         for name, kind, text, samples in own:
             if filters.wants(name, kind):
                 lines += (header(name, kind, text, form), samples)
-        if form == "openmetrics":
-            lines.append(b"# EOF\n")
-        body = whole(first, b"".join(lines), gzip=gzip)
+        body = finish_body(start, b"".join([*lines, END[form]]), gzip=gzip)
         if filters == Filters():
             parts = None
-        return Answer(body, generation, parts, own_rendered_at, first if gzip else None)
+        return Answer(body, generation, parts, own_rendered_at, start if gzip else None)
 
     def _github_part(self, form: Format, filters: Filters) -> tuple[list[Chunk], list[Part]]:
         """Headers and samples of GitHub's data, and the pieces that they come from."""
@@ -124,10 +124,10 @@ class Exposition:
         return chunks, selected
 
     def _header(self, name: str, kind: str, text: str, form: Format) -> Chunk:
-        header_chunk = self._headers.get((name, form))
-        if header_chunk is None:
-            header_chunk = self._headers[name, form] = chunk(header(name, kind, text, form))
-        return header_chunk
+        chunk = self._headers.get((name, form))
+        if chunk is None:
+            chunk = self._headers[name, form] = deflate(header(name, kind, text, form))
+        return chunk
 
 
 def _names(family: str, kind: str) -> set[str]:

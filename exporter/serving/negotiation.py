@@ -1,6 +1,6 @@
 """Which format and encoding a scrape accepts. Pure; headers that cannot be parsed mean plain text, uncompressed."""
 
-from exporter.exposition.render import Format
+from exporter.exposition.text import Format
 
 OPENMETRICS_VERSIONS = ("", "1.0.0", "0.0.1")
 

@@ -7,8 +7,9 @@ from pydantic import Field, create_model
 
 from exporter.catalogue import Collector
 from exporter.options import CollectorOptions, Duration
-from exporter.settings.model import Section, Settings
+from exporter.settings.model import Settings
 from exporter.settings.names import PREFIX
+from exporter.settings.section import Section
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 

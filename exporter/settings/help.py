@@ -33,7 +33,7 @@ OWN: Mapping[str, Sequence[SettingPath]] = {
     "plan": (_FILE, ("plan", "subjects"), ("plan", "live")),
     "doctor": (_FILE,),
     "metrics": (),
-    "healthcheck": (_FILE, _ADDRESS),
+    "healthcheck": (_FILE, _ADDRESS, ("web", "external_url"), ("web", "route_prefix")),
 }
 """The flags that each command uses, beside `--help` and `--version`."""
 
@@ -47,6 +47,8 @@ _METAVARS = {
     "max_requests": "N",
     "subjects": "N",
     "docs_url": "URL",
+    "external_url": "URL",
+    "route_prefix": "PATH",
 }
 
 

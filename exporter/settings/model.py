@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from exporter.jobs import CollectorSettings, Target
 from exporter.options import Duration, Whole
+from exporter.settings.section import Section
 from exporter.settings.values import (
-    Addresses,
     ApiUrl,
     ApiVersion,
     ClientId,
     CredentialName,
-    DocsUrl,
     FilePath,
     LogLevel,
     NoProxy,
@@ -24,10 +23,8 @@ from exporter.settings.values import (
     TargetName,
     Token,
     UserNames,
-    WebPath,
 )
-
-DOCS_URL = "https://github.com/github-enterprise-exporter/github-enterprise-exporter/blob/main/docs"
+from exporter.settings.web import WebSection
 
 MASK = "<secret>"
 
@@ -39,17 +36,6 @@ SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appli
 
 NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate"})
 """Keys that the file must not have: a secret, the file's own path, and the flags of single commands."""
-
-
-class Section(BaseModel):
-    """A mapping of the file; unknown keys are errors, and no error repeats a value."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        model_title_generator=lambda model: model.__name__.removesuffix("Section"),
-    )
 
 
 class CredentialSection(Section):
@@ -171,17 +157,6 @@ class StateSection(Section):
     """What survives a restart."""
 
     path: FilePath = Field(Path("/var/lib/github-enterprise-exporter"), description="Folder of the state.")
-
-
-class WebSection(Section):
-    """The HTTP server."""
-
-    listen_address: Addresses = Field((":10171",), description="Address to listen on; may be given several times.")
-    telemetry_path: WebPath = Field("/metrics", description="Path of the metrics.")
-    max_requests: Annotated[Whole, Field(ge=0)] = Field(
-        40, description="Most scrapes at a time: one more ends the slowest; 0 is no limit."
-    )
-    docs_url: DocsUrl = Field(DOCS_URL, description="Where the links of the status page find this documentation.")
 
 
 class Log(Section):

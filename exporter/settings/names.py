@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from exporter.settings.model import Config, Log, Section, StateSection, WebSection
+from exporter.settings.model import Config, Log, Plan, Simulate, StateSection
+from exporter.settings.section import Section
+from exporter.settings.web import WebSection
 
 PROGRAM = "github-enterprise-exporter"
 PREFIX = "GITHUB_EXPORTER_"
@@ -42,7 +44,17 @@ COMMAND_FLAGS: dict[tuple[str, ...], str] = {
 }
 """Flags of one command alone. The daemon has no use for them, so they have no variable."""
 
-SWITCHES = ("--live", "--version", "--help", "-h")
+_MODELS: Mapping[str, type[Section]] = {**_WITH_FLAGS, "plan": Plan, "simulate": Simulate}
+SWITCHES = (
+    *(
+        flag
+        for (section, key), flag in {**FLAGS, **COMMAND_FLAGS}.items()
+        if _MODELS[section].model_fields[key].annotation is bool
+    ),
+    "--version",
+    "--help",
+    "-h",
+)
 """Flags that take no value."""
 
 VARIABLES: dict[tuple[str, ...], str] = {

@@ -20,9 +20,10 @@ from exporter.counting.counters import release
 from exporter.counting.keys import Rules
 from exporter.counting.windows import Windows
 from exporter.exposition.answers import Exposition, Filters
-from exporter.exposition.render import Format, columns_of, render
+from exporter.exposition.render import columns_of, render
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
+from exporter.exposition.text import Format
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.downloads import Downloads

@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.collectors import COLLECTORS, summary_stats, time_stats
 from exporter.exposition.answers import Exposition
-from exporter.exposition.render import Piece, chunk
+from exporter.exposition.chunks import deflate
+from exporter.exposition.render import Piece
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
 from exporter.serving.http import Web
@@ -60,7 +61,7 @@ class Site:
         """`size` is how many bytes the comment is long that stands with each sample."""
         for collector, names in ((summary_stats.COLLECTOR, (REQUESTS, LIMITED)), (time_stats.COLLECTOR, (NEWEST,))):
             text = f"{version}\n" + (f"# {'x' * size}\n" if size else "")
-            lines = {name: chunk(f'{name}{{organization="acme"}} {text}'.encode()) for name in names}
+            lines = {name: deflate(f'{name}{{organization="acme"}} {text}'.encode()) for name in names}
             pieces = {name: Piece((one,), 1, version) for name, one in lines.items()}
             self.store.publish(job_of(collector), status_of(Snapshot(version=version)), pieces, self.now)
 

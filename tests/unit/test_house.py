@@ -15,6 +15,7 @@ ORDER = (
     "cli",
     "simulator",
     "daemon",
+    "reloads",
     "serving",
     "collecting",
     "collectors",

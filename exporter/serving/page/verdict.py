@@ -164,7 +164,7 @@ def _of_reload(health: Health) -> Iterator[Finding]:
         yield Finding(
             "warn",
             f"The configuration was not reloaded: the one of {utc_time(health.reload.at)} is still in use.",
-            "Correct it, test it with `github-enterprise-exporter check`, and reload again (SIGHUP).",
+            "Correct it, test it with `github-enterprise-exporter check`, and reload again (SIGHUP or POST /-/reload).",
             health.reload.problem,
         )
 
