@@ -32,7 +32,8 @@ class Health:
     rate limit. `expiries` is when tokens expire, by credential. `skew` is GitHub's clock minus ours, in seconds. By
     quota pool, `left` is the share of GitHub's limit that remains until its next reset, and `spent` the share of our
     budget that was used within the last hour. `gaps` has the newest gap of each collector since the start.
-    `rejected_at` is when a slow scrape was last cut (epoch seconds).
+    `rejected_at` is when a slow scrape was last cut (epoch seconds). `web` is the health of the web configuration file;
+    None without one.
     """
 
     state: StateHealth = field(default_factory=StateHealth)
@@ -46,3 +47,4 @@ class Health:
     spent: Mapping[str, float] = field(default_factory=dict)
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     rejected_at: float = 0.0
+    web: Reload | None = None
