@@ -36,7 +36,7 @@ from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
 from exporter.serving.web_config import WebConfigFile
-from exporter.settings import Settings, changes, doubts, fixed_changes
+from exporter.settings import Settings, changes, fixed_changes, warnings_of
 from exporter.settings.web_config import PLAIN
 from exporter.signals import watched
 from exporter.state.database import Restored, State
@@ -271,8 +271,8 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
     """Run until SIGTERM or SIGINT; SIGHUP applies the settings that `load` reads."""
     signals = watched()
     exporter = Exporter(settings, timing=timing, load=load)
-    for doubt in doubts(settings):
-        log.warning(doubt)
+    for warning in warnings_of(settings):
+        log.warning(warning)
 
     async def reload() -> None:
         while await signals.hangup.wait():

@@ -8,8 +8,8 @@ import yaml
 
 from exporter.github.secret_files.encodings import decoded
 from exporter.regular_files import read_file_or_pipe, unreadable
-from exporter.settings.report import ProblemReport, Where
-from exporter.settings.yaml_errors import in_plain_words
+from exporter.settings.problems import ProblemReport, Where
+from exporter.settings.yaml_errors import yaml_message
 
 _MAX_BYTES = 1 << 20
 
@@ -62,7 +62,7 @@ def _load(path: Path, report: ProblemReport, prepare: Callable[[yaml.Node], None
     try:
         return _parsed(text, report, prepare)
     except yaml.MarkedYAMLError as error:
-        line, why = in_plain_words(error, text)
+        line, why = yaml_message(error, text)
     raise Unusable(why, line)
 
 

@@ -24,7 +24,7 @@ from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.pacing import Pool
 from exporter.instants import DAY, HOUR
-from exporter.settings.collectors import variables_of
+from exporter.settings.collectors_section import variables_of
 from tests.support.jobs import NOW, job_of
 
 JOB = job_of(route_stats.COLLECTOR)

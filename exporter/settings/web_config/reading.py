@@ -13,8 +13,8 @@ from exporter.github.network.authorities import LARGEST_BUNDLE, trust
 from exporter.github.secret_files.encodings import kind_of_pem
 from exporter.regular_files import read_regular, unreadable
 from exporter.settings.checks import path_for_people
-from exporter.settings.explain import explained
-from exporter.settings.report import ProblemReport, SettingsError, hint
+from exporter.settings.problems import ProblemReport, SettingsError, hint
+from exporter.settings.validation_errors import explained
 from exporter.settings.web_config.certificates import Unfit, chain_in, key_in
 from exporter.settings.web_config.context import Impossible, context_of
 from exporter.settings.web_config.model import TlsServerConfig, WebFile
@@ -187,7 +187,7 @@ def _check_headers(values: Mapping[str, Any], report: ProblemReport) -> None:
     section = _section(values, _HEADERS[0]).get(_HEADERS[1])
     for name, value in section.items() if isinstance(section, dict) else ():
         if name not in HEADERS:
-            report.wrong((*_HEADERS, name), "this header cannot be set" + hint(name, HEADERS, tell_all=True))
+            report.wrong((*_HEADERS, name), "this header cannot be set" + hint(name, HEADERS, list_all=True))
         elif HEADERS[name] and value not in HEADERS[name]:
             report.wrong((*_HEADERS, name), f"must be {' or '.join(HEADERS[name])}")
         elif isinstance(value, str) and not (value.isascii() and value.isprintable()):
