@@ -6,13 +6,12 @@
 https://docs.github.com/enterprise-server@latest/rest/enterprise-admin/admin-stats
 """
 
-import asyncio
-
+from exporter import worker
 from exporter.catalogue import Calls, Collector, Permission
 from exporter.collectors.reading.leaves import by_field, field_gauges, parsers_of, read_object
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import Forbidden, Invalid, NotFound, Retired
-from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
+from exporter.fetching import Api, ApiReply, Ask, Doubt, Fetched
 from exporter.github.decoding import decode_json
 from exporter.instants import HOUR
 from exporter.tables import Figures, Table
@@ -156,7 +155,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     """Read both endpoints. An appliance without security products, or too old for them, refuses the second."""
     unknown = UnknownFields()
     reply = await api.get("/enterprise/stats/all")
-    totals, rejected = await asyncio.to_thread(_read, reply, TOTALS, unknown)
+    totals, rejected = await worker.run(_read, reply, TOTALS, unknown)
     if not totals:
         raise Invalid("/enterprise/stats/all: none of the statistics is in the answer")
     try:
@@ -164,13 +163,13 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     except (NotFound, Forbidden, Retired) as error:
         doubt = Doubt(SECURITY, f"{NO_SECURITY}: {error}")
         return Fetched((StatsRow(figures=totals),), rejected, float(ask.end), unknown=unknown, doubts=(doubt,))
-    security, rejected_security = await asyncio.to_thread(_read, reply, SECURITY, unknown)
+    security, rejected_security = await worker.run(_read, reply, SECURITY, unknown)
     rows = (StatsRow(figures=totals), SecurityRow(figures=security))
     doubts = () if security else (Doubt(SECURITY, NO_SECURITY),)
     return Fetched(rows, rejected + rejected_security, float(ask.end), unknown=unknown, doubts=doubts)
 
 
-def _read(reply: Reply, table: Table, unknown: UnknownFields) -> tuple[dict[str, float], int]:
+def _read(reply: ApiReply, table: Table, unknown: UnknownFields) -> tuple[dict[str, float], int]:
     """The figures of a table by field, and how many values cannot be read. Raises `Invalid` if it is no object."""
     item = decode_json(reply.body)
     if not isinstance(item, dict):

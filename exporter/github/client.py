@@ -87,9 +87,15 @@ class GitHub:
         """GitHub's clock, epoch seconds."""
         return self._sender.now()
 
-    def forget_old_expiry(self) -> None:
-        """Forget when a token ends that the credential's file no longer holds."""
-        if self.token_expiry is not None and not self._credential.sends(self._expiring.get_secret_value()):
+    def replaced_token(self) -> SecretStr | None:
+        """The token that ends at `token_expiry`, if the credential has another one by now. Reads the token's file."""
+        token = self._expiring
+        is_replaced = self.token_expiry is not None and not self._credential.sends(token.get_secret_value())
+        return token if is_replaced else None
+
+    def forget_expiry(self, token: SecretStr | None) -> None:
+        """Forget when a token ends that was replaced, unless `token_expiry` is that of another one by now."""
+        if token is not None and token == self._expiring:
             self.token_expiry = None
 
     async def post(self, path: str, content: Mapping[str, Any]) -> Reply:

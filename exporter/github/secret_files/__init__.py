@@ -1,5 +1,6 @@
 """Tokens and private keys as people write them into files, which may be rotated at any time."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ class SecretFile(Generic[Secret]):
     While a changed file cannot be used (a rotation under way, a lost permission) the last secret stays in use, and one
     warning says so. `what` names the kind of file. `parse` returns the secret or, as text, what is wrong with the
     content; of a larger file it gets one byte more than `LARGEST_FILE`. It never raises.
+
+    Requests read it on the event loop, the heartbeat in the worker thread.
     """
 
     path: Path
@@ -32,18 +35,22 @@ class SecretFile(Generic[Secret]):
     _read: Secret | None = field(default=None, init=False, repr=False)
     _version: tuple[int, int, int] | None = field(default=None, init=False, repr=False)
     _trouble: str = field(default="", init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def current(self) -> Secret | str:
         """The secret; a text says why there is none yet."""
-        trouble = self._refresh()
-        if self._read is None:
-            return trouble
-        if trouble and trouble != self._trouble:
-            log.warning(
-                "a file cannot be used: what it held before stays in use", credential=self.credential, problem=trouble
-            )
-        self._trouble = trouble
-        return self._read
+        with self._lock:
+            trouble = self._refresh()
+            if self._read is None:
+                return trouble
+            if trouble and trouble != self._trouble:
+                log.warning(
+                    "a file cannot be used: what it held before stays in use",
+                    credential=self.credential,
+                    problem=trouble,
+                )
+            self._trouble = trouble
+            return self._read
 
     def problem(self) -> str:
         """What is wrong with the file now; empty if nothing is."""
