@@ -40,7 +40,9 @@ from exporter.serving.prefix import below
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
-from exporter.settings import DIRECT, Settings, changes, doubts, fixed_changes
+from exporter.serving.systemd_socket import NONE_PASSED
+from exporter.settings import DIRECT, Settings, changes, doubts, fixed_changes, socket_descriptors
+from exporter.settings.web import WebSection
 from exporter.signals import watched
 from exporter.state.database import Restored, State
 from exporter.state.renaming import renamed_by
@@ -131,7 +133,7 @@ class Exporter:
             del restored  # else every key of it would live as long as we run
             web = self._settings.web
             app = below(web.prefix, web.link_prefix, self._web())
-            bound = await stack.enter_async_context(listening(app, web.listen_address))
+            bound = await stack.enter_async_context(listening(app, _addresses(web)))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
             stack.callback(self.reloads.stop)
@@ -289,6 +291,16 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
         await signals.stop.wait()
         reloading.cancel()
         log.info("stopping")
+
+
+def _addresses(web: WebSection) -> Sequence[str | int]:
+    """Where to listen; the descriptors of the sockets that systemd opened, if it did."""
+    if not web.systemd_socket:
+        return web.listen_address
+    descriptors = socket_descriptors()
+    if not descriptors:
+        raise OSError(NONE_PASSED)
+    return descriptors
 
 
 def _log_reload(changed: Sequence[str], waiting: Sequence[str]) -> None:

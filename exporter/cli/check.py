@@ -7,6 +7,7 @@ from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collectors import COLLECTORS
 from exporter.daemon import configuration_of, credentials, network_of
 from exporter.github.links import serves
+from exporter.github.network.system_store import find_system_store
 from exporter.jobs import Job, Target
 from exporter.options import duration_text
 from exporter.settings import DIRECT, Settings, doubts, masked_proxy
@@ -21,6 +22,7 @@ def main(settings: Settings) -> int:
     rows = [_row(settings, job) for of_target in jobs.values() for job in of_target]
     print(table([("COLLECTOR", "TARGET", "SUBJECT", "INTERVAL", "CREDENTIAL", "API"), *rows]))
     print(f"\n{table([('CREDENTIAL', 'ASKS', 'THROUGH', 'CA FILES'), *_ways(settings)])}")
+    print(f"\n{_authorities()}")
     top = [
         f"{getattr(settings.collectors[collector.name].options, collector.top)} by {collector.name}"
         for collector in COLLECTORS
@@ -67,6 +69,15 @@ def _unusual_roots(settings: Settings) -> Iterator[str]:
                 f"{target} is asked at {root}, an appliance, which has none of what is collected from "
                 "organizations and enterprises: that is at https://api.github.com or https://api.SUBDOMAIN.ghe.com"
             )
+
+
+def _authorities() -> str:
+    """Whom every way trusts, besides its CA files."""
+    store = find_system_store()
+    if store is None:
+        return "This machine has no certificate store: the public authorities are those that httpx brings (certifi)."
+    places = " and ".join(str(path) for path in store if path)
+    return f"Trusted besides CA FILES: this machine's certificate store, {places}."
 
 
 def _ways(settings: Settings) -> Iterator[tuple[str, ...]]:
