@@ -115,7 +115,7 @@ class Exporter:
             self._timing.windows,
             settings.limits.max_series,
             self._timing.job_deadline,
-            self._own,
+            self._own.counters,
         )
         self._schedule = Schedule(self._ticks, self._clock)
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
@@ -189,7 +189,7 @@ class Exporter:
         self._pools_in_use.clear()
         self._pools_in_use.update({access.pool.name: access.pool for access in accesses.values()})
         configuration = configuration_of(settings, self._collectors, accesses)
-        self._own.expect(_runs(configuration))
+        self._own.counters.expect(_runs(configuration))
         await self._schedule.apply(configuration, restored)
 
     def _pool(self, name: str) -> Pool:
@@ -197,7 +197,7 @@ class Exporter:
         return self._pools.setdefault(name, Pool(name, Budget(budget.share, budget.reserve)))
 
     def _client(self, credential: Credential, pool: Pool, settings: Settings) -> GitHub:
-        return client_of(credential, pool, settings, self._clock, self._own.requested)
+        return client_of(credential, pool, settings, self._clock, self._own.counters.record_request)
 
     def _web(self) -> Web:
         web, clock = self._settings.web, self._clock
@@ -258,7 +258,7 @@ class Exporter:
             {one.credential.name: end for one in accesses.values() if (end := one.github.token_expiry) is not None},
             self._largest_skew(),
             *shares(self._quotas(now), now),
-            dict(self._own.gaps),
+            dict(self._own.counters.gaps),
             self._rejected_at,
         )
 

@@ -32,11 +32,11 @@ log = structlog.get_logger(__name__)
 class Tallies(Protocol):
     """The exporter's own counters of ticks."""
 
-    def ran(self, job: Job, error: GitHubError | None) -> None:
-        """An attempt ended."""
+    def record_run(self, job: Job, error: GitHubError | None) -> None:
+        """Count an attempt that ended, with the error that it ended with."""
 
-    def noticed(self, job: Job, revisions: int, gap: int, unreadable: int, unknown: int) -> None:
-        """Counts revised downward, seconds lost in a gap, values that could not be read, and with unknown ones."""
+    def record_data(self, job: Job, revisions: int, gap: int, unreadable: int, unknown: int) -> None:
+        """Count what it read: counts revised downward, seconds of a gap, unreadable values, unknown ones."""
 
 
 @dataclass(slots=True)
@@ -158,8 +158,8 @@ class Ticks:
                 job=title,
                 gap_seconds=conclusion.gap,
             )
-        self.tallies.noticed(job, conclusion.revisions, conclusion.gap, conclusion.unreadable, conclusion.unknown)
-        self.tallies.ran(job, conclusion.error)
+        self.tallies.record_data(job, conclusion.revisions, conclusion.gap, conclusion.unreadable, conclusion.unknown)
+        self.tallies.record_run(job, conclusion.error)
         if new := set(after.unknown) - known_fields:
             fields = ", ".join(sorted(new))
             log.info("GitHub sends fields that this version does not know", job=title, fields=fields)
