@@ -1,7 +1,6 @@
 """The machine's certificate store: used where there is one, besides the `ca_file`s, as curl uses it."""
 
 import asyncio
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,7 @@ from exporter.github.credentials import TokenCredential
 from exporter.github.network import Network, system_store
 from exporter.github.network.authorities import trusted_by
 from exporter.github.pacing import Pool
-from tests.support.company import Authority, Site, in_thread, reply
-from tests.support.harness import Exporter, command, until
+from tests.support.company import Authority, Site, reply
 
 RUNNERS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 Store = Callable[..., None]
@@ -130,28 +128,3 @@ def test_a_store_without_certificates_is_named_with_what_to_do(store: Store, tmp
     store(broken)
     with pytest.raises(Unavailable, match=r"bundle\.crt, this machine's certificate store, .*; repair it \(update-ca"):
         trusted_by(Network())
-
-
-def test_a_reload_takes_over_a_changed_store(tmp_path: Path) -> None:
-    old, new = Authority(tmp_path, "Old CA"), Authority(tmp_path, "New CA")
-    bundle = tmp_path / "bundle.crt"
-    bundle.write_bytes(old.pem.read_bytes())
-    (tmp_path / "token").write_text("ghp_CANARY0123456789")
-    appliance = Site(lambda _path: reply(b"{}"), tls=new.server("localhost"))
-    with in_thread(appliance.running()):
-        config = {
-            "credentials": {"ghes": {"api_url": f"https://localhost:{appliance.port}/api/v3", "token_file": "token"}},
-            "appliances": ["ghes"],
-            "collectors": {"appliance_stats": {"interval": "1s"}},
-        }
-        environ = {"SSL_CERT_FILE": str(bundle), "SSL_CERT_DIR": str(tmp_path / "nothing")}
-        with Exporter(tmp_path, config, **environ) as exporter:
-            done = command("check", f"--config.file={exporter.config}", **environ)
-            assert f"this machine's certificate store, {bundle}." in done.stdout
-            exporter.start()
-            until(lambda: "certificate verify failed" in exporter.log.read_text(), "the authority is not known")
-            assert appliance.heads == []
-            bundle.write_bytes(new.pem.read_bytes())
-            assert exporter.process
-            exporter.process.send_signal(signal.SIGHUP)
-            until(lambda: appliance.heads, "the authority is known", 60)
