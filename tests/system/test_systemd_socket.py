@@ -23,22 +23,32 @@ ACTIVATE = shutil.which("systemd-socket-activate")
 UNIT = DEPLOY / "systemd" / "github-enterprise-exporter.socket"
 
 
+AS_SYSTEMD = """
+import os, sys
+pid, descriptors, command = sys.argv[1], sys.argv[2].split(), sys.argv[3:]
+for number, descriptor in enumerate(descriptors):
+    os.dup2(int(descriptor), 3 + number)
+os.environ |= {"LISTEN_PID": pid or str(os.getpid()), "LISTEN_FDS": str(len(descriptors))}
+os.execv(command[0], command)
+"""
+"""Become a command that is passed sockets as systemd passes them: as file descriptors from 3 on."""
+
+
 @contextmanager
-def passed(folder: Path, sockets: Sequence[socket.socket], pid: str = "$$") -> Iterator[tuple[Exporter, Path]]:
-    """The exporter with these sockets as file descriptors from 3 on; a shell becomes it, as systemd's child does."""
+def passed(folder: Path, sockets: Sequence[socket.socket], pid: str = "") -> Iterator[tuple[Exporter, Path]]:
+    """The exporter with these sockets, passed to it or to the process `pid`; and its log."""
     (folder / "token").write_text("ghp_CANARY0123456789")
     exporter = Exporter(folder, NOBODY)
-    moves = " ".join(f"{3 + number}<&{each.fileno()}" for number, each in enumerate(sockets))
-    script = f'export LISTEN_PID={pid} LISTEN_FDS={len(sockets)}; exec "$@" {moves}'
     flags = [f"--config.file={exporter.config}", "--web.systemd-socket", "--web.listen-address=256.0.0.1:1"]
     command = [sys.executable, "-m", "exporter", *flags, "--log.format=json"]
+    descriptors = [each.fileno() for each in sockets]
     with exporter, exporter.log.open("wb") as log:
         exporter.process = subprocess.Popen(
-            ["sh", "-c", script, "sh", *command],
+            [sys.executable, "-c", AS_SYSTEMD, pid, " ".join(map(str, descriptors)), *command],
             stderr=log,
             env=exporter.environ,
             cwd=folder,
-            pass_fds=[each.fileno() for each in sockets],
+            pass_fds=descriptors,
         )
         yield exporter, exporter.log
 
