@@ -12,7 +12,7 @@ Subject = tuple[str, ...]
 """Whom a drill-down job asks about: `(user_id,)` or `(actor_type, actor_id)`; empty for the whole target."""
 
 
-class Reply(Protocol):
+class ApiReply(Protocol):
     """GitHub's response to one request."""
 
     @property
@@ -34,25 +34,25 @@ class Api(Protocol):
     def now(self) -> float:
         """GitHub's clock, epoch seconds."""
 
-    async def get(self, path: str, params: dict[str, str | int] | None = None) -> Reply:
+    async def get(self, path: str, params: dict[str, str | int] | None = None) -> ApiReply:
         """The response to one request."""
 
-    async def post(self, path: str, content: Mapping[str, Any]) -> Reply:
+    async def post(self, path: str, content: Mapping[str, Any]) -> ApiReply:
         """The response to a request that creates something.
 
         It is sent once. After a failure it is unknown whether GitHub created it.
         """
 
     def pages(self, path: str, params: dict[str, str | int] | None = None) -> Any:
-        """All pages of a list, one after another (an async iterator of `Reply`)."""
+        """All pages of a list, one after another (an async iterator of `ApiReply`)."""
 
     def stream(
         self, path: str, params: dict[str, str | int] | None, take: Callable[[bytes], Awaitable[None]], most: int
     ) -> Any:
         """All pages as `pages` gives them, for bodies that are too large for memory.
 
-        `take` gets the decompressed body of each page, in pieces and of at most `most` bytes in all; the reply that
-        follows has an empty body. If no reply follows, the pieces are incomplete.
+        `take` gets the decompressed body of each page in pieces, `most` bytes in all at most. The reply follows with an
+        empty body; if none follows, the pieces are incomplete.
         """
 
     def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
@@ -77,7 +77,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a job asks of a fetch. Instants are whole epoch seconds by GitHub's clock.
+    """What a job asks for. Instants are whole epoch seconds by GitHub's clock.
 
     A counting collector reads the window `[start, end]`; the others may take `end` as "now". `partial` marks a window
     of a fold, of which only the counts are used. `data_time` is the instant that the values exported now describe.

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from exporter.accesses import credentials_by_target, network_of
 from exporter.cli.tables import table
 from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collectors import COLLECTORS
-from exporter.daemon import configuration_of, credentials, network_of
 from exporter.github.links import serves
 from exporter.github.network.system_store import find_system_store
 from exporter.jobs import Job, Target
@@ -37,10 +37,10 @@ def main(settings: Settings) -> int:
 
 def _jobs(settings: Settings) -> dict[Target, list[Job]]:
     """The jobs of each target that are known before GitHub is asked whom it has."""
-    configuration, asked = configuration_of(settings, COLLECTORS, {}), credentials(settings)
+    credentials = credentials_by_target(settings)
     return {
-        target: select_jobs(COLLECTORS, configuration.settings, target, Candidates(settings.watched_at(target)))
-        if target in asked
+        target: select_jobs(COLLECTORS, settings.collectors, target, Candidates(settings.watched_at(target)))
+        if target in credentials
         else []
         for target in settings.targets()
     }

@@ -1,7 +1,7 @@
 """The jobs that run now: those that the configuration asks for, and the subjects that their sources lead to."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -39,6 +39,14 @@ class Configuration:
     def access(self, job: Job) -> Access:
         """The access that a job's requests use."""
         return self.accesses[job.target]
+
+    def runs(self) -> Iterator[tuple[Collector, Target]]:
+        """Which collectors run at which targets."""
+        for collector in self.collectors:
+            section = self.settings[collector.name]
+            for target in self.accesses:
+                if section.enabled and collector.runs(target.kind, section.options):
+                    yield collector, target
 
 
 class ActiveJobs:

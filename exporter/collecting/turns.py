@@ -43,7 +43,7 @@ class Turns:
             if not is_answered(self._status(job)):
                 unknown = self._unknowns.get(job.collector, job.target)
                 subject_due = unknown.next_run(job.subject, job.settings.interval)
-            if subject_due > now:  # another subject has shown the state of the endpoint
+            if subject_due > now:  # another subject has shown how the endpoint answers
                 self._active.tried.add(job.key)
             due = max(access.not_before(now), subject_due)
             if due <= now:

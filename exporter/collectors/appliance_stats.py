@@ -12,7 +12,7 @@ from exporter.catalogue import Calls, Collector, Permission
 from exporter.collectors.reading.leaves import by_field, field_gauges, parsers_of, read_object
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import Forbidden, Invalid, NotFound, Retired
-from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
+from exporter.fetching import Api, ApiReply, Ask, Doubt, Fetched
 from exporter.github.decoding import decode_json
 from exporter.instants import HOUR
 from exporter.tables import Figures, Table
@@ -170,7 +170,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     return Fetched(rows, rejected + rejected_security, float(ask.end), unknown=unknown, doubts=doubts)
 
 
-def _read(reply: Reply, table: Table, unknown: UnknownFields) -> tuple[dict[str, float], int]:
+def _read(reply: ApiReply, table: Table, unknown: UnknownFields) -> tuple[dict[str, float], int]:
     """The figures of a table by field, and how many values cannot be read. Raises `Invalid` if it is no object."""
     item = decode_json(reply.body)
     if not isinstance(item, dict):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, Field, model_validator
 
 from exporter.jobs import CollectorSettings, Target
-from exporter.options import Duration, Whole
+from exporter.options import Duration, Integer
 from exporter.settings.section import Section
 from exporter.settings.values import (
     ApiUrl,
@@ -22,7 +22,7 @@ from exporter.settings.values import (
     Share,
     TargetName,
     Token,
-    UserNames,
+    UserNamesSetting,
 )
 from exporter.settings.web import WebSection
 
@@ -102,7 +102,7 @@ class WatchedUser(Section):
     """A user to follow beside the busiest ones."""
 
     organization: TargetName = Field(description="One of `organizations`.", examples=["acme"])
-    id: Annotated[Whole, Field(ge=1)] = Field(description="Its id, a number.", examples=[4711])
+    id: Annotated[Integer, Field(ge=1)] = Field(description="Its id, a number.", examples=[4711])
 
 
 class WatchedActor(WatchedUser):
@@ -124,7 +124,7 @@ class BudgetSection(Section):
     """How much of GitHub's rate limits the exporter may use."""
 
     share: Share = Field(0.3, description="Share of each quota pool's hourly limit.")
-    reserve: Annotated[Whole, Field(ge=0)] = Field(
+    reserve: Annotated[Integer, Field(ge=0)] = Field(
         500, description="Nothing is sent while fewer requests remain than this, or 10 % of the limit if that is less."
     )
 
@@ -132,7 +132,9 @@ class BudgetSection(Section):
 class LimitsSection(Section):
     """What bounds memory, and the series that Prometheus scrapes."""
 
-    max_series: Annotated[Whole, Field(ge=1)] = Field(200_000, description="Most series from GitHub in one exposition.")
+    max_series: Annotated[Integer, Field(ge=1)] = Field(
+        200_000, description="Most series from GitHub in one exposition."
+    )
 
 
 class Counters(Section):
@@ -146,7 +148,7 @@ class Counters(Section):
 class Privacy(Section):
     """How people are shown."""
 
-    user_names: UserNames = Field(
+    user_names: UserNamesSetting = Field(
         "login",
         description="How people are shown: `login` shows login and id, `pseudonym` a keyed pseudonym of each, `off` a "
         "pseudonym of the id and no name.",
@@ -175,7 +177,7 @@ class Config(Section):
 class Plan(Section):
     """The flags of the command `plan`."""
 
-    subjects: Annotated[Whole, Field(ge=1)] = Field(1_000, description="Apps and users per organization to assume.")
+    subjects: Annotated[Integer, Field(ge=1)] = Field(1_000, description="Apps and users per organization to assume.")
     live: bool = Field(False, description="Ask GitHub how much there is to read.")
 
 

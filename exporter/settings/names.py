@@ -65,4 +65,9 @@ VARIABLES: dict[tuple[str, ...], str] = {
     ("enterprises",): PREFIX + "ENTERPRISES",
     **{path: PREFIX + "_".join(path).upper() for path in FLAGS},
 }
-"""The environment variable of each setting that has one."""
+"""The environment variable of each setting that has one, but for those of collectors."""
+
+
+def collector_variable(collector: str, key: str) -> str:
+    """The environment variable of a collector's setting."""
+    return f"{PREFIX}COLLECTORS_{collector}_{key}".upper()

@@ -15,7 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from exporter.github.links import wrong_api_url
 from exporter.github.network.hosts import is_loopback
 from exporter.github.secret_files.tokens import token_in
-from exporter.options import date_text, download_host, no_boolean, separated
+from exporter.options import date_text, download_host, no_boolean, split_list
+from exporter.privacy import UserNames
 
 _A_SHARE = "must be more than 0 and at most 1: 0.3 is 30 %"
 
@@ -143,7 +144,7 @@ def _no_proxy(value: str) -> str:
     return f".{host}" if domain else host
 
 
-NoProxy = Annotated[tuple[Annotated[str, AfterValidator(_no_proxy)], ...], BeforeValidator(separated)]
+NoProxy = Annotated[tuple[Annotated[str, AfterValidator(_no_proxy)], ...], BeforeValidator(split_list)]
 """Hosts that are asked without the proxy, as `exporter/github/network/` reads them."""
 
 
@@ -298,4 +299,4 @@ def _off(value: object) -> object:
     return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
-UserNames = Annotated[Literal["login", "pseudonym", "off"], BeforeValidator(_off)]
+UserNamesSetting = Annotated[UserNames, BeforeValidator(_off)]

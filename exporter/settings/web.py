@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from exporter.options import Whole
+from exporter.options import Integer
 from exporter.settings.section import Section
 from exporter.settings.values import Addresses, DocsUrl, ExternalUrl, RoutePrefix, WebPath
 
@@ -31,7 +31,7 @@ class WebSection(Section):
         "proxy removes that.",
         examples=["/github"],
     )
-    max_requests: Annotated[Whole, Field(ge=0)] = Field(
+    max_requests: Annotated[Integer, Field(ge=0)] = Field(
         40, description="Most scrapes at a time: one more ends the slowest; 0 is no limit."
     )
     enable_lifecycle: bool = Field(False, description="Reload the configuration on `POST /-/reload`, as on SIGHUP.")

@@ -17,6 +17,7 @@ ORDER = (
     "daemon",
     "reloads",
     "serving",
+    "accesses",
     "collecting",
     "collectors",
     "state",

@@ -14,7 +14,7 @@ from exporter.catalogue import Collector, Scope
 from exporter.collectors import COLLECTORS
 from exporter.fetching import Fetched
 from exporter.jobs import Target
-from exporter.options import BoundedOptions, CollectorOptions, Duration, Whole, duration_text
+from exporter.options import BoundedOptions, CollectorOptions, Duration, Integer, duration_text
 from exporter.settings import COMMANDS, Settings, SettingsError, parse, reference
 from exporter.settings.collectors import file_model
 from exporter.settings.doubts import open_secrets, unread_proxy
@@ -30,11 +30,11 @@ class SubjectOptions(BoundedOptions):
 
 
 class UserOptions(SubjectOptions):
-    top_users: Whole = Field(10, ge=0, description="How many of the busiest.")
+    top_users: Integer = Field(10, ge=0, description="How many of the busiest.")
 
 
 class RouteOptions(SubjectOptions):
-    top_actors: Whole = Field(20, ge=0, description="How many of the busiest.")
+    top_actors: Integer = Field(20, ge=0, description="How many of the busiest.")
 
 
 class TimeOptions(CollectorOptions):

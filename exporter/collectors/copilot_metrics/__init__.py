@@ -25,15 +25,17 @@ from exporter.fetching import Api, Ask, Fetched
 from exporter.github.apps import NotInstalled
 from exporter.github.decoding import decode_json
 from exporter.instants import HOUR
-from exporter.options import BoundedOptions, Day, Whole
+from exporter.options import BoundedOptions, Integer, QueryDate
 
 
 class Options(BoundedOptions):
     """The collector's own settings."""
 
-    since: Day = Field(default="", description="Only days from this one on; GitHub accepted at most 100 days ago.")
-    until: Day = Field(default="", description="Only days up to this one; the newest of them is shown.")
-    max_series: Annotated[Whole, Field(ge=1)] = Field(
+    since: QueryDate = Field(
+        default="", description="Only days from this one on; GitHub accepted at most 100 days ago."
+    )
+    until: QueryDate = Field(default="", description="Only days up to this one; the newest of them is shown.")
+    max_series: Annotated[Integer, Field(ge=1)] = Field(
         default=500, description="How many rows of each breakdown are shown, the busiest; the others are left out."
     )
 

@@ -18,7 +18,7 @@ from exporter.collectors.reading.report_files import File
 from exporter.collectors.reading.reports import Contradiction, Report
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, NotFound
-from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
+from exporter.fetching import Api, ApiReply, Ask, Doubt, Fetched
 from exporter.github.decoding import decode_json
 from exporter.github.downloads import distinct
 from exporter.instants import DAY, day_of, epoch
@@ -161,7 +161,7 @@ async def read(api: Api, ask: Ask, path: str, day: str | None = None) -> Report:
         raise Unreadable(error) from None
 
 
-async def _read_files(api: Api, ask: Ask, reply: Reply, day: str | None) -> Report:
+async def _read_files(api: Api, ask: Ask, reply: ApiReply, day: str | None) -> Report:
     report = empty_report(ask, day)
     try:
         urls = await asyncio.to_thread(links, reply.body, report.unknown) if reply.status == 200 else []

@@ -25,7 +25,7 @@ class Contradiction(Invalid):
     """Files of one report have different values for one figure."""
 
 
-class Numbers(Mapping[str, float]):
+class FieldNumbers(Mapping[str, float]):
     """Figures by name in a third of a dict's memory: the rows of a section share one tuple of names."""
 
     __slots__ = ("_names", "_values")
@@ -49,7 +49,7 @@ class Numbers(Mapping[str, float]):
 class Day:
     """The figures of one day, by section and key; with a `fault` they cannot be used."""
 
-    sections: dict[str, dict[Labels, Numbers]] = field(default_factory=dict)
+    sections: dict[str, dict[Labels, FieldNumbers]] = field(default_factory=dict)
     rejected: int = 0
     unknown: UnknownFields = field(default_factory=UnknownFields)
     rows: int = 0
@@ -89,9 +89,9 @@ class Day:
         if figures.keys() - before.keys():
             rows[key] = self._numbers({**figures, **before})
 
-    def _numbers(self, figures: Mapping[str, float]) -> Numbers:
+    def _numbers(self, figures: Mapping[str, float]) -> FieldNumbers:
         names = tuple(figures)
-        return Numbers(self._names.setdefault(names, names), figures.values())
+        return FieldNumbers(self._names.setdefault(names, names), figures.values())
 
 
 @dataclass(slots=True)

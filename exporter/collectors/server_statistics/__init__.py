@@ -27,7 +27,7 @@ from exporter.errors import Refused
 from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR
 from exporter.lateness import Late
-from exporter.options import CollectorOptions, Day
+from exporter.options import CollectorOptions, QueryDate
 
 MOST_BYTES = 256 * 1024 * 1024
 """The most bytes of a page, which is never held whole: a year of 200 appliances."""
@@ -39,10 +39,12 @@ class Options(CollectorOptions):
     organizations: bool = Field(
         default=False, description="Whether organizations are asked, too: for appliances connected to one."
     )
-    date_start: Day = Field(
+    date_start: QueryDate = Field(
         default="", description="Sent to GitHub as it is, if set; taken out where GitHub refuses it."
     )
-    date_end: Day = Field(default="", description="Sent to GitHub as it is, if set; taken out where GitHub refuses it.")
+    date_end: QueryDate = Field(
+        default="", description="Sent to GitHub as it is, if set; taken out where GitHub refuses it."
+    )
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:

@@ -28,7 +28,7 @@ from exporter.collectors.usage_reports.exports import (
 )
 from exporter.collectors.usage_reports.ledger import Ledger, figures_of, unknown_columns
 from exporter.errors import GitHubError, Invalid, LinkExpired, NotFound, OverBudget, Unavailable
-from exporter.fetching import Api, Ask, Reply
+from exporter.fetching import Api, ApiReply, Ask
 from exporter.github.decoding import decode_json
 
 MOST_BYTES = 4 * 1024**3
@@ -234,5 +234,5 @@ class Run:
         return [partial(self.api.download, link, self.ask.options.download_hosts, MOST_BYTES) for link in links]
 
 
-async def _export_of(reply: Reply) -> Export | None:
+async def _export_of(reply: ApiReply) -> Export | None:
     return await asyncio.to_thread(lambda: parse_export(decode_json(reply.body)))
