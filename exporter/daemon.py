@@ -25,6 +25,8 @@ from exporter.github.budget import Budget
 from exporter.github.pacing import Pool
 from exporter.privacy import Naming
 from exporter.reloads import Reloads
+from exporter.serving.connection import ASGIApp
+from exporter.serving.guard import Guard
 from exporter.serving.health import Health, Reload
 from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
@@ -34,8 +36,10 @@ from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
 from exporter.serving.systemd_socket import NONE_PASSED
+from exporter.serving.web_config import WebConfigFile
 from exporter.settings import Settings, changes, doubts, fixed_changes, socket_descriptors
 from exporter.settings.web import WebSection
+from exporter.settings.web_config import PLAIN
 from exporter.signals import watched
 from exporter.state.database import Restored, State
 from exporter.state.renaming import renamed_by
@@ -111,29 +115,39 @@ class Exporter:
         )
         self._schedule = Schedule(self._ticks, self._clock)
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
+        path = settings.web.config_file
+        self._web_file = WebConfigFile(path, self._clock.wall) if path else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listening]:
         """Collect and serve until the context ends; raises `StateLockedError`, and `OSError` for the address."""
         async with AsyncExitStack() as stack:
-            worker.start()
-            restored = await asyncio.to_thread(self._restore)
+            worker.tune()
+            restored = await worker.run(self._restore)
             stack.callback(self._state.close)
-            stack.push_async_callback(asyncio.to_thread, self._save_all)
+            stack.push_async_callback(worker.run, self._save_all)
             stack.push_async_callback(self._accesses.close)
             await self._apply(self._settings, restored)
             del restored  # this frame lives as long as the exporter
             web = self._settings.web
-            app = below(web.prefix, web.link_prefix, self._web())
-            bound = await stack.enter_async_context(listening(app, _addresses(web)))
+            app = self._guarded(below(web.prefix, web.link_prefix, self._web()))
+            bound = await stack.enter_async_context(listening(app, _addresses(web), web=self._web_file))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
             stack.callback(self.reloads.stop)
             path = web.prefix + web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
-            if any(host in ("0.0.0.0", "::") for host, _port in bound.addresses):  # noqa: S104 - compared, not bound
-                log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
+            self._warn_of_open_doors(bound)
             yield bound
+
+    def _warn_of_open_doors(self, bound: Listening) -> None:
+        """Say once what lets in more than the operator may think."""
+        web = self._web_file.config if self._web_file else PLAIN
+        for warning in web.warnings:
+            log.warning(warning)
+        on_all = any(host in ("0.0.0.0", "::") for host, _port in bound.addresses)  # noqa: S104 - compared, not bound
+        if on_all and not (web.tls or web.users):
+            log.warning("listening on all interfaces without TLS or users: keep the port inside your network")
 
     def _restore(self) -> Restored:
         restored = self._state.open(self._clock.wall())
@@ -144,7 +158,7 @@ class Exporter:
         """Use the credentials, targets, collectors and `privacy` of these settings from now on."""
         async with self._schedule.lock:
             await self._apply_naming(settings)
-            await self._apply(settings, await asyncio.to_thread(self._state.restored))
+            await self._apply(settings, await worker.run(self._state.restored))
         self._reload = Reload(self._clock.wall())
         self._exposition.forget()
         _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
@@ -157,7 +171,7 @@ class Exporter:
             return
         self._accesses.quote(naming.choice == "login")
         await self._schedule.rename(naming, self._renamed)
-        await asyncio.to_thread(self._state.rename, naming.choice)
+        await worker.run(self._state.rename, naming.choice)
         self._exposition.forget()
 
     def refuse_reload(self, problem: str) -> None:
@@ -172,6 +186,12 @@ class Exporter:
         configuration = Configuration(self._collectors, settings.collectors, accesses, watched)
         self._own.counters.expect(configuration.runs())
         await self._schedule.apply(configuration, restored)
+
+    def _guarded(self, app: ASGIApp) -> ASGIApp:
+        """An application behind the login and the limits of the web configuration file, if there is one."""
+        if self._web_file is None:
+            return app
+        return Guard(app, self._web_file, self._clock.monotonic, self._own.web_auth_failures.inc)
 
     def _web(self) -> Web:
         web, clock = self._settings.web, self._clock
@@ -202,9 +222,9 @@ class Exporter:
         self._state.settle()
 
     async def _page(self) -> str:
-        """The status page. With a thousand targets it takes a second, so a worker thread makes it."""
+        """The status page. With a thousand targets it takes a second, so the worker makes it."""
         now = self._clock.wall()
-        return await asyncio.to_thread(
+        return await worker.run(
             status_page,
             list(self._store),
             self._quotas(now),
@@ -218,7 +238,7 @@ class Exporter:
 
     async def _status(self) -> str:
         now, health = self._clock.wall(), self._health()
-        return await asyncio.to_thread(status_json, list(self._store), version=VERSION, now=now, health=health)
+        return await worker.run(status_json, list(self._store), version=VERSION, now=now, health=health)
 
     def _health(self) -> Health:
         now = self._clock.wall()
@@ -238,6 +258,7 @@ class Exporter:
             *shares(self._quotas(now), now),
             dict(self._own.counters.gaps),
             self._rejected_at,
+            self._web_file.reload if self._web_file else None,
         )
 
     def _quotas(self, now: float) -> list[Quota]:

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from exporter.exposition.store import Entry
 from exporter.github.pacing import Pool
-from exporter.serving.health import Health
+from exporter.serving.health import Health, Reload
 
 BUILD = (version("github-enterprise-exporter"), platform.python_version())
 
@@ -52,7 +52,25 @@ def of_health(health: Health) -> Iterator[Metric]:
         "When the configuration that runs was loaded.",
         value=health.reload.at,
     )
+    yield from _of_web_config(health.web)
     yield from _of_credentials(health)
+
+
+def _of_web_config(reload: Reload | None) -> Iterator[Metric]:
+    successful = GaugeMetricFamily(
+        "github_exporter_web_config_last_reload_successful",
+        "1 if the web configuration file was last read with success, 0 if its last change was refused; absent without "
+        "such a file.",
+    )
+    at = GaugeMetricFamily(
+        "github_exporter_web_config_last_reload_success_timestamp_seconds",
+        "When the web configuration in use was read; absent without a web configuration file.",
+    )
+    if reload is not None:
+        successful.add_metric((), float(not reload.problem))
+        at.add_metric((), reload.at)
+    yield successful
+    yield at
 
 
 def _of_credentials(health: Health) -> Iterator[Metric]:

@@ -41,6 +41,11 @@ class SelfMetrics:
             "Scrapes that were cut: while more than --web.max-requests run, the slowest is.",
             registry=self._process,
         )
+        self.web_auth_failures = Counter(
+            "github_exporter_web_auth_failures_total",
+            "Requests refused by the login: without a user, with a wrong one or a wrong password, or too many at once.",
+            registry=self._process,
+        )
         self._groups = (
             _Group(lambda: _rendered(self.counters.registry.collect()), lambda: self.counters.version),
             _Group(lambda: self_store.render_store(store), lambda: store.generation),

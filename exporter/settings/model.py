@@ -34,8 +34,8 @@ KINDS = ("token", "token_file", "app_client_id", "private_key_file")
 SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appliance": "appliances"}
 """The section of each kind of target."""
 
-NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate"})
-"""Keys that the file must not have: a secret, the file's own path, and the flags of single commands."""
+NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate", "healthcheck"})
+"""Keys that the file must not have: a secret, the file's own path, and what only one command uses."""
 
 
 class CredentialSection(Section):
@@ -190,6 +190,15 @@ class Simulate(Section):
     fault: Rehearsal | None = Field(None, description="What goes wrong, so that alerts can be rehearsed.")
 
 
+class Healthcheck(Section):
+    """How the command `healthcheck` logs in where `web.config_file` asks for it. Variables alone set this."""
+
+    user: str | None = Field(None, description="User; the first one of the file if not set.")
+    password_file: FilePath | None = Field(None, description="File with the user's password.")
+    cert_file: FilePath | None = Field(None, description="PEM file with a client certificate.")
+    key_file: FilePath | None = Field(None, description="PEM file with its key, if cert_file does not hold it.")
+
+
 class Settings(Section):
     """All settings of one run, validated."""
 
@@ -230,6 +239,7 @@ class Settings(Section):
     config: Config = Field(Config(), description="The configuration file.")
     plan: Plan = Field(Plan(), description="The flags of the command `plan`.")
     simulate: Simulate = Field(Simulate(), description="The flags of the command `simulate`.")
+    healthcheck: Healthcheck = Field(Healthcheck(), description="How the command `healthcheck` logs in.")
 
     def targets(self) -> list[Target]:
         """All targets in the order of the configuration."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exporter.settings.model import Config, Log, Plan, Simulate, StateSection
+from exporter.settings.model import Config, Healthcheck, Log, Plan, Simulate, StateSection
 from exporter.settings.section import Section
 from exporter.settings.web import WebSection
 
@@ -24,14 +24,20 @@ COMMANDS = {
 NEED_TARGETS = ("run", "check", "plan", "doctor")
 """The commands that need targets and credentials."""
 
+SERVE = ("run", "demo", "check")
+"""The commands that serve by `--web.config.file`, and the one that checks whether they can."""
+
 OWN_ADDRESSES = {"simulate": "127.0.0.1:8081", "demo": "127.0.0.1:10171"}
 """Where the commands listen that serve simulated figures: on this machine only."""
 
 
 _WITH_FLAGS: Mapping[str, type[Section]] = {"config": Config, "web": WebSection, "state": StateSection, "log": Log}
 
+_SPELLED = {("web", "config_file"): "--web.config.file"}
+"""Flags whose spelling other exporters have set."""
+
 FLAGS: dict[tuple[str, ...], str] = {
-    (section, key): f"--{section}.{key.replace('_', '-')}"
+    (section, key): _SPELLED.get((section, key), f"--{section}.{key.replace('_', '-')}")
     for section, model in _WITH_FLAGS.items()
     for key in model.model_fields
 }
@@ -57,13 +63,15 @@ SWITCHES = (
 )
 """Flags that take no value."""
 
+_OF_HEALTHCHECK = tuple(("healthcheck", key) for key in Healthcheck.model_fields)
+
 VARIABLES: dict[tuple[str, ...], str] = {
     ("credentials", "default", "token"): PREFIX + "TOKEN",
     ("credentials", "default", "token_file"): PREFIX + "TOKEN_FILE",
     ("credentials", "default", "api_url"): PREFIX + "API_URL",
     ("organizations",): PREFIX + "ORGANIZATIONS",
     ("enterprises",): PREFIX + "ENTERPRISES",
-    **{path: PREFIX + "_".join(path).upper() for path in FLAGS},
+    **{path: PREFIX + "_".join(path).upper() for path in (*FLAGS, *_OF_HEALTHCHECK)},
 }
 """The environment variable of each setting that has one, but for those of collectors."""
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from exporter.options import Integer
 from exporter.settings.section import Section
-from exporter.settings.values import Addresses, DocsUrl, ExternalUrl, RoutePrefix, WebPath
+from exporter.settings.values import Addresses, DocsUrl, ExternalUrl, FilePath, RoutePrefix, WebPath
 
 DOCS_URL = "https://github.com/github-enterprise-exporter/github-enterprise-exporter/blob/main/docs"
 
@@ -33,6 +33,11 @@ class WebSection(Section):
     )
     max_requests: Annotated[Integer, Field(ge=0)] = Field(
         40, description="Most scrapes at a time: one more ends the slowest; 0 is no limit."
+    )
+    config_file: FilePath | None = Field(
+        None,
+        description="File with TLS, users and more, as the exporter-toolkit has it.",
+        examples=["/etc/github-enterprise-exporter/web.yml"],
     )
     enable_lifecycle: bool = Field(False, description="Reload the configuration on `POST /-/reload`, as on SIGHUP.")
     docs_url: DocsUrl = Field(DOCS_URL, description="Where the links of the status page find this documentation.")

@@ -749,6 +749,7 @@ VALUES = {
     "web.listen_address": "127.0.0.1:9,[::1]:0",
     "web.telemetry_path": "/m",
     "web.max_requests": "3",
+    "web.config_file": None,
     "web.external_url": "https://docs.example.com/x",
     "web.route_prefix": "/x",
     "web.docs_url": "https://docs.example.com/x",
