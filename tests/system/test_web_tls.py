@@ -297,3 +297,13 @@ def test_the_server_ends_while_handshakes_are_under_way(certificates: Certificat
     assert time.monotonic() - begin < 5
     for client in clients:
         client.close()
+
+
+def test_a_tls_client_that_does_not_read_is_cut_at_the_answer_deadline(certificates: Certificates) -> None:
+    with serving_by(certificates.configure(tls()), limits=ClientLimits(answer_seconds=0.7)) as served:
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", served.port))
+        with client_context().wrap_socket(raw) as secured:
+            secured.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+            until(lambda: served.delivered == [False], "the connection is cut", 5)
