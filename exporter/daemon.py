@@ -120,10 +120,10 @@ class Exporter:
     async def running(self) -> AsyncIterator[Listening]:
         """Collect and serve until the context ends; raises `StateLockedError`, and `OSError` for the address."""
         async with AsyncExitStack() as stack:
-            worker.start()
-            restored = await asyncio.to_thread(self._restore)
+            worker.tune()
+            restored = await worker.run(self._restore)
             stack.callback(self._state.close)
-            stack.push_async_callback(asyncio.to_thread, self._save_all)
+            stack.push_async_callback(worker.run, self._save_all)
             stack.push_async_callback(self._accesses.close)
             await self._apply(self._settings, restored)
             del restored  # this frame lives as long as the exporter
@@ -156,7 +156,7 @@ class Exporter:
         """Use the credentials, targets, collectors and `privacy` of these settings from now on."""
         async with self._schedule.lock:
             await self._apply_naming(settings)
-            await self._apply(settings, await asyncio.to_thread(self._state.restored))
+            await self._apply(settings, await worker.run(self._state.restored))
         self._reload = Reload(self._clock.wall())
         self._exposition.forget()
         _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
@@ -169,7 +169,7 @@ class Exporter:
             return
         self._accesses.quote(naming.choice == "login")
         await self._schedule.rename(naming, self._renamed)
-        await asyncio.to_thread(self._state.rename, naming.choice)
+        await worker.run(self._state.rename, naming.choice)
         self._exposition.forget()
 
     def refuse_reload(self, problem: str) -> None:
@@ -220,9 +220,9 @@ class Exporter:
         self._state.settle()
 
     async def _page(self) -> str:
-        """The status page. With a thousand targets it takes a second, so a worker thread makes it."""
+        """The status page. With a thousand targets it takes a second, so the worker makes it."""
         now = self._clock.wall()
-        return await asyncio.to_thread(
+        return await worker.run(
             status_page,
             list(self._store),
             self._quotas(now),
@@ -236,7 +236,7 @@ class Exporter:
 
     async def _status(self) -> str:
         now, health = self._clock.wall(), self._health()
-        return await asyncio.to_thread(status_json, list(self._store), version=VERSION, now=now, health=health)
+        return await worker.run(status_json, list(self._store), version=VERSION, now=now, health=health)
 
     def _health(self) -> Health:
         now = self._clock.wall()

@@ -59,7 +59,7 @@ class Reloads:
         async with self._lock:
             self._waiting = None
             try:
-                await self._take_over(await asyncio.to_thread(self._load))  # a pipe may let it wait
+                await self._take_over(await asyncio.to_thread(self._load))  # a pipe may let it wait: not in the worker
             except (SettingsError, GitHubError) as error:
                 log.error("not reloaded, the old configuration stays", error=str(error))
                 problem = str(error)

@@ -7,6 +7,7 @@ command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="p
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing faketime"
 command -v curl >/dev/null || missing="$missing curl"
 command -v systemd-analyze >/dev/null || missing="$missing systemd"
+[ -x .venv/bin/shellcheck ] || command -v shellcheck >/dev/null || missing="$missing shellcheck"
 command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then as_root=""; elif command -v sudo >/dev/null; then as_root="sudo"; else as_root="none"; fi

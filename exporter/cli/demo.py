@@ -48,15 +48,16 @@ BIRTH_DELAY = "5s"
 SHORTEST = 5.0
 """Seconds between two runs of a collector whose interval is half an hour or less."""
 
-DRILL_DOWNS = {one.name for one in COLLECTORS} - {one.name for one in COLLECTORS if not one.subject}
-"""Collectors that ask about single users or actors only, so that they have many jobs."""
+_ABOUT_TARGETS = {collector.name for collector in COLLECTORS if not collector.subject}
+DRILL_DOWNS = {collector.name for collector in COLLECTORS} - _ABOUT_TARGETS
+"""Collectors that read single users or actors only, so that they have many jobs."""
 
 
 def demo_interval(collector: Collector) -> str:
     """How often a collector runs in the demo: 5 s for 30 min, twice that for four times the interval, and so on.
 
-    So what is asked once a day runs within a minute, and slower collectors are still the slower ones. Drill-downs take
-    twice the time.
+    So a daily collector runs within a minute, and slower collectors stay slower than others. Drill-downs have twice the
+    interval.
     """
     seconds = SHORTEST * max(1.0, sqrt(collector.interval / (HOUR / 2)))
     return duration_text(round(seconds * (2 if collector.name in DRILL_DOWNS else 1)))
@@ -88,7 +89,7 @@ async def _demo(settings: Settings) -> None:
 
 
 async def _running(exporter: Exporter, stack: AsyncExitStack) -> Listening:
-    """The exporter until the stack is closed; if its port is taken, the error says how make names another."""
+    """Start the exporter, to run until the stack is closed; if the port is taken, the error shows make's way out."""
     try:
         return await stack.enter_async_context(exporter.running())
     except OSError as error:
@@ -98,7 +99,7 @@ async def _running(exporter: Exporter, stack: AsyncExitStack) -> Listening:
 
 
 def _key_pair() -> tuple[bytes, bytes]:
-    """A GitHub App's key: private for the exporter, public for GitHub."""
+    """A GitHub App's key, as PEM: the private key for the exporter, the public one for the simulated GitHub."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -108,7 +109,7 @@ def _key_pair() -> tuple[bytes, bytes]:
 
 
 def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict[str, Any]:
-    """The demo is configured by a file, as any exporter is."""
+    """The content of the demo's configuration file."""
     collectors: dict[str, dict[str, Any]] = {
         collector.name: {"enabled": True, "interval": demo_interval(collector)} for collector in COLLECTORS
     }

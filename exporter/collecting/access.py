@@ -44,8 +44,8 @@ class Access:
         return CredentialCheck(self.credential.problem(), fingerprint, self.github.replaced_token())
 
     def refuse(self, fingerprint: str, now: float) -> None:
-        """Do not use the credential, which GitHub refused or which cannot be read, for a minute or an hour."""
-        # No second try in a minute for a token that cannot be read: only a change of its file can help.
+        """Pause the credential, for a minute at first, then for an hour: GitHub refused it, or it cannot be read."""
+        # A token that cannot be read is not tried again in a minute: only a change of its file can help.
         self.refused_once = bool(fingerprint) and (self.rejected != fingerprint)
         self.rejected, self.paused_until = fingerprint, now + (MINUTE if self.refused_once else HOUR)
 
@@ -64,10 +64,10 @@ class Access:
 
 
 class CredentialCheck(NamedTuple):
-    """What the file of a credential holds: why it cannot be read ("" if it can), and whether that has changed.
+    """What the file of a credential holds now.
 
-    `fingerprint` is None unless the credential is rejected. `replaced` is a token that was in use before, if it is
-    known when that token ends.
+    `problem` says why it cannot be read ("" if it can). `fingerprint` is that of its content, read only if the
+    credential is rejected. `replaced` is an earlier token that it no longer holds and whose end is known.
     """
 
     problem: str

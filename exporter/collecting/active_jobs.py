@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from exporter import worker
 from exporter.catalogue import Collector
 from exporter.collecting.access import Access
 from exporter.collecting.changes import Start, restore
@@ -102,7 +103,7 @@ class ActiveJobs:
             for entry in store
             if entry.job.target == target and entry.job.collector.subject_of
         ]
-        requests = await asyncio.to_thread(sum_requests, self._snapshots.book, sources)
+        requests = await worker.run(sum_requests, self._snapshots.book, sources)
         unknown = self._unknowns.by_endpoint(target, answering(store, target), configuration.collectors)
         candidates = Candidates(configuration.watched.get(target, ()), requests, running, unknown)
         selected = select_jobs(configuration.collectors, configuration.settings, target, candidates)

@@ -3,11 +3,11 @@
 Here GitHub is asked, and nothing is counted yet.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from exporter import worker
 from exporter.collectors.reading.values import label_text
 from exporter.counting.folds import settled_rows
 from exporter.counting.keys import CountedRow, Counting, Identity, Numbers, Read
@@ -201,7 +201,7 @@ async def _fetch(question: Question, api: Api, start: int, end: int, *, partial:
         raise
     if isinstance(fetched.fault, HostRefused):
         _complete(fetched.fault, job)
-    return await asyncio.to_thread(rename_people, fetched, question.naming.name)
+    return await worker.run(rename_people, fetched, question.naming.name)
 
 
 def _complete(error: HostRefused, job: Job) -> None:
@@ -214,7 +214,7 @@ async def _read(
 ) -> tuple[Read, Fetched]:
     fetched = await _fetch(question, api, start, end, partial=partial)
     # Thousands of rows take as long as many scrapes.
-    rows = await asyncio.to_thread(_counted_rows, table, fetched.rows)
+    rows = await worker.run(_counted_rows, table, fetched.rows)
     return Read(start, end, rows, strict=not fetched.rejected), fetched
 
 

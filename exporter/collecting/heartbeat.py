@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 
+from exporter import worker
 from exporter.collecting import changes
 from exporter.collecting.access import check_credentials
 from exporter.collecting.active_jobs import ActiveJobs
@@ -73,7 +74,7 @@ class Heartbeat:
 
     async def _check_credentials(self) -> None:
         accesses = self._active.accesses
-        checks = await asyncio.to_thread(check_credentials, accesses, self._snapshots.state.salt)
+        checks = await worker.run(check_credentials, accesses, self._snapshots.state.salt)
         for access, check in zip(accesses, checks, strict=True):
             access.problem = check.problem
             access.github.forget_expiry(check.replaced)
@@ -86,7 +87,7 @@ class Heartbeat:
     async def _refresh(self, now: float) -> None:
         if now >= self._forget_at:
             self._forget_at = now + DAY
-            await asyncio.to_thread(self._snapshots.state.forget, now)
+            await worker.run(self._snapshots.state.forget, now)
         await self._save_unsaved(now)
         for entry in self._snapshots.store:
             if entry.status.waiting:
@@ -96,7 +97,7 @@ class Heartbeat:
 
     async def _save_unsaved(self, now: float) -> None:
         """Save the snapshots that could not be saved when they changed, if the state can be written."""
-        await asyncio.to_thread(self._snapshots.state.watch, now)
+        await worker.run(self._snapshots.state.watch, now)
         jobs = {entry.job.key: entry.job for entry in self._snapshots.store if not entry.status.is_empty}
         for key in self._snapshots.state.unsaved(jobs):
             await self._snapshots.save(jobs[key])

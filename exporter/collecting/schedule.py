@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from exporter import worker
 from exporter.collecting.access import Access, check_credentials
 from exporter.collecting.active_jobs import ActiveJobs, Configuration
 from exporter.collecting.changes import apply_naming
@@ -62,7 +63,7 @@ class Schedule:
     async def apply(self, configuration: Configuration, restored: Restored) -> None:
         """Run what is configured from now on. Called before `start`, or later while `lock` is held."""
         accesses = list({id(access): access for access in configuration.accesses.values()}.values())
-        checks = await asyncio.to_thread(check_credentials, accesses, self._snapshots.state.salt)
+        checks = await worker.run(check_credentials, accesses, self._snapshots.state.salt)
         for access, check in zip(accesses, checks, strict=True):
             access.problem = check.problem
         self._waits.restore(accesses, restored)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from exporter import worker
 from exporter.collecting.attempt import Attempt, Question, Reading, ask, totals_of
 from exporter.collecting.changes import postpone_for_budget, remember
 from exporter.collecting.clock import Clock
@@ -53,7 +54,7 @@ class Ticks:
     async def attempt(self, job: Job, api: Api, pool: Pool) -> Attempt:
         """Ask GitHub. A failure is not raised: it is the result."""
         started = self.clock.monotonic()
-        question = await asyncio.to_thread(self._question, job)
+        question = await worker.run(self._question, job)
         result = await self._ask_in_time(question, api)
         duration = self.clock.monotonic() - started
         attempt = Attempt(

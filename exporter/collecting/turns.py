@@ -86,7 +86,7 @@ class Turns:
 
     async def _paused_until(self, job: Job, access: Access, error: GitHubError | None, fingerprint: str) -> float:
         """Save what an attempt means for other jobs; returns when this one is tried again, 0 for the usual time."""
-        if await self._waits.after(access, error, fingerprint):
+        if await self._waits.record(access, error, fingerprint):
             self._active.wake(access)
         if isinstance(error, CredentialRejected):
             return access.paused_until

@@ -14,12 +14,12 @@ A year of 20 appliances is 7,300 records in one answer without pages; `newest.py
 https://docs.github.com/enterprise-cloud@latest/rest/enterprise-admin/admin-stats#get-github-enterprise-server-statistics
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
 from pydantic import Field
 
+from exporter import worker
 from exporter.catalogue import Collector, Permission
 from exporter.collectors.server_statistics.families import TABLES
 from exporter.collectors.server_statistics.newest import NewestRecords
@@ -63,8 +63,8 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
 async def _read(api: Api, path: str, dates: Mapping[str, str], now: float) -> Fetched:
     newest = NewestRecords(now)
     async for _page in api.stream(path, {**dates}, newest.take, MOST_BYTES):
-        await asyncio.to_thread(newest.end_page)
-    return await asyncio.to_thread(newest.fetched)
+        await worker.run(newest.end_page)
+    return await worker.run(newest.fetched)
 
 
 COLLECTOR = Collector(
