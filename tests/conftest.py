@@ -21,7 +21,7 @@ ASKING_THE_DEMO = {
     file.name for file in Path(__file__).parent.glob("*/test_*.py") if "demo: Prometheus" in file.read_text()
 }
 
-# Each example within 200 ms, hypothesis' default, fails on a busy machine; the benchmarks measure how fast something is.
+# Hypothesis' limit of 200 ms for each example fails on a busy machine; the benchmarks measure how fast something is.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
