@@ -26,9 +26,9 @@ from exporter.exposition.book import pack
 from exporter.exposition.columns import CHUNK, column
 from exporter.exposition.snapshot import Outcome, Snapshot, status_of
 from exporter.settings import parse
-from exporter.state.database import KEPT_ASIDE, Restored, State, StateLockedError, Wait
-from exporter.state.rows import ROWS_AT_ONCE, in_pieces
-from exporter.state.snapshot_json import dump, load
+from exporter.state.database import Restored, State, StateLockedError, Wait
+from exporter.state.folder import KEPT_ASIDE
+from exporter.state.snapshot_json import ROWS_AT_ONCE, dump, in_pieces, load
 from tests.support.jobs import NOW, job_of
 from tests.support.snapshots import COUNTING, KEY, SNAPSHOT
 
