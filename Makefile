@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
-LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
 PORT := 10171
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit coverage test-image-python check golden docs bench bench-check image lock clean
+.PHONY: help demo test unit coverage test-image-python check golden docs bench bench-check image version dist lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -55,7 +55,15 @@ bench-check: $(VENV)/.dev ## fail if a ratio is below its floor
 image: ## build the image and run it, without a daemon (as root on Debian)
 	deploy/image-test.sh
 
-lock: ## update the locked requirements (needs uv); no file names a registry
+version: $(VENV)/.dev ## write pyproject.toml's version into the files that repeat it
+	$(BIN)/python deploy/release/version.py
+
+dist: $(VENV)/.dev ## build wheel and sdist into dist/: the same commit gives the same bytes
+	rm -rf dist
+	sh deploy/release/dist.sh $(abspath $(BIN)/python) dist
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+
+lock: $(VENV)/.dev ## update the locked requirements; no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
 	$(LOCK) --group build -o requirements-build.txt

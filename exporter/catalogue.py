@@ -36,7 +36,7 @@ class Calls:
     single: int = 0
     listed: str = ""
 
-    def of(self, sizes: Sizes) -> int:
+    def requests(self, sizes: Sizes) -> int:
         """Requests of one run."""
         return self.single + (max(1, -(-self.rows(sizes) // PAGE_SIZE)) if self.listed else 0)
 

@@ -12,14 +12,15 @@ import structlog
 from exporter import worker
 from exporter.catalogue import Collector
 from exporter.collecting.access import Access
+from exporter.collecting.active_jobs import Configuration
 from exporter.collecting.clock import Clock
-from exporter.collecting.planning import Configuration
 from exporter.collecting.schedule import Schedule
 from exporter.collecting.settle import Snapshots
 from exporter.collecting.tick import Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
 from exporter.errors import GitHubError
+from exporter.exposition.answers import Exposition
 from exporter.exposition.store import Store
 from exporter.github.apps import App
 from exporter.github.budget import Budget
@@ -32,7 +33,7 @@ from exporter.github.sender import AnswerBounds
 from exporter.jobs import Target
 from exporter.privacy import Naming
 from exporter.serving.health import Health, Reload
-from exporter.serving.http import Exposition, Web
+from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota, quota_of, shares
 from exporter.serving.self_metrics import SelfMetrics
@@ -82,7 +83,7 @@ class Exporter:
         timing: Timing | None = None,
     ) -> None:
         self._settings, self._collectors = settings, collectors
-        self._planned, self._rejected_at = settings, 0.0
+        self._applied, self._rejected_at = settings, 0.0
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
         self._renamed = renamed_by(collectors)
         self._state = State(settings.state.path, settings.privacy.user_names, self._renamed)
@@ -101,7 +102,7 @@ class Exporter:
             now=self._clock.wall,
         )
         self._snapshots = Snapshots(self._store, self._state, self._clock)
-        self._snapshots.nap = worker.pause
+        self._snapshots.pause = worker.pause
         self._ticks = Ticks(
             self._snapshots,
             self._clock,
@@ -122,7 +123,7 @@ class Exporter:
             stack.callback(self._state.close)
             stack.push_async_callback(asyncio.to_thread, self._save_all)
             stack.push_async_callback(self._close_clients)
-            await self._plan(self._settings, restored)
+            await self._apply(self._settings, restored)
             del restored  # else every key of it would live as long as we run
             bound = await stack.enter_async_context(listening(self._web(), self._settings.web.listen_address))
             self._schedule.start()
@@ -140,12 +141,12 @@ class Exporter:
 
     async def reload(self, settings: Settings) -> None:
         """Take over credentials, targets and collectors; what is new begins at once, what is gone is withdrawn."""
-        async with self._schedule.planning_lock:
+        async with self._schedule.lock:
             await self._show_people(settings)
-            await self._plan(settings, await asyncio.to_thread(self._state.restored))
+            await self._apply(settings, await asyncio.to_thread(self._state.restored))
         self._reload = Reload(self._clock.wall())
-        _log_reload(changes(self._planned, settings), fixed_changes(self._settings, settings))
-        self._planned = settings
+        _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
+        self._applied = settings
 
     async def _show_people(self, settings: Settings) -> None:
         """Show people as `privacy` says now: no answer that begins after this has the old form, nor has the state."""
@@ -162,7 +163,7 @@ class Exporter:
         """Remember that a configuration was refused, and why, until another one is taken over."""
         self._reload = replace(self._reload, problem=problem)
 
-    async def _plan(self, settings: Settings, restored: Restored) -> None:
+    async def _apply(self, settings: Settings, restored: Restored) -> None:
         """Run what the settings ask for, with a client for each credential that is new or has changed."""
         accesses = {}
         for target, credential in credentials(settings).items():
@@ -178,7 +179,7 @@ class Exporter:
         self._pools_in_use.update({access.pool.name: access.pool for access in accesses.values()})
         configuration = configuration_of(settings, self._collectors, accesses)
         self._own.expect(_runs(configuration))
-        await self._schedule.plan(configuration, restored)
+        await self._schedule.apply(configuration, restored)
 
     def _pool(self, name: str) -> Pool:
         budget = self._settings.budget
@@ -196,7 +197,7 @@ class Exporter:
             known_collectors=frozenset(collector.name for collector in self._collectors),
             telemetry_path=web.telemetry_path,
             max_requests=web.max_requests,
-            reject=self._reject_scrape,
+            count_rejected=self._reject_scrape,
             ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
             page=self._page,
@@ -319,7 +320,7 @@ def network_of(settings: Settings, name: str) -> Network:
 def configuration_of(
     settings: Settings, collectors: Sequence[Collector], accesses: Mapping[Target, Access]
 ) -> Configuration:
-    """What the configuration asks for, in the words of the plan."""
+    """The configuration of the schedule; without `accesses` it selects jobs, but cannot run them."""
     watched = {target: settings.watched_at(target) for target in accesses}
     return Configuration(collectors, settings.collectors, accesses, watched)
 

@@ -1,11 +1,12 @@
 #!/bin/sh
-# The tests scrape the exporter with a real Prometheus, lint with promtool, turn its clock with libfaketime and look at
-# its page with Chromium; install Debian's when missing.
+# The tests scrape the exporter with a real Prometheus, lint with promtool, turn its clock with libfaketime, look at its
+# page with Chromium and ask systemd about its unit; install Debian's when missing.
 set -eu
 missing=""
 command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="prometheus"
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing faketime"
 command -v curl >/dev/null || missing="$missing curl"
+command -v systemd-analyze >/dev/null || missing="$missing systemd"
 command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then as_root=""; elif command -v sudo >/dev/null; then as_root="sudo"; else as_root="none"; fi

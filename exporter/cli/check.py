@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from exporter.cli.tables import table
-from exporter.collecting.plan import Follow, plan
+from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collectors import COLLECTORS
 from exporter.daemon import configuration_of, credentials, network_of
 from exporter.github.links import serves
@@ -37,7 +37,7 @@ def _jobs(settings: Settings) -> dict[Target, list[Job]]:
     """The jobs of each target that are known before GitHub is asked whom it has."""
     configuration, asked = configuration_of(settings, COLLECTORS, {}), credentials(settings)
     return {
-        target: plan(COLLECTORS, configuration.settings, target, Follow(settings.watched_at(target)))
+        target: select_jobs(COLLECTORS, configuration.settings, target, Candidates(settings.watched_at(target)))
         if target in asked
         else []
         for target in settings.targets()

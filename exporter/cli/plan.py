@@ -8,7 +8,16 @@ from exporter import output
 from exporter.catalogue import Sizes
 from exporter.cli.survey import SurveyEntry, survey
 from exporter.cli.tables import table
-from exporter.collecting.forecast import Cost, Line, Load, advice, expected, line, loads, stated
+from exporter.collecting.forecast import (
+    CollectorLoad,
+    Cost,
+    PoolLoad,
+    advice,
+    collector_load,
+    expected_cost,
+    expected_jobs,
+    pool_loads,
+)
 from exporter.collectors import COLLECTORS
 from exporter.daemon import SystemClock, configuration_of, credentials
 from exporter.errors import GitHubError
@@ -31,28 +40,28 @@ def main(settings: Settings) -> int:
         result = asyncio.run(survey(settings, COLLECTORS, SystemClock()))
         failures = [finding for finding in result.findings if isinstance(finding.result, GitHubError)]
         limits = {name: pool.limit for name, pool in result.pools.items()}
-        pools = loads(_live(result.findings), limits, budget)
+        pools = pool_loads(_live(result.findings), limits, budget)
         print("By what GitHub shows now:\n")
     else:
-        pools = loads(_stated(settings), _usual_limits(settings), budget)
+        pools = pool_loads(_stated(settings), _usual_limits(settings), budget)
         print(
             f"By stated sizes: {settings.plan.subjects:,} apps and users per organization, and GitHub's usual limits."
         )
         print("`plan --live` asks GitHub instead.\n")
     _print_pools(pools, settings)
     _complain(failures)
-    series = sum(row.series for load in pools for row in load.lines)
+    series = sum(row.series for load in pools for row in load.collectors)
     print(f"{series:,} series from GitHub of at most {settings.limits.max_series:,} (limits.max_series).")
     if not all(load.fits for load in pools) or series > settings.limits.max_series:
         return DOES_NOT_FIT
     return 1 if failures else 0
 
 
-def _print_pools(pools: Sequence[Load], settings: Settings) -> None:
+def _print_pools(pools: Sequence[PoolLoad], settings: Settings) -> None:
     """The cost of each collector, then each pool against its budget, with advice where it does not fit."""
     if pools:
         head = ("POOL", "COLLECTOR", "JOBS", "REQUESTS/HOUR", "OF LIMIT", "SERIES")
-        print(table([head, *(_row(load, row) for load in pools for row in load.lines)]), end="\n\n")
+        print(table([head, *(_row(load, row) for load in pools for row in load.collectors)]), end="\n\n")
     intervals = {name: collector.interval for name, collector in settings.collectors.items()}
     for load in pools:
         print(_sentence(load))
@@ -68,24 +77,24 @@ def _complain(failures: Iterable[SurveyEntry]) -> None:
             output.complain(indent(f"fix: {finding.result.hint}", "  "))
 
 
-def _live(findings: Iterable[SurveyEntry]) -> list[Line]:
+def _live(findings: Iterable[SurveyEntry]) -> list[CollectorLoad]:
     """What the jobs that GitHub answered cost, a line for each pool and collector."""
     costs: dict[tuple[str, str], list[tuple[Job, int, Cost]]] = {}
     for finding in findings:
         if not isinstance(finding.result, GitHubError):
             costs.setdefault((finding.pool, finding.job.collector.name), []).append((finding.job, 1, finding.result))
-    return [line(pool, group) for (pool, _collector), group in costs.items()]
+    return [collector_load(pool, group) for (pool, _collector), group in costs.items()]
 
 
-def _stated(settings: Settings) -> list[Line]:
+def _stated(settings: Settings) -> list[CollectorLoad]:
     """The same by the sizes that the command line states."""
     configuration, sizes = configuration_of(settings, COLLECTORS, {}), Sizes(subjects=settings.plan.subjects)
     costs: dict[tuple[str, str], list[tuple[Job, int, Cost]]] = {}
     for target in credentials(settings):
-        for job, times in stated(COLLECTORS, configuration.settings, target, settings.watched_at(target)):
+        for job, times in expected_jobs(COLLECTORS, configuration.settings, target, settings.watched_at(target)):
             key = (settings.pool_of(target), job.collector.name)
-            costs.setdefault(key, []).append((job, times, expected(job, sizes)))
-    return [line(pool, group) for (pool, _collector), group in costs.items()]
+            costs.setdefault(key, []).append((job, times, expected_cost(job, sizes)))
+    return [collector_load(pool, group) for (pool, _collector), group in costs.items()]
 
 
 def _usual_limits(settings: Settings) -> dict[str, float | None]:
@@ -97,12 +106,12 @@ def _usual_limits(settings: Settings) -> dict[str, float | None]:
     return limits
 
 
-def _row(load: Load, row: Line) -> tuple[str, ...]:
+def _row(load: PoolLoad, row: CollectorLoad) -> tuple[str, ...]:
     share = f"{row.hourly / load.limit:.1%}" if load.limit else ""
     return load.pool, row.collector, f"{row.jobs:,}", f"{row.hourly:,.0f}", share, f"{row.series:,}"
 
 
-def _sentence(load: Load) -> str:
+def _sentence(load: PoolLoad) -> str:
     if load.limit is None or load.budget is None:
         return f"pool {load.pool}: {load.hourly:,.0f} requests per hour; GitHub names no limit."
     return (

@@ -15,7 +15,7 @@ from exporter.collecting.attempt import Question, ask
 from exporter.collecting.clock import Clock
 from exporter.collecting.doubts import note_of
 from exporter.collecting.forecast import Cost, rows_of
-from exporter.collecting.plan import Follow, plan
+from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collecting.unknown import UnknownSubjects, explain, is_unknown
 from exporter.counting.windows import Windows
 from exporter.daemon import JOB_DEADLINE, client_of, configuration_of, credentials
@@ -95,7 +95,7 @@ class _Surveyor:
         done: dict[str, SurveyEntry] = {}
         unknown: dict[str, UnknownSubjects] = {}
         rejected = await self._greeted(client, pool)
-        while new := self._open(target, Follow(self.settings.watched_at(target), dict(seen), (), unknown), done):
+        while new := self._open(target, Candidates(self.settings.watched_at(target), dict(seen), (), unknown), done):
             # One after another, and those that lead to more first: what they find may change whom the next is about.
             job = min(new, key=lambda job: (job.collector.subject_of is None, job.order, -job.busy))
             result: Cost | GitHubError
@@ -105,7 +105,7 @@ class _Surveyor:
             rejected = result if isinstance(result, CredentialRejected) else rejected
             endpoint = job.collector.endpoint
             if isinstance(result, GitHubError) and is_unknown(job.subject, result):
-                unknown[endpoint] = unknown.get(endpoint, UnknownSubjects()).missed(job.subject, 0.0)
+                unknown[endpoint] = unknown.get(endpoint, UnknownSubjects()).with_unknown(job.subject, 0.0)
                 if unknown[endpoint].not_found:
                     explain(result, job.collector.needs)
             done[job.key] = SurveyEntry(job, pool.name, result, kind, closing, note)
@@ -113,7 +113,7 @@ class _Surveyor:
         for finding in (done if self.whole else last).values():
             self.tell(finding)
 
-    def _open(self, target: Target, follow: Follow, done: Mapping[str, SurveyEntry]) -> list[Job]:
+    def _open(self, target: Target, follow: Candidates, done: Mapping[str, SurveyEntry]) -> list[Job]:
         """The jobs that are still to be asked for; of an endpoint that knows no subject there are none."""
         configuration = configuration_of(self.settings, self.collectors, {})
         answered_endpoints = {
@@ -122,7 +122,7 @@ class _Surveyor:
             if not self.whole and not is_unknown(finding.job.subject, finding.result)
         }
         answered_endpoints |= {endpoint for endpoint, unknown in follow.unknown.items() if unknown.not_found}
-        jobs = plan(self.collectors, configuration.settings, target, follow)
+        jobs = select_jobs(self.collectors, configuration.settings, target, follow)
         return [job for job in jobs if job.key not in done and job.collector.endpoint not in answered_endpoints]
 
     async def _greeted(self, client: GitHub, pool: Pool) -> CredentialRejected | None:

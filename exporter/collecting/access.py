@@ -1,4 +1,4 @@
-"""May a job run now? Its credential, its quota pool and the pool's budget are asked."""
+"""Whether a job may run now, by its credential, its quota pool and the pool's budget."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from exporter.instants import HOUR
 from exporter.jobs import Job
 
 MINUTE = 60.0
-"""Seconds after which a credential is tried again that was refused once: GitHub's refusals may pass."""
-SHORTEST_PLANNED = 300.0
-"""Shorter intervals are as short as the budget allows: for no job more is kept than this interval needs."""
+"""Seconds after which a credential is tried again that was refused once: a refusal may be temporary."""
+SHORTEST_RESERVED = 300.0
+"""Seconds. For a job with a shorter interval no more is reserved than this one needs; it runs if there is room."""
 
 
 @dataclass(slots=True)
 class Access:
-    """One credential at work: its client, its pool, and until when it is left alone after a 401.
+    """A credential with its client and its pool, and until when it is not used after a 401.
 
-    `rejected` is the fingerprint of the token that was refused ("" if there was none to read); another one is tried
-    at once. Refused once it is `doubted`, and tried again after a minute; refused again, after an hour.
+    `rejected` is the fingerprint of the token that was refused ("" if there was none to read); another token is tried
+    at once. A token that was `refused_once` is tried again after a minute, then once an hour.
     """
 
     credential: Credential
@@ -32,7 +32,7 @@ class Access:
     pool: Pool
     paused_until: float = 0.0
     rejected: str | None = None
-    doubted: bool = False
+    refused_once: bool = False
     unreadable: str = ""
     """Why the credential's token or key could not be read when it was last looked at."""
 
@@ -41,19 +41,19 @@ class Access:
         self.unreadable = self.credential.problem()
 
     def refuse(self, fingerprint: str, now: float) -> None:
-        """GitHub refused the credential, or there is none: leave it alone for a minute at first, then for an hour."""
-        # What cannot be read was not refused by GitHub: to try again would tell nothing that its file does not.
-        self.doubted = bool(fingerprint) and (self.rejected != fingerprint)
-        self.rejected, self.paused_until = fingerprint, now + (MINUTE if self.doubted else HOUR)
+        """Do not use the credential, which GitHub refused or which cannot be read, for a minute or an hour."""
+        # No second try in a minute for a token that cannot be read: only a change of its file can help.
+        self.refused_once = bool(fingerprint) and (self.rejected != fingerprint)
+        self.rejected, self.paused_until = fingerprint, now + (MINUTE if self.refused_once else HOUR)
 
     def not_before(self, now: float) -> float:
-        """Until when the credential or its pool must be left alone (epoch seconds, our clock)."""
+        """The earliest instant (epoch seconds, our clock) at which credential and pool may be used."""
         pool, skew = self.pool, self.github.skew
         ends = [end - skew for end in (pool.blocked(now + skew), pool.reserved(now + skew)) if end]
         return max([self.paused_until, *ends])
 
     def fingerprint(self, salt: bytes) -> str:
-        """Tell one token from another; "" if there is none to be read."""
+        """The fingerprint of the token as it is now; "" if there is none to read."""
         try:
             return self.credential.fingerprint(salt)
         except GitHubError:
@@ -61,7 +61,7 @@ class Access:
 
 
 class Claim(NamedTuple):
-    """What a job wants of its pool's hour. A smaller `rank` is more important."""
+    """The requests that a job needs: `cost` per run, `hourly` per hour. A smaller `rank` is more important."""
 
     rank: tuple[int, int, int, str]
     job: str
@@ -73,24 +73,24 @@ class Claim(NamedTuple):
 def claim(job: Job, cost: int) -> Claim:
     """A job's claim; `cost` is what a run cost, 0 if that is not known.
 
-    Totals come first, then subjects, then drill-down in the order of requests seen.
+    Totals come first, then the lists of subjects, then drill-downs, the subjects with the most requests first.
     """
-    cost = cost or job.collector.calls.of(Sizes())
-    hourly = int(-(-HOUR * cost // max(job.settings.interval, SHORTEST_PLANNED)))
+    cost = cost or job.collector.calls.requests(Sizes())
+    hourly = int(-(-HOUR * cost // max(job.settings.interval, SHORTEST_RESERVED)))
     rank = (job.collector.rank, job.order, -job.busy, job.key)
     return Claim(rank, job.key, cost, hourly, job.settings.interval)
 
 
-def wait_for_budget(wanted: Claim, all_of_pool: Iterable[Claim], pool: Pool, now: float) -> float | None:
+def wait_for_budget(own: Claim, all_of_pool: Iterable[Claim], pool: Pool, now: float) -> float | None:
     """Seconds until a run fits beside what more important jobs still need in this hour; None if it never will.
 
-    `now` is of a clock that never jumps.
+    `own` is the run's claim. `now` is of a clock that never jumps.
     """
     if pool.hourly is None:
         return 0.0
-    kept, usual = 0, 0.0
-    for one in all_of_pool:
-        usual += one.cost * SHORT / one.interval
-        if one.rank < wanted.rank:
-            kept += max(0, one.hourly - pool.spending.of(one.job, now))
-    return pool.spending.wait(wanted.cost, kept, pool.hourly, now, int(usual))
+    reserved, usual = 0, 0.0
+    for other in all_of_pool:
+        usual += other.cost * SHORT / other.interval
+        if other.rank < own.rank:
+            reserved += max(0, other.hourly - pool.spending.of(other.job, now))
+    return pool.spending.wait(own.cost, reserved, pool.hourly, now, int(usual))

@@ -1,6 +1,6 @@
-"""One attempt of a job: the right window, the reads of a fold when one is due, nothing if nothing can be new.
+"""One attempt of a job: read the window, and what a fold needs when one is due; nothing if nothing can be new.
 
-Nothing but GitHub is asked here, and nothing is counted.
+Here GitHub is asked, and nothing is counted yet.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 from exporter.collectors.reading.values import label_text
 from exporter.counting.folds import settled_rows
 from exporter.counting.keys import CountedRow, Counting, Identity, Numbers, Read
-from exporter.counting.windows import Windows, anchor_after_gap, first_anchor, fold_due
+from exporter.counting.windows import CLOCK_TOLERANCE, Windows, anchor_after_gap, first_anchor, fold_due
 from exporter.errors import GitHubError, HostRefused, NotFound, Unavailable
 from exporter.fetching import Api, Ask, Fetched, Memory
 from exporter.github.dates import OPEN, Closing
@@ -19,14 +19,12 @@ from exporter.jobs import Job
 from exporter.privacy import Naming, rename_people
 from exporter.tables import Row, Table
 
-CLOCK_JUMP = 60.0
-"""When an answer tells that GitHub's clock differs from what was assumed by this much, the question was wrong."""
 MOST_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the whole target's own source has counted: its anchor, the end of its newest read, base + open."""
+    """The totals of a target, as its own source has counted them: anchor, end of the newest read, base + open."""
 
     anchor: int
     read_at: int
@@ -35,11 +33,11 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an attempt read, not counted yet. Without `read` there was no window to ask for.
+    """What an attempt read, not counted yet. `read` is None if there was no window to read.
 
-    `settled` are the counts of a fold that are added to the bases, `begin` is the anchor after it. `new_anchor` is set
-    after a gap. `sums` are the totals that were known before anything was asked; `unchanged` tells that they had not
-    changed since the newest read, so nothing was asked. `end` is GitHub's instant of the read (epoch seconds).
+    `settled` are the counts that a fold adds to the bases, `begin` is the anchor after it. `new_anchor` is set after a
+    gap. `sums` are the totals as they were known before the first request; `unchanged` tells that they had not changed
+    since the newest read, so no request was sent. `end` is when the read ended (epoch seconds, GitHub's clock).
     """
 
     fetched: Fetched
@@ -56,7 +54,7 @@ class Reading:
 class Attempt:
     """One run: what it read or how it failed, when it began (our wall clock), its duration, GitHub's skew (seconds).
 
-    `requests` is what it cost, `closing` what GitHub said of the endpoint's end, `memory` what the collector remembers.
+    `requests` is how many it sent, `closing` when the endpoint ends, `memory` what the collector remembers.
     `paused_until` is when a credential that was refused, or an endpoint that knows no subject, is tried again; else 0.
     `writable` tells whether the state could be written when it began.
     """
@@ -73,16 +71,16 @@ class Attempt:
 
     @property
     def error(self) -> GitHubError | None:
-        """Why it failed, as a whole or in part."""
+        """Why it failed, entirely or in part."""
         return self.result if isinstance(self.result, GitHubError) else self.result.fetched.fault
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An attempt's question: the job, what it has counted, and what it may rely on.
+    """What an attempt depends on: the job, what it has counted, and what is known of the target.
 
-    `noted` are the target's totals as they were known before the newest read, `totals` as they are now. `data_time` is
-    the instant that the values exported now describe.
+    `earlier_sums` are the target's totals as they were known before the newest read, `totals` as they are now.
+    `data_time` is the instant that the values exported now describe.
     """
 
     job: Job
@@ -90,21 +88,21 @@ class Question:
     windows: Windows
     writable: bool = True
     naming: Naming = field(default_factory=Naming)
-    noted: Numbers | None = None
+    earlier_sums: Numbers | None = None
     totals: Totals | None = None
     data_time: float | None = None
     memory: Memory = field(default_factory=Memory)
 
     def nothing_new(self) -> bool:
-        """Whether the totals prove that GitHub shows nothing in our window that it did not show at our newest read.
+        """Whether the totals prove that GitHub has nothing new in our window since our newest read.
 
-        They must have been read since, and their window must hold all of ours.
+        They must have been read since then, and their window must contain ours.
         """
         ours, theirs = self.counting, self.totals
         return (
             ours is not None
             and theirs is not None
-            and self.noted == theirs.sums
+            and self.earlier_sums == theirs.sums
             and theirs.read_at > ours.read_at
             and theirs.anchor <= ours.anchor
         )
@@ -119,35 +117,35 @@ def totals_of(counting: Counting | None) -> Totals | None:
 
 
 async def ask(question: Question, api: Api) -> Reading:
-    """Ask GitHub; again if its answers show that we had its clock wrong."""
+    """Read what the job needs; again if the responses show that GitHub's clock was not what we assumed."""
     for tries_left in reversed(range(MOST_TRIES)):
         assumed = api.skew
         try:
             reading = await _ask(question, api)
         except GitHubError:
-            if not tries_left or abs(api.skew - assumed) < CLOCK_JUMP:
+            if not tries_left or abs(api.skew - assumed) < CLOCK_TOLERANCE:
                 raise
         else:
-            # What was asked of a clock that was behind is true, only older; a clock that was ahead is never good.
-            if abs(api.skew - assumed) < CLOCK_JUMP or (not tries_left and api.skew > assumed):
+            # If the assumed clock was behind, the read is true, only older. If it was ahead, the window was wrong.
+            if abs(api.skew - assumed) < CLOCK_TOLERANCE or (not tries_left and api.skew > assumed):
                 return replace(reading, sums=question.totals.sums if question.totals else None)
-    raise Unavailable(f"GitHub's clock (Date) went back by more than {CLOCK_JUMP:.0f} s at each of {MOST_TRIES} tries")
+    raise Unavailable(f"GitHub's clock (Date) went back by more than {CLOCK_TOLERANCE} s at each of {MOST_TRIES} tries")
 
 
-async def _sure_of_the_clock(counting: Counting, windows: Windows, api: Api) -> None:
-    """Ask for the time where what is kept lies ahead of it: our clock, or the one that was kept, is wrong.
+async def _confirm_clock(counting: Counting, windows: Windows, api: Api) -> None:
+    """Ask GitHub for the time if what was counted lies in the future: either the present clock or the earlier is wrong.
 
-    Raises `GitHubError` if GitHub does not tell; nothing may be given up on our word alone.
+    Raises `GitHubError` if GitHub does not answer: on our clock alone no count is given up.
     """
 
     def is_ahead() -> bool:
-        return max(counting.read_at, counting.anchor - windows.step) > api.now() + CLOCK_JUMP
+        return max(counting.read_at, counting.anchor - windows.step) > api.now() + CLOCK_TOLERANCE
 
     if is_ahead():
         try:
-            await api.get("/rate_limit")  # this costs no quota
+            await api.get("/rate_limit")  # costs no quota
         except NotFound:
-            pass  # an appliance without rate limits tells the time all the same
+            pass  # the response of an appliance without rate limits has a Date, too
         except GitHubError:
             if is_ahead():
                 raise
@@ -156,7 +154,7 @@ async def _sure_of_the_clock(counting: Counting, windows: Windows, api: Api) -> 
 async def _ask(question: Question, api: Api) -> Reading:
     job, counting, windows = question.job, question.counting, question.windows
     if counting:
-        await _sure_of_the_clock(counting, windows, api)
+        await _confirm_clock(counting, windows, api)
     now = int(api.now())
     table = job.collector.counting
     if table is None:
@@ -169,13 +167,13 @@ async def _ask(question: Question, api: Api) -> Reading:
     if new_anchor is None and due is None and question.totals and question.nothing_new():
         return Reading(Fetched(()), question.totals.read_at, unchanged=True)
     if due and counting and counting.strict and question.writable:
-        first, _ = await _read(question, table, api, due.begin, due.end, partial=True)
-        whole, _ = await _read(question, table, api, due.anchor, due.end, partial=True)
-        again, _ = await _read(question, table, api, due.begin, due.end, partial=True)
-        fresh, fetched = await _read(question, table, api, due.begin, int(api.now()))
-        settled = settled_rows(first, whole, again, fresh)
+        tail, _ = await _read(question, table, api, due.begin, due.end, partial=True)
+        full, _ = await _read(question, table, api, due.anchor, due.end, partial=True)
+        tail_again, _ = await _read(question, table, api, due.begin, due.end, partial=True)
+        newest, fetched = await _read(question, table, api, due.begin, int(api.now()))
+        settled = settled_rows(tail, full, tail_again, newest)
         if settled is not None:
-            return Reading(fetched, fresh.end, fresh, settled, due.begin, new_anchor)
+            return Reading(fetched, newest.end, newest, settled, due.begin, new_anchor)
     read, fetched = await _read(question, table, api, anchor, int(api.now()))
     return Reading(fetched, read.end, read, new_anchor=new_anchor)
 
@@ -209,14 +207,13 @@ async def _read(
     question: Question, table: Table, api: Api, start: int, end: int, *, partial: bool = False
 ) -> tuple[Read, Fetched]:
     fetched = await _fetch(question, api, start, end, partial=partial)
-    seen = await asyncio.to_thread(
-        _counted, table, fetched.rows
-    )  # of thousands of rows it takes as long as many scrapes
-    return Read(start, end, seen, strict=not fetched.rejected), fetched
+    # Thousands of rows take as long as many scrapes.
+    rows = await asyncio.to_thread(_counted_rows, table, fetched.rows)
+    return Read(start, end, rows, strict=not fetched.rejected), fetched
 
 
-def _counted(table: Table, rows: Iterable[Row]) -> dict[Identity, CountedRow]:
-    """What was counted of each row of the table."""
+def _counted_rows(table: Table, rows: Iterable[Row]) -> dict[Identity, CountedRow]:
+    """The rows of the table, by identity; of equal identities the last one."""
     result = {}
     for row in rows:
         if isinstance(row, table.row):
@@ -228,12 +225,14 @@ def _counted(table: Table, rows: Iterable[Row]) -> dict[Identity, CountedRow]:
 
 
 def labels_of(table: Table, row: Row) -> tuple[str, ...]:
-    """A row's own label values; never those of `other`."""
+    """A row's own label values. If they were those of `other`, the last gets a `~`."""
     labels = tuple(label_text(getattr(row, label)) for label in table.labels)
-    is_other = bool(labels) and all(word in (None, one) for word, one in zip(table.other or (), labels, strict=False))
+    is_other = bool(labels) and all(
+        word in (None, label) for word, label in zip(table.other or (), labels, strict=False)
+    )
     return (*labels[:-1], labels[-1] + "~") if is_other and table.other else labels
 
 
 def identity_of(table: Table, row: Row) -> Identity:
-    """What of them identifies the row."""
+    """The label values that identify a row: those that are not for display."""
     return labels_of(table, row)[: table.keys]

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from exporter.collecting.attempt import Attempt, Reading
 from exporter.collecting.doubts import earlier_reads, note_of
+from exporter.collecting.due import next_run
 from exporter.collecting.gauges import Dates, gauges_of
-from exporter.collecting.plan import next_run
 from exporter.counting import counters
 from exporter.counting.folds import fold, skip_gap
 from exporter.counting.keys import Counting, Rules
@@ -17,11 +17,11 @@ from exporter.jobs import Job
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The snapshot after a change, and what our own counters and the log say of an attempt.
+    """The snapshot after a change, and what our own counters and the log report of an attempt.
 
-    `revisions` are counts that GitHub revised downward, `gap` the seconds that no window covered. `unreadable` counts
-    rows and values that could not be read, `unknown` those and the values of unknown fields. `clock_was_ahead` tells
-    that the window began after GitHub's clock.
+    `revisions` is how many counts GitHub revised downward, `gap` how many seconds no window covered. `unreadable` is
+    how many rows and values could not be read, `unknown` these and the values of unknown fields. `clock_was_ahead`
+    tells that the window began later than GitHub's present time.
     """
 
     snapshot: Snapshot
@@ -34,7 +34,7 @@ class Conclusion:
 
 
 def conclude(job: Job, before: Snapshot, attempt: Attempt, rules: Rules) -> Conclusion:
-    """The snapshot after an attempt; a failed one keeps all values."""
+    """The snapshot after an attempt; after a failed one it has all values that it had."""
     result = attempt.result
     if isinstance(result, Reading):
         try:
@@ -43,13 +43,13 @@ def conclude(job: Job, before: Snapshot, attempt: Attempt, rules: Rules) -> Conc
             result = error
         else:
             fault = result.fetched.fault
-            after = _ended(job, before, counted.snapshot, attempt, fault)
+            after = _end_attempt(job, before, counted.snapshot, attempt, fault)
             if result.fetched.again is not None:
                 after = replace(after, next_run=min(after.next_run, attempt.began + result.fetched.again))
             if fault:
                 after = replace(after, last_success=before.last_success)
             return replace(counted, snapshot=after, error=fault)
-    return Conclusion(_ended(job, before, before, attempt, result), result)
+    return Conclusion(_end_attempt(job, before, before, attempt, result), result)
 
 
 def count(job: Job, before: Snapshot, reading: Reading, rules: Rules, now: float, *, skew: float = 0.0) -> Conclusion:
@@ -67,17 +67,17 @@ def count(job: Job, before: Snapshot, reading: Reading, rules: Rules, now: float
         counting = skip_gap(counting, reading.new_anchor)
     if is_counted and reading.read is None:
         return Conclusion(replace(before, counting=counting), gap=gap, clock_was_ahead=clock_was_ahead)
-    counting, revisions = _absorbed(job, counting, reading, before.version + 1, rules)
-    after = _with_gauges(job, replace(before, counting=counting), reading, rules, Dates(now, skew))
+    counting, revisions = _absorb_read(job, counting, reading, before.version + 1, rules)
+    after = _replace_gauges(job, replace(before, counting=counting), reading, rules, Dates(now, skew))
     unreadable = reading.fetched.rejected
     unknown = unreadable + sum(reading.fetched.unknown.values())
     return Conclusion(after, None, revisions, gap, unreadable, unknown, clock_was_ahead)
 
 
-def _absorbed(
+def _absorb_read(
     job: Job, counting: Counting | None, reading: Reading, version: int, rules: Rules
 ) -> tuple[Counting | None, int]:
-    """The counting with the reading's read, and how many counts GitHub revised downward."""
+    """Count the reading's read; also returns how many counts GitHub revised downward."""
     table = job.collector.counting
     if table is None or reading.read is None:
         return counting, 0
@@ -86,15 +86,15 @@ def _absorbed(
     return counters.absorb(counting, reading.read, len(table.counters), version, rules)
 
 
-def _with_gauges(job: Job, before: Snapshot, reading: Reading, rules: Rules, dates: Dates) -> Snapshot:
-    """The snapshot with the gauges of a complete read; those of doubted tables stay as they were."""
+def _replace_gauges(job: Job, before: Snapshot, reading: Reading, rules: Rules, dates: Dates) -> Snapshot:
+    """Replace the gauges by those of a complete read; those of doubted tables stay as they were."""
     gauges, left_out = gauges_of(job, reading.fetched.rows, before.counting, rules.max_series, dates)
-    stay = earlier_reads(job, before, reading.fetched.doubts, dates.now)
-    data_time = before.data_time if stay else reading.fetched.data_time
+    earlier = earlier_reads(job, before, reading.fetched.doubts, dates.now)
+    data_time = before.data_time if earlier else reading.fetched.data_time
     after = replace(
         before,
-        gauges={**gauges, **{family: before.gauges[family] for family in stay}},
-        earlier_reads=stay,
+        gauges={**gauges, **{family: before.gauges[family] for family in earlier}},
+        earlier_reads=earlier,
         left_out=left_out,
         last_success=dates.now,
         gauges_read_at=dates.now,
@@ -103,19 +103,19 @@ def _with_gauges(job: Job, before: Snapshot, reading: Reading, rules: Rules, dat
         unknown=tuple(sorted(reading.fetched.unknown)),
         names_changed=False,
     )
-    return replace(after, note=note_of(job, reading.fetched, stay, after.series()))
+    return replace(after, note=note_of(job, reading.fetched, earlier, after.series()))
 
 
-def _ended(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error: GitHubError | None) -> Snapshot:
-    """The snapshot with the attempt's outcome and the next run."""
+def _end_attempt(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error: GitHubError | None) -> Snapshot:
+    """Add the attempt's outcome and the next run."""
     failures = before.failures + 1 if error else 0
     due = attempt.paused_until or next_run(job.settings.interval, error, failures, attempt.began, attempt.skew)
     outcome = Outcome(attempt.began, attempt.duration)
     if error:
         outcome = replace(outcome, state=error.state, reason=error.reason, message=str(error), hint=error.hint)
-    # A run that failed or was skipped costs less than a whole one: it can only raise the known cost.
-    is_whole = error is None and attempt.requests
-    requests = attempt.requests if is_whole else max(before.requests, attempt.requests)
+    # A run that failed or was skipped sends fewer requests than a complete one: it can only raise the known cost.
+    is_complete = error is None and attempt.requests
+    requests = attempt.requests if is_complete else max(before.requests, attempt.requests)
     # Only a successful response may clear an announced sunset.
     closing = attempt.closing if error is None or attempt.closing != OPEN else before.closing
     return replace(

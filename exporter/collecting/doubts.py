@@ -1,4 +1,4 @@
-"""Answers that lack what was there a moment ago, and runs that bring nothing: what is said and what stays. Pure."""
+"""Responses without data that earlier ones had, and runs without any: which samples stay, and the note. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ from exporter.tables import Table
 
 
 def earlier_reads(job: Job, before: Snapshot, doubts: Iterable[Doubt], now: float) -> Mapping[str, float]:
-    """The families whose samples stay, and when these were read; none that are too old by now."""
+    """The families of doubted tables whose samples stay, with when they were read; none that are too old at `now`."""
     samples = before.gauges_at(now, job)
     return {
         family.name: before.read_at(family.name)
@@ -20,18 +20,18 @@ def earlier_reads(job: Job, before: Snapshot, doubts: Iterable[Doubt], now: floa
     }
 
 
-def note_of(job: Job, fetched: Fetched, stay: Mapping[str, float], series: int) -> str:
-    """What a run that succeeded lacks; empty if it lacks nothing. `stay` are the families that `earlier_reads` gave."""
+def note_of(job: Job, fetched: Fetched, earlier: Mapping[str, float], series: int) -> str:
+    """Which data a successful run lacks; empty if none. `earlier` is what `earlier_reads` returned."""
     sentences: dict[str, str] = {}
     if fetched.note:
         sentences[fetched.note] = fetched.note
     for doubt in fetched.doubts:
-        times = [stay[family.name] for family in doubt.table.gauges if family.name in stay]
+        times = [earlier[family.name] for family in doubt.table.gauges if family.name in earlier]
         if times:
-            sentences[doubt.why] = f"{doubt.why}; {_stays(doubt.table, min(times) + job.max_age)}"
+            sentences[doubt.why] = f"{doubt.why}; {_validity(doubt.table, min(times) + job.max_age)}"
     is_nothing = not series and not job.subject and fetched.note is None  # of one user or app no request is usual
     return ". ".join(sentences.values()) or (job.collector.nothing if is_nothing else "")
 
 
-def _stays(table: Table, until: float) -> str:
+def _validity(table: Table, until: float) -> str:
     return "its last figures stay until max_age" if table.dated else f"the last figures stay until {utc_time(until)}"

@@ -1,4 +1,4 @@
-"""What jobs will cost before any runs: requests per hour and series. Pure."""
+"""What jobs will cost, before any of them runs: requests per hour and series. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from exporter.options import duration_text
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one run: requests, the rows of its list, and its series where they are known."""
+    """The cost of one run: requests, the rows of its list, and its series (None: to be estimated from the rows)."""
 
-    calls: int
+    requests: int
     rows: int
     series: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A collector's jobs in one quota pool: how many, requests per hour, series."""
+class CollectorLoad:
+    """The load of a collector's jobs on one quota pool: how many jobs, requests per hour, series."""
 
     pool: str
     collector: str
@@ -32,18 +32,18 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """A quota pool: its lines, its limit per hour (None: none is known to be) and what we allow ourselves of it."""
+class PoolLoad:
+    """The load of a quota pool, its limit per hour (None: there is none, or it is unknown), and our budget of it."""
 
     pool: str
-    lines: Sequence[Line]
+    collectors: Sequence[CollectorLoad]
     limit: float | None
     budget: int | None
 
     @property
     def hourly(self) -> float:
         """Requests per hour."""
-        return sum(line.hourly for line in self.lines)
+        return sum(load.hourly for load in self.collectors)
 
     @property
     def fits(self) -> bool:
@@ -51,86 +51,89 @@ class Load:
         return self.budget is None or self.hourly <= self.budget
 
 
-def stated(
+def expected_jobs(
     collectors: Iterable[Collector],
     settings: Mapping[str, CollectorSettings],
     target: Target,
     watched: Iterable[tuple[str, ...]],
 ) -> list[tuple[Job, int]]:
-    """The jobs of a target as they may be expected, and how often each: the watched and as many others as may be."""
+    """The jobs to expect at a target, and how many of each: of a drill-down, the watched subjects and all places."""
     watched = list(watched)
     jobs = []
     for order, collector in enumerate(collectors):
-        chosen = settings[collector.name]
-        if not chosen.enabled or not collector.runs(target.kind, chosen.options):
+        section = settings[collector.name]
+        if not section.enabled or not collector.runs(target.kind, section.options):
             continue
-        times = 1
+        count = 1
         if collector.subject:
-            times = sum(len(subject) == len(collector.subject) for subject in watched)
-            times += int(getattr(chosen.options, collector.top)) if collector.top else 0
-        if times:
-            jobs.append((Job(collector, target, chosen, order), times))
+            count = sum(len(subject) == len(collector.subject) for subject in watched)
+            count += int(getattr(section.options, collector.top)) if collector.top else 0
+        if count:
+            jobs.append((Job(collector, target, section, order), count))
     return jobs
 
 
-def expected(job: Job, sizes: Sizes) -> Cost:
-    """What a run costs by stated sizes."""
-    return Cost(job.collector.calls.of(sizes), job.collector.calls.rows(sizes))
+def expected_cost(job: Job, sizes: Sizes) -> Cost:
+    """What a run costs if GitHub's lists have these sizes."""
+    return Cost(job.collector.calls.requests(sizes), job.collector.calls.rows(sizes))
 
 
-def line(pool: str, costs: Iterable[tuple[Job, int, Cost]]) -> Line:
-    """Sum up one collector's jobs: each with how often there is one like it, and its cost."""
+def collector_load(pool: str, costs: Iterable[tuple[Job, int, Cost]]) -> CollectorLoad:
+    """The load of one collector: of each kind of job one example, how many there are of it, and a run's cost."""
     costs = list(costs)
-    return Line(
+    return CollectorLoad(
         pool,
         costs[0][0].collector.name,
-        sum(times for _job, times, _cost in costs),
-        sum(times * cost.calls * HOUR / job.settings.interval for job, times, cost in costs),
-        sum(times * _series(job, cost) for job, times, cost in costs),
+        sum(count for _job, count, _cost in costs),
+        sum(count * cost.requests * HOUR / job.settings.interval for job, count, cost in costs),
+        sum(count * _series(job, cost) for job, count, cost in costs),
     )
 
 
 def _series(job: Job, cost: Cost) -> int:
-    """Series of a job: of what counts one per row and family, beyond `max_series` rows `other`; else one per family."""
+    """The series of a job.
+
+    If it counts: one per row and family, and `other` for rows beyond `max_series`; else one per family.
+    """
     table = job.collector.counting
     if cost.series is not None or table is None:
-        return cost.series or sum(len(one.gauges) for one in job.collector.tables)
+        return cost.series or sum(len(table.gauges) for table in job.collector.tables)
     most = job.settings.max_series or cost.rows
     counters, gauges = len(table.counters), len(table.gauges)
     rows = min(cost.rows, most)
     return rows * (counters + gauges) + (counters if cost.rows > most else 0)
 
 
-def loads(lines: Iterable[Line], limits: Mapping[str, float | None], budget: Budget) -> list[Load]:
-    """Per pool."""
-    by_pool: dict[str, list[Line]] = {}
-    for one in lines:
-        by_pool.setdefault(one.pool, []).append(one)
+def pool_loads(loads: Iterable[CollectorLoad], limits: Mapping[str, float | None], budget: Budget) -> list[PoolLoad]:
+    """The load of each pool; `limits` are GitHub's, per hour."""
+    by_pool: dict[str, list[CollectorLoad]] = {}
+    for load in loads:
+        by_pool.setdefault(load.pool, []).append(load)
     return [
-        Load(pool, found, limit, None if limit is None else budget.hourly(limit))
-        for pool, found in by_pool.items()
+        PoolLoad(pool, collectors, limit, None if limit is None else budget.hourly(limit))
+        for pool, collectors in by_pool.items()
         for limit in (limits[pool],)
     ]
 
 
-def advice(load: Load, intervals: Mapping[str, float]) -> list[str]:
+def advice(load: PoolLoad, intervals: Mapping[str, float]) -> list[str]:
     """What an operator can do about a pool that does not fit; any one of it is enough."""
     assert load.budget is not None
     assert load.limit is not None
     share = load.hourly / load.limit
-    told = []
+    remedies = []
     if share <= 1:
-        told.append(f"raise budget.share to {ceil(share * 100) / 100:g}")
-    for one in sorted(load.lines, key=lambda line: -line.hourly):
-        left = load.budget - (load.hourly - one.hourly)
+        remedies.append(f"raise budget.share to {ceil(share * 100) / 100:g}")
+    for part in sorted(load.collectors, key=lambda part: -part.hourly):
+        left = load.budget - (load.hourly - part.hourly)
         if left > 0:
-            interval = duration_text(ceil(intervals[one.collector] * one.hourly / left / 60) * 60)
-            told.append(f"lengthen collectors.{one.collector}.interval to {interval}")
-    told.append("lower top_actors and top_users, or narrow a list by its …_substring")
-    told.append("give organizations credentials of their own: a GitHub App has a quota at each one")
-    return told
+            interval = duration_text(ceil(intervals[part.collector] * part.hourly / left / 60) * 60)
+            remedies.append(f"lengthen collectors.{part.collector}.interval to {interval}")
+    remedies.append("lower top_actors and top_users, or narrow a list by its …_substring")
+    remedies.append("give organizations credentials of their own: a GitHub App has a quota at each one")
+    return remedies
 
 
 def rows_of(pages: int, first_page: int) -> int:
-    """About how long a list is of which only the first page was read."""
+    """About how many rows a list has, by its number of pages and the rows of its first page."""
     return first_page if pages == 1 else pages * PAGE_SIZE - PAGE_SIZE // 2

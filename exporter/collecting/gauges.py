@@ -14,30 +14,33 @@ from exporter.tables import Labels, Row, Table
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """The dates of rows that have their own: `now` is our clock at the run, `skew` GitHub's clock less ours."""
+    """Converts the dates of rows to our clock: `now` is when the run began, `skew` GitHub's clock less ours."""
 
     now: float
     skew: float
 
-    def of(self, table: Table, row: Row) -> float:
-        """The instant that a row describes, by our clock; that of the run if GitHub gives none, or one to come."""
-        given = getattr(row, table.dated)
-        return self.now if given is None else min(given - self.skew, self.now)
+    def instant_of(self, table: Table, row: Row) -> float:
+        """The instant that a row describes, by our clock; `now` if GitHub gives none, or a later one."""
+        date = getattr(row, table.dated)
+        return self.now if date is None else min(date - self.skew, self.now)
 
 
 def gauges_of(
-    job: Job, rows: Iterable[Row], counting: Counting | None, places: int, dates_of: Dates
+    job: Job, rows: Iterable[Row], counting: Counting | None, places: int, dates: Dates
 ) -> tuple[Mapping[str, Column], int]:
-    """Gauge samples by family: of a counting table for the keys shown, of others for as many rows as have a place."""
+    """Gauge samples by family, and how many rows have no series of their own.
+
+    Rows of a counting table are shown if their key has a series, of any other table up to `places` rows.
+    """
     gauges: dict[str, Column] = {}
     known: dict[bytes, bytes] = {}
     left_out = 0
     for table in job.collector.tables:
         by_labels: dict[tuple[str, ...], Row] = {}
-        oldest = dates_of.now - max(job.max_age, table.stays)
+        oldest = dates.now - max(job.max_age, table.stays)
         for row in rows:
             if isinstance(row, table.row) and _has_place(table, row, counting):
-                if table.dated and dates_of.of(table, row) < oldest:
+                if table.dated and dates.instant_of(table, row) < oldest:
                     continue
                 labels = labels_of(table, row)
                 if labels in by_labels:
@@ -48,12 +51,12 @@ def gauges_of(
         for family in table.gauges:
             values = [(labels, row, value) for labels, row in ranked if (value := family.of(row)) is not None]
             samples = [(labels, float(value)) for labels, _, value in values]
-            dates = [dates_of.of(table, row) for _, row, _ in values] if table.dated else None
+            instants = [dates.instant_of(table, row) for _, row, _ in values] if table.dated else None
             for other, rows_of_it in rest.items():
                 summed = [value for row in rows_of_it if (value := family.of(row)) is not None]
                 if summed and table.sums:
                     samples.append((other, math.fsum(summed)))
-            gauges[family.name] = column(samples, known, dates)
+            gauges[family.name] = column(samples, known, instants)
     return gauges, left_out
 
 
@@ -62,7 +65,8 @@ def _ranked(
 ) -> tuple[Sequence[tuple[Labels, Row]], Mapping[Labels, Sequence[Row]]]:
     """The rows that have a place, and the others by the labels under which they are summed.
 
-    Labels that `other` does not name stay, so each of their values has as many places. The first family ranks.
+    Rows are ranked by the first family. A label that `other` does not replace splits them: each of its values has as
+    many places.
     """
     if len(by_labels) <= places:
         return list(by_labels.items()), {}
@@ -82,7 +86,7 @@ def _ranked(
 
 
 def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:
-    """Whether a row is shown: beside counters only if its key has series; a shared row of an unknown key always."""
+    """Whether a row is shown: beside counters only if its key has a series, or is unknown and the table is shared."""
     if counting is None or not (table.counters or table.shared):
         return True
     key = counting.keys.get(identity_of(table, row))

@@ -1,6 +1,6 @@
-"""Once a second, whatever is no job: new series are released, old gauges withdrawn, new tokens and clock jumps noticed.
+"""What happens once a second besides jobs: release new series, withdraw old gauges, notice new tokens and clock jumps.
 
-APScheduler would sleep through a jump of the wall clock backward.
+APScheduler alone would sleep through a backward jump of the wall clock.
 """
 
 import asyncio
@@ -8,10 +8,10 @@ from functools import partial
 
 import structlog
 
-from exporter.collecting.changes import aged, clock_set_back, released
+from exporter.collecting import changes
+from exporter.collecting.active_jobs import ActiveJobs
 from exporter.collecting.clock import Clock
 from exporter.collecting.conclude import Conclusion
-from exporter.collecting.planning import Planning
 from exporter.collecting.settle import Snapshots
 from exporter.collecting.timers import Timers
 from exporter.collecting.waits import Unknowns
@@ -22,16 +22,18 @@ from exporter.jobs import Job
 log = structlog.get_logger(__name__)
 
 HEARTBEAT = 1.0
+"""Seconds between two beats."""
 CLOCK_JUMP = 2.0
+"""The wall clock was set if, between two beats, it moves by this many seconds more or less than the other clock."""
 
 
 class Heartbeat:
-    """Instants are epoch seconds by our wall clock."""
+    """Beats once a second beside the jobs. Instants are epoch seconds by our wall clock."""
 
     def __init__(
-        self, snapshots: Snapshots, planning: Planning, unknowns: Unknowns, timers: Timers, clock: Clock
+        self, snapshots: Snapshots, active: ActiveJobs, unknowns: Unknowns, timers: Timers, clock: Clock
     ) -> None:
-        self._snapshots, self._planning, self._unknowns = snapshots, planning, unknowns
+        self._snapshots, self._active, self._unknowns = snapshots, active, unknowns
         self._timers, self._clock = timers, clock
         self._forget_at = 0.0
 
@@ -45,7 +47,7 @@ class Heartbeat:
             try:
                 await self._after_clock_jump(jump)
                 self._look_for_new_tokens()
-                await self._tend(wall)
+                await self._refresh(wall)
             except Exception as fault:  # noqa: BLE001 - its traceback is logged
                 trace = self._snapshots.naming.traceback(fault)
                 log.error("the heartbeat failed unexpectedly: please report this", **trace)
@@ -55,53 +57,52 @@ class Heartbeat:
             return
         log.warning("the wall clock jumped", seconds=round(jump, 1))
         if jump > 0:
-            self._timers.look()
+            self._timers.check_due()
             return
-        for access in self._planning.accesses:
+        for access in self._active.accesses:
             access.github.clock_was_set()
             access.paused_until += jump if access.paused_until else 0.0
         self._unknowns.shift(jump)
         self._forget_at += jump
         for entry in self._snapshots.store:
             due = entry.status.next_run + jump
-            await self._snapshots.change(entry.job, partial(clock_set_back, due=due, now=self._clock.wall()))
+            await self._snapshots.change(entry.job, partial(changes.set_clock_back, due=due, now=self._clock.wall()))
             if self._timers.has(entry.job.key):
                 self._timers.run_at(entry.job, due)
 
     def _look_for_new_tokens(self) -> None:
-        for access in self._planning.accesses:
+        for access in self._active.accesses:
             access.look()
             access.github.forget_old_expiry()
             if access.rejected is not None and access.rejected != access.fingerprint(self._snapshots.state.salt):
                 log.info("the credential has changed: trying it", credential=access.credential.name)
                 access.paused_until, access.rejected = 0.0, None
-                self._planning.wake(access)
+                self._active.wake(access)
 
-    async def _tend(self, now: float) -> None:
+    async def _refresh(self, now: float) -> None:
         if now >= self._forget_at:
             self._forget_at = now + DAY
             await asyncio.to_thread(self._snapshots.state.forget, now)
-        await self._keep_state(now)
+        await self._save_unsaved(now)
         for entry in self._snapshots.store:
             if entry.status.waiting:
-                await release(self._snapshots, entry.job, self._clock.monotonic())
+                await self._release(entry.job)
             if now > entry.status.until:
-                await self._snapshots.change(entry.job, aged)
+                await self._snapshots.change(entry.job, changes.refresh)
 
-    async def _keep_state(self, now: float) -> None:
-        """Write what is shown and not in the state, if the state can be written."""
+    async def _save_unsaved(self, now: float) -> None:
+        """Save the snapshots that could not be saved when they changed, if the state can be written."""
         await asyncio.to_thread(self._snapshots.state.watch, now)
         jobs = {entry.job.key: entry.job for entry in self._snapshots.store if not entry.status.is_empty}
         for key in self._snapshots.state.unsaved(jobs):
             await self._snapshots.save(jobs[key])
 
+    async def _release(self, job: Job) -> None:
+        """Let series rise that were scraped and have been shown for the birth delay."""
+        upto = self._snapshots.store.releasable(job, self._clock.monotonic())
 
-async def release(snapshots: Snapshots, job: Job, now: float) -> None:
-    """Let series rise that were scraped and shown long enough (`now`: monotonic seconds)."""
-    upto = snapshots.store.releasable(job, now)
+        def change(before: Snapshot, writable: bool) -> Conclusion:
+            return Conclusion(changes.release(before, upto, unpublished=writable))
 
-    def change(before: Snapshot, writable: bool) -> Conclusion:
-        return Conclusion(released(before, upto, unpublished=writable))
-
-    if any(version >= 0 for version in upto):
-        await snapshots.conclude(job, change, "yes")
+        if any(version >= 0 for version in upto):
+            await self._snapshots.conclude(job, change, "yes")

@@ -1,4 +1,4 @@
-"""The one way in which what is known of a job changes.
+"""How a job's snapshot changes: every change is made, saved, rendered and published in this way.
 
     event loop   change(job, function)             one change at a time
     worker           before = book.load(job)
@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 import structlog
 
-from exporter.collecting.changes import dropped
+from exporter.collecting.changes import drop
 from exporter.collecting.clock import Clock
 from exporter.collecting.conclude import Conclusion
 from exporter.exposition.book import Book
@@ -34,13 +34,13 @@ log = structlog.get_logger(__name__)
 
 Change: TypeAlias = Callable[[Snapshot], Snapshot]
 WritableChange: TypeAlias = Callable[[Snapshot, bool], Conclusion]
-"""A change that depends on whether the state can be written: it is made again without, if saving fails."""
+"""A change that depends on whether the state can be written. If saving fails it is made again, with False."""
 Save: TypeAlias = Literal["no", "yes", "end of run"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A change that has been settled, for the event loop to publish.
+    """A change that is made, saved and rendered, for the event loop to publish.
 
     `is_saved` is False if saving failed. `pieces` is None if nothing has changed, `status` if the job was dropped.
     `siblings` are pieces of other jobs, by job key, that changed with it.
@@ -57,20 +57,20 @@ class Settlement:
 class Snapshots:
     """The snapshots of all jobs.
 
-    `naming` is how people are shown in what is rendered from now on. `nap` is called between chunks of work, for
-    whoever waits for the processor.
+    `naming` is how people are named in what is rendered from now on. The worker calls `pause` between chunks of work,
+    so that the event loop gets its turn.
     """
 
     store: Store
     state: State
     clock: Clock
     naming: Naming = field(default_factory=Naming)
-    nap: Callable[[], None] = lambda: None
+    pause: Callable[[], None] = lambda: None
     book: Book = field(default_factory=Book)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def conclude(self, job: Job, change: WritableChange, save: Save = "no") -> Settlement | None:
-        """Change what is known of a job, and publish it. None: the job was dropped meanwhile."""
+        """Change a job's snapshot, and publish it. None if the job was dropped meanwhile."""
         async with self._lock:
             if self.store.find(job.key) is None:
                 return None
@@ -79,20 +79,21 @@ class Snapshots:
             return settlement
 
     async def change(self, job: Job, change: Change, save: Save = "no") -> bool:
-        """The same with a change that does not depend on the state; tells whether it was saved."""
-        settlement = await self.conclude(job, partial(_plain, change), save)
+        """Change a job's snapshot without regard to the state, and publish it; returns whether it was saved."""
+        settlement = await self.conclude(job, partial(_as_conclusion, change), save)
         return settlement is not None and settlement.is_saved
 
     async def restore(
-        self, job: Job, load: Callable[[str], Snapshot | None], restored: Callable[[Snapshot | None], Snapshot]
+        self, job: Job, load: Callable[[str], Snapshot | None], restore: Callable[[Snapshot | None], Snapshot]
     ) -> None:
-        """Show a job that is new in the plan; `load` gives what is kept by its key."""
-        kept, fresh = partial(_plain, lambda _: restored(load(job.key))), partial(_plain, lambda _: restored(None))
+        """Publish a job that begins to run; `load` reads the snapshot that the state has for its key."""
+        saved = partial(_as_conclusion, lambda _: restore(load(job.key)))
+        empty = partial(_as_conclusion, lambda _: restore(None))
         async with self._lock:
             try:
-                settlement = await asyncio.to_thread(self.settle, job, kept, "no")
-            except Exception as error:  # noqa: BLE001 - what is kept may be of any shape; a fault of ours comes again
-                settlement = await asyncio.to_thread(self.settle, job, fresh, "no")
+                settlement = await asyncio.to_thread(self.settle, job, saved, "no")
+            except Exception as error:  # noqa: BLE001 - a saved snapshot may have any shape; a fault of ours comes again
+                settlement = await asyncio.to_thread(self.settle, job, empty, "no")
                 log.error(
                     "what the state holds of a job does not fit it: the job begins anew",
                     job=self.naming.title(job),
@@ -101,32 +102,32 @@ class Snapshots:
             self._publish(job, settlement)
 
     async def drop(self, job: Job) -> None:
-        """Show nothing of a job any more; what is known of it stays in the state."""
+        """Withdraw everything that is shown of a job; the state keeps its snapshot."""
         async with self._lock:
             if self.store.find(job.key) is not None:
-                change = partial(_plain, dropped)
+                change = partial(_as_conclusion, drop)
                 self._publish(job, await asyncio.to_thread(self.settle, job, change, "end of run", is_dropped=True))
 
     async def save(self, job: Job) -> None:
-        """Write once more what is shown of a job."""
+        """Save a job's snapshot once more, after saving it has failed."""
         async with self._lock:
             if self.store.find(job.key) is not None:
                 await asyncio.to_thread(self.save_all, [job.key])
 
     def save_all(self, keys: Iterable[str]) -> None:
-        """Write what is shown of these jobs. The worker calls it."""
+        """Save the snapshots of these jobs. The worker calls it."""
         for key in keys:
             self.state.save(key, self.book.load(key), self.clock.wall(), ended=False)
 
     def settle(self, job: Job, change: WritableChange, save: Save, *, is_dropped: bool = False) -> Settlement:
-        """Make a change: conclude, save, render. The worker calls it, under the lock."""
+        """Make a change, save and render it. The worker calls it, under the lock."""
         now, before = self.clock.wall(), self.book.load(job.key)
         conclusion, is_saved = change(before, True), True
         if save != "no" and conclusion.snapshot is not before:
             is_saved = self.state.save(job.key, conclusion.snapshot, now, ended=save == "end of run")
             if not is_saved:
                 conclusion = change(before, False)
-        after, renderer = conclusion.snapshot, Renderer(self.store, self.book, self.naming, now, self.nap)
+        after, renderer = conclusion.snapshot, Renderer(self.store, self.book, self.naming, now, self.pause)
         if is_dropped:
             _, siblings = renderer.render(job, None)
             self.book.forget(job.key)
@@ -147,6 +148,6 @@ class Snapshots:
             self.store.publish(job, settlement.status, settlement.pieces, now, settlement.siblings)
 
 
-def _plain(change: Change, before: Snapshot, _writable: bool) -> Conclusion:
-    """What a change gives that does not depend on the state."""
+def _as_conclusion(change: Change, before: Snapshot, _writable: bool) -> Conclusion:
+    """The conclusion of a change that does not depend on whether the state can be written."""
     return Conclusion(change(before))

@@ -1,8 +1,8 @@
-"""One tick of a job: ask GitHub, then settle what it replied, then count and log what is new.
+"""One tick of a job: ask GitHub, settle the result (`settle.py`), then count and log what is new.
 
-attempt = await ticks.attempt(job, api, pool)     # failures are values
-…                                                 # the schedule keeps what it means for others: a limit, a refusal
-error = await ticks.settle(job, attempt)          # saved before anyone can see it
+attempt = await ticks.attempt(job, api, pool)     # a failure is a value
+…                                                 # `turns.py` saves what it means for other jobs: a limit, a refusal
+error = await ticks.settle(job, attempt)          # saved before it is shown
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from exporter.collecting.attempt import Attempt, Question, Reading, ask, totals_of
-from exporter.collecting.changes import remembering, stopped_by_budget
+from exporter.collecting.changes import postpone_for_budget, remember
 from exporter.collecting.clock import Clock
 from exporter.collecting.conclude import Conclusion, conclude
 from exporter.collecting.settle import Snapshots
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class Tallies(Protocol):
-    """Our own counters that ticks move."""
+    """The exporter's own counters of ticks."""
 
     def ran(self, job: Job, error: GitHubError | None) -> None:
         """An attempt ended."""
@@ -41,7 +41,7 @@ class Tallies(Protocol):
 
 @dataclass(slots=True)
 class Ticks:
-    """Runs jobs against GitHub. `deadline` is in seconds."""
+    """Runs jobs. A run that takes longer than `deadline` seconds, or its collector's, fails."""
 
     snapshots: Snapshots
     clock: Clock
@@ -51,10 +51,10 @@ class Ticks:
     tallies: Tallies
 
     async def attempt(self, job: Job, api: Api, pool: Pool) -> Attempt:
-        """Ask GitHub. A failure is a value."""
+        """Ask GitHub. A failure is not raised: it is the result."""
         started = self.clock.monotonic()
         question = await asyncio.to_thread(self._question, job)
-        result = await self._ask(question, api)
+        result = await self._ask_in_time(question, api)
         duration = self.clock.monotonic() - started
         attempt = Attempt(
             result,
@@ -71,13 +71,13 @@ class Ticks:
         return attempt
 
     async def settle(self, job: Job, attempt: Attempt) -> GitHubError | None:
-        """Count, save and show the attempt; gives its failure."""
+        """Count, save and publish the attempt; returns its failure."""
         if isinstance(attempt.result, OverBudget):
             due = attempt.result.until - attempt.skew
-            await self.snapshots.change(job, partial(stopped_by_budget, due=due, attempt=attempt))
+            await self.snapshots.change(job, partial(postpone_for_budget, due=due, attempt=attempt))
             return attempt.result
         before, fields = self.snapshots.store.status(job), self._unknown_fields(job)
-        settlement = await self.snapshots.conclude(job, partial(self._concluded, job, attempt), "end of run")
+        settlement = await self.snapshots.conclude(job, partial(self._conclude, job, attempt), "end of run")
         if settlement is None:
             return None
         self._report(job, before, settlement.conclusion, fields)
@@ -89,7 +89,7 @@ class Ticks:
         totals = self.snapshots.book.load(f"{job.collector.totals} {job.target}")
 
         async def save(memory: object) -> bool:
-            return await self.snapshots.change(job, partial(remembering, memory=memory), "yes")
+            return await self.snapshots.change(job, partial(remember, memory=memory), "yes")
 
         return Question(
             job,
@@ -103,7 +103,7 @@ class Ticks:
             Memory(snapshot.memory, save),
         )
 
-    async def _ask(self, question: Question, api: Api) -> Reading | GitHubError:
+    async def _ask_in_time(self, question: Question, api: Api) -> Reading | GitHubError:
         deadline = max(self.deadline, question.job.collector.deadline)
         try:
             async with asyncio.timeout(deadline):
@@ -116,16 +116,16 @@ class Ticks:
             return self._unexpected(question.job, error)
 
     def _unexpected(self, job: Job, error: Exception) -> Invalid:
-        """A fault of ours: it must not touch other collectors, nor stop this one for ever."""
+        """Log a fault of ours. As a failure it neither touches other collectors nor stops this one for ever."""
         naming = self.snapshots.naming
         log.error(
             "a collector failed unexpectedly: please report this", job=naming.title(job), **naming.traceback(error)
         )
         return Invalid(f"unexpected {type(error).__name__}; the log has the details")
 
-    def _concluded(self, job: Job, attempt: Attempt, before: Snapshot, writable: bool) -> Conclusion:
-        """What the worker makes of an attempt."""
-        scraped = self.snapshots.store.taken_along(job, before.version, self.clock.monotonic())
+    def _conclude(self, job: Job, attempt: Attempt, before: Snapshot, writable: bool) -> Conclusion:
+        """Conclude an attempt. The worker calls it."""
+        scraped = self.snapshots.store.is_scraped(job, before.version, self.clock.monotonic())
         writable = writable and attempt.writable
         rules = Rules(self._most_series(job), self.windows.retention, writable, scraped, before.names_changed)
         try:
@@ -134,24 +134,27 @@ class Ticks:
             return conclude(job, before, replace(attempt, result=self._unexpected(job, error)), rules)
 
     def _most_series(self, job: Job) -> int:
-        """How many rows may have series: as many as the collector may show and as there is room for over all jobs."""
+        """How many rows may have series: at most `max_series` of the collector, and of all jobs together."""
         others = sum(entry.status.series for entry in self.snapshots.store if entry.job.key != job.key)
         widest = max(len(table.families) for table in job.collector.tables)
         room = max(1, (self.max_series - others) // widest)
         return min(room, job.settings.max_series or room)
 
     def _unknown_fields(self, job: Job) -> set[str]:
-        """The unknown fields that are known of already, by all jobs of the collector at the target."""
-        who = job.collector.name, job.target
-        alike = [entry.status for entry in self.snapshots.store if (entry.job.collector.name, entry.job.target) == who]
-        return {name for status in alike for name in status.unknown}
+        """The unknown fields that were logged already, for any job of the collector at the target."""
+        return {
+            name
+            for entry in self.snapshots.store
+            if (entry.job.collector.name, entry.job.target) == (job.collector.name, job.target)
+            for name in entry.status.unknown
+        }
 
     def _report(self, job: Job, before: Status, conclusion: Conclusion, known_fields: set[str]) -> None:
-        """Count and log what an attempt noticed."""
+        """Count and log what an attempt has shown."""
         title, after = self.snapshots.naming.title(job), conclusion.snapshot
         if conclusion.clock_was_ahead:
             log.warning(
-                "its window began after GitHub's clock, a wrong Date header or clock made it: counting begins anew",
+                "its window began later than GitHub's time, by a wrong clock or Date header: counting begins anew",
                 job=title,
                 gap_seconds=conclusion.gap,
             )
@@ -165,7 +168,7 @@ class Ticks:
 
 
 def _log_change(job: str, before: Outcome | None, error: GitHubError | None) -> None:
-    """One line when a job begins to fail, fails otherwise or recovers; not one per attempt."""
+    """Log that a job begins to fail, fails for another reason or recovers; nothing while that stays as it is."""
     reason, hint = (before.reason, before.hint) if before else (None, "")
     if error is None and reason is not None:
         log.info("collector works again", job=job)
@@ -174,7 +177,7 @@ def _log_change(job: str, before: Outcome | None, error: GitHubError | None) -> 
 
 
 def _log_note(job: str, before: str, note: str) -> None:
-    """One line when data begin to be missing, others are missing, or none is any more."""
+    """Log that data begin to be missing, that other data are missing, or that none are any more."""
     if note and note != before:
         log.warning("collector succeeded, but data are missing", job=job, note=note)
     elif before and not note:

@@ -27,14 +27,14 @@ class Timers:
         self._scheduler.start()
 
     def run_at(self, job: Job, due: float) -> None:
-        """Let a job begin then (epoch seconds), and at no other instant."""
-        # Jobs that are due together come to their pool's queue in order, so that even the first is a total.
+        """Let a job begin at `due` (epoch seconds), in place of any earlier instant."""
+        # Jobs that are due together enter their pool's queue by rank: the first in an empty queue runs at once.
         place = (100 * job.collector.rank + job.order) / 10_000
         instant = datetime.fromtimestamp(max(due, self._clock.wall()) + place, UTC)
         self._scheduler.add_job(self._begin, DateTrigger(instant), args=(job.key,), id=job.key, replace_existing=True)
 
     def cancel(self, key: str) -> None:
-        """Do not call back for this job."""
+        """Remove a job's timer, if it has one."""
         with suppress(JobLookupError):
             self._scheduler.remove_job(key)
 
@@ -42,12 +42,12 @@ class Timers:
         """Whether a job has a timer: it has none while it runs."""
         return self._scheduler.get_job(key) is not None
 
-    def look(self) -> None:
-        """The wall clock went forward: call back for what is due by the new time."""
+    def check_due(self) -> None:
+        """Call back for what is due by the new time, after the wall clock went forward."""
         self._scheduler.wakeup()
 
     def pause(self) -> None:
-        """Call back for nothing until `resume`."""
+        """Hold all timers until `resume`."""
         self._scheduler.pause()
 
     def resume(self) -> None:
@@ -55,7 +55,7 @@ class Timers:
         self._scheduler.resume()
 
     async def stop(self) -> None:
-        """Call back for nothing any more."""
+        """End all timers."""
         if self._scheduler.running:
             self._scheduler.pause()
             await asyncio.sleep(0)  # let what is due begin: APScheduler logs a call that it cancels as an error

@@ -1,8 +1,8 @@
 """Subjects of one endpoint at one target that GitHub answers with 404. Pure.
 
-Each is left alone for a day, and its place goes to another. Three in a row are no coincidence: GitHub does not show the
-endpoint to this credential, or the busiest have all left. Then the endpoint counts as not found, for which the last of
-them stands, and one other subject is tried per interval until GitHub knows one.
+Each is not asked about for a day, and its place goes to another. Three in a row are no coincidence: GitHub does not
+show the endpoint to this credential, or the busiest have all left. Then the endpoint counts as not found. The job of
+the last of the three stays, to show that, and one other subject is tried per interval until GitHub knows one.
 """
 
 import json
@@ -13,15 +13,19 @@ from typing import Any
 from exporter.errors import GitHubError, NotFound
 from exporter.fetching import Subject
 from exporter.github.apps import NotInstalled
-from exporter.instants import HOUR
+from exporter.instants import DAY
 
 MOST_IN_A_ROW = 3
-LEFT_ALONE = 24 * HOUR
+ASK_AGAIN_AFTER = DAY
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownSubjects:
-    """When (epoch seconds, our clock) which subject was unknown, and those without a known one since, in order."""
+    """The subjects that are unknown, and since when.
+
+    `since` is when GitHub last answered 404 (epoch seconds, our clock). `in_a_row` are the newest unknown subjects, in
+    order, without a known one since.
+    """
 
     since: Mapping[Subject, float] = field(default_factory=dict)
     in_a_row: tuple[Subject, ...] = ()
@@ -33,51 +37,51 @@ class UnknownSubjects:
 
     @property
     def witness(self) -> tuple[Subject, ...]:
-        """The subject that stands for an endpoint that is not found; its job is kept, so that everybody sees it."""
+        """The subject whose job shows that the endpoint is not found."""
         return self.in_a_row[-1:] if self.not_found else ()
 
-    def missed(self, subject: Subject, now: float) -> "UnknownSubjects":
-        """GitHub does not know the subject. The same subject again counts once in `in_a_row`."""
+    def with_unknown(self, subject: Subject, now: float) -> "UnknownSubjects":
+        """The state after a 404 for a subject. A subject that is unknown again counts once in `in_a_row`."""
         row = (*(other for other in self.in_a_row if other != subject), subject)
         return UnknownSubjects({**self.since, subject: now}, row[-MOST_IN_A_ROW:])
 
-    def answered(self) -> "UnknownSubjects":
-        """GitHub knows a subject, so the endpoint is there."""
+    def with_known(self) -> "UnknownSubjects":
+        """The state after an answer for any subject: the endpoint exists."""
         return replace(self, in_a_row=()) if self.in_a_row else self
 
     def next_run(self, subject: Subject, interval: float) -> float:
-        """Before when a subject must not be asked about; 0 if it may be at any time."""
-        alone = self.since[subject] + LEFT_ALONE if subject in self.since else 0.0
+        """The earliest instant to ask about a subject; 0 if there is none to wait for."""
+        again = self.since[subject] + ASK_AGAIN_AFTER if subject in self.since else 0.0
         tries = [self.since[witness] + interval for witness in self.witness if witness in self.since]
-        return max([alone, *tries])
+        return max([again, *tries])
 
-    def at(self, now: float) -> "UnknownSubjects":
-        """As it is now: after a day a subject may be asked about again."""
-        since = {subject: then for subject, then in self.since.items() if then + LEFT_ALONE > now}
+    def current(self, now: float) -> "UnknownSubjects":
+        """The state without subjects that may be asked about again, because a day has passed."""
+        since = {subject: then for subject, then in self.since.items() if then + ASK_AGAIN_AFTER > now}
         return self if len(since) == len(self.since) else replace(self, since=since)
 
-    def restored(self, now: float) -> "UnknownSubjects":
-        """As it was saved, perhaps by a clock that was ahead: no wait is longer than one that begins now."""
-        return replace(self, since={subject: min(then, now) for subject, then in self.since.items()}).at(now)
+    def not_after(self, now: float) -> "UnknownSubjects":
+        """The current state without instants later than `now`: the clock may have been ahead when it was saved."""
+        return replace(self, since={subject: min(then, now) for subject, then in self.since.items()}).current(now)
 
     def shifted(self, seconds: float) -> "UnknownSubjects":
-        """The instants moved by so many seconds, after the clock was set."""
+        """The state with its instants moved by so many seconds, after the clock was set."""
         return replace(self, since={subject: then + seconds for subject, then in self.since.items()})
 
     def dump(self) -> str:
-        """As text for the state."""
+        """The text that `load` reads."""
         return json.dumps([list(self.since.items()), self.in_a_row])
 
 
 def load(text: str) -> UnknownSubjects:
-    """What `dump` made; raises what a wrong shape raises."""
+    """Read what `dump` wrote; raises `ValueError` or `TypeError` for a wrong shape."""
     data: Any = json.loads(text)
     since, in_a_row = data
     return UnknownSubjects({tuple(subject): float(then) for subject, then in since}, tuple(map(tuple, in_a_row)))
 
 
 def is_unknown(subject: Subject, error: object) -> bool:
-    """Whether an attempt says that GitHub does not know its subject."""
+    """Whether the failure of an attempt means that GitHub does not know its subject."""
     return bool(subject) and isinstance(error, NotFound) and not isinstance(error, NotInstalled)
 
 

@@ -1,6 +1,6 @@
 """How a window becomes shorter: a fold moves settled counts into the bases; a gap skips lost data. Pure.
 
-`windows.py` tells when. Neither changes a published count.
+`windows.py` says when. Neither changes a published count.
 """
 
 from collections.abc import Mapping
@@ -10,28 +10,28 @@ from exporter.counting.counters import new_key
 from exporter.counting.keys import CountedRow, Counting, Identity, Numbers, Read
 
 
-def settled_rows(first: Read, whole: Read, again: Read, fresh: Read) -> dict[Identity, CountedRow] | None:
+def settled_rows(tail: Read, full: Read, tail_again: Read, newest: Read) -> dict[Identity, CountedRow] | None:
     """The counts that a fold may add to the bases; None if it has to wait.
 
-    `first` and `again` are reads of [B, E] before and after `whole`, a read of [A, E]; `fresh` is a read of [B, T].
-    `whole` less `first` is exact whatever GitHub's bounds include, since both windows end at E.
+    `tail` and `tail_again` are reads of [B, E] before and after `full`, a read of [A, E]; `newest` is a read of [B, T].
+    `full` less `tail` is exact whether or not GitHub counts the bounds of a window, since both windows end at E.
     """
-    if not all(read.strict for read in (first, whole, again, fresh)) or _numbers(first) != _numbers(again):
+    if not all(read.strict for read in (tail, full, tail_again, newest)) or _numbers(tail) != _numbers(tail_again):
         return None
-    still_open = _numbers(first)
+    still_open = _numbers(tail)
     if not any(
         newer > settled
-        for identity, numbers in _numbers(fresh).items()
+        for identity, numbers in _numbers(newest).items()
         for newer, settled in zip(numbers, still_open.get(identity, (0,) * len(numbers)), strict=True)
     ):
         return None
     settled = {}
-    for identity in whole.rows.keys() | still_open.keys():
-        row = whole.rows.get(identity)
+    for identity in full.rows.keys() | still_open.keys():
+        row = full.rows.get(identity)
         if row is None:
             return None
         open_numbers = still_open.get(identity, (0,) * len(row.numbers))
-        numbers = tuple(total - open_ for total, open_ in zip(row.numbers, open_numbers, strict=True))
+        numbers = tuple(total - tail_number for total, tail_number in zip(row.numbers, open_numbers, strict=True))
         if min(numbers) < 0:
             return None
         settled[identity] = row._replace(numbers=numbers)

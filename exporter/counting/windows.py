@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from exporter.instants import DAY, HOUR
 
-CLOCKS_DIFFER = 60
-"""How many seconds GitHub's clock may go back between two replies."""
+CLOCK_TOLERANCE = 60
+"""Seconds by which GitHub's clock may differ between two replies. If it differs by more, a window was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def anchor_after_gap(windows: Windows, anchor: int, read_at: int, now: int) -> i
     An anchor far ahead of `now` comes from a wrong clock; counting then continues at the newest read.
     """
     oldest = now - windows.retention + windows.margin
-    if oldest <= anchor <= now + windows.step + CLOCKS_DIFFER:
+    if oldest <= anchor <= now + windows.step + CLOCK_TOLERANCE:
         return None
     return -_floor(-max(min(read_at, now), oldest), windows.step)
 

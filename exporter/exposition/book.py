@@ -1,4 +1,4 @@
-"""The snapshots of all jobs, packed: between two changes no Python object is kept for each of their series."""
+"""The snapshots of all jobs, packed: between two changes of a snapshot there is no Python object for each series."""
 
 import marshal
 from collections.abc import Mapping
@@ -9,34 +9,34 @@ from typing import Any
 from isal import isal_zlib
 
 from exporter.counting.keys import Count, Counting, Key
-from exporter.exposition.columns import CHUNK, Column
+from exporter.exposition.columns import CHUNK_SIZE, Column
 from exporter.exposition.snapshot import Snapshot
 from exporter.jobs import Job
 
 
 @dataclass(frozen=True, slots=True)
 class PackedSnapshot:
-    """A snapshot in a few blocks of memory; `pack` makes it. Gauges are columns, which are small as they are."""
+    """A snapshot in a few blocks of memory, as `pack` returns it. Its gauges are columns, which are compact already."""
 
     _rest: Snapshot
     _counting: bytes | None
 
     def unpack(self) -> Snapshot:
-        """The snapshot, made anew at each call; of 100,000 series it takes a tenth of a second."""
-        return replace(self._rest, counting=_unpacked(self._counting)) if self._counting else self._rest
+        """The snapshot, built at each call: a tenth of a second for 100,000 series."""
+        return replace(self._rest, counting=_unpacked_counting(self._counting)) if self._counting else self._rest
 
     @property
     def is_ended(self) -> bool:
-        """Whether an attempt of the job has ended."""
+        """Whether the job has been attempted at least once."""
         return self._rest.outcome is not None
 
     @property
     def last_success(self) -> float | None:
-        """As the snapshot says."""
+        """`Snapshot.last_success`."""
         return self._rest.last_success
 
     def gauges_at(self, now: float, job: Job) -> Mapping[str, Column]:
-        """As the snapshot says."""
+        """`Snapshot.gauges_at`."""
         return self._rest.gauges_at(now, job)
 
 
@@ -52,25 +52,25 @@ class Book:
         return packed.unpack() if packed else Snapshot()
 
     def packed(self, key: str) -> PackedSnapshot:
-        """The same, packed."""
+        """A job's snapshot, packed; an empty one if none is kept."""
         return self._snapshots.get(key) or pack(Snapshot())
 
     def keep(self, key: str, snapshot: Snapshot) -> None:
-        """Keep a job's snapshot in the place of the one before."""
+        """Replace a job's snapshot."""
         self._snapshots[key] = pack(snapshot)
 
     def forget(self, key: str) -> None:
-        """Keep nothing of a job."""
+        """Drop a job's snapshot."""
         self._snapshots.pop(key, None)
 
 
 def pack(snapshot: Snapshot) -> PackedSnapshot:
     """The snapshot, packed."""
     counting = snapshot.counting
-    return PackedSnapshot(replace(snapshot, counting=None), _packed(counting) if counting else None)
+    return PackedSnapshot(replace(snapshot, counting=None), _packed_counting(counting) if counting else None)
 
 
-def _packed(counting: Counting) -> bytes:
+def _packed_counting(counting: Counting) -> bytes:
     rows = [
         (
             identity,
@@ -83,13 +83,13 @@ def _packed(counting: Counting) -> bytes:
         )
         for identity, key in counting.keys.items()
     ]
-    # In chunks, for marshal holds the interpreter, and so the scrapes, until it ends.
-    chunks = [marshal.dumps(rows[at : at + CHUNK]) for at in range(0, len(rows), CHUNK)]
+    # In chunks, because a call of marshal holds the GIL, and so the scrapes, until it returns.
+    chunks = [marshal.dumps(rows[at : at + CHUNK_SIZE]) for at in range(0, len(rows), CHUNK_SIZE)]
     source = (counting.anchor, counting.read_at, counting.since, counting.strict, counting.shape)
     return isal_zlib.compress(marshal.dumps((*source, chunks, counting.other, counting.other_new_since)), level=1)
 
 
-def _unpacked(packed: bytes) -> Counting:
+def _unpacked_counting(packed: bytes) -> Counting:
     anchor, read_at, since, strict, shape, chunks, other, other_new_since = _loaded(isal_zlib.decompress(packed))
     keys = {
         identity: Key(labels, tuple(starmap(Count, counts)), *rest)
@@ -100,4 +100,4 @@ def _unpacked(packed: bytes) -> Counting:
 
 
 def _loaded(dumped: bytes) -> Any:
-    return marshal.loads(dumped)  # noqa: S302 - made by `_packed`, and never leaves the process
+    return marshal.loads(dumped)  # noqa: S302 - written by `_packed_counting`, and never leaves the process

@@ -1,11 +1,11 @@
-"""The pieces of a job. Rows that several jobs of a target have are shown once, by the job that read them last."""
+"""Renders the pieces of a job. A row that several jobs of a target have is shown once, by the job that read it last."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from exporter.exposition.book import Book
 from exporter.exposition.columns import Column, column
-from exporter.exposition.render import columns_of, piece, render
+from exporter.exposition.render import columns_of, render, render_family
 from exporter.exposition.snapshot import Snapshot
 from exporter.exposition.store import Entry, Pieces, Store
 from exporter.jobs import Job
@@ -14,35 +14,35 @@ from exporter.tables import Family, Labels, Table
 
 
 class SharedRows(NamedTuple):
-    """The rows that one job has of a shared family, and when it read them (epoch seconds)."""
+    """The samples that one job has of a shared family, and when it read them (epoch seconds)."""
 
     job: str
     read_at: float
     samples: Column
 
 
-def each_row_once(table: Table, all_rows: Iterable[SharedRows]) -> dict[str, Column]:
-    """What each job shows, by job key: its rows without those that another job read later."""
-    shown: set[Labels] = set()
+def deduplicated(table: Table, all_rows: Iterable[SharedRows]) -> dict[str, Column]:
+    """By job key, the rows of a job without those that another job read later."""
+    seen: set[Labels] = set()
     columns: dict[str, Column] = {}
     for rows in sorted(all_rows, key=lambda rows: (-rows.read_at, rows.job)):
-        own = [(labels, value) for labels, value in rows.samples if labels[: table.keys] not in shown]
-        shown.update(labels[: table.keys] for labels, _value in own)
+        own = [(labels, value) for labels, value in rows.samples if labels[: table.keys] not in seen]
+        seen.update(labels[: table.keys] for labels, _value in own)
         columns[rows.job] = rows.samples if len(own) == len(rows.samples) else column(own)
     return columns
 
 
 class Renderer:
-    """Renders one change of a job at an instant (epoch seconds), as the store is now; the worker calls it.
+    """Renders one change of a job at an instant (epoch seconds), in the worker thread.
 
-    `nap` is called after each chunk that is rendered.
+    `pause` is called after each chunk that is rendered.
     """
 
-    def __init__(self, store: Store, book: Book, naming: Naming, now: float, nap: Callable[[], None]) -> None:
-        self._store, self._book, self._naming, self._now, self._nap = store, book, naming, now, nap
+    def __init__(self, store: Store, book: Book, naming: Naming, now: float, pause: Callable[[], None]) -> None:
+        self._store, self._book, self._naming, self._now, self._pause = store, book, naming, now, pause
 
     def render(self, job: Job, after: Snapshot | None) -> tuple[Pieces, dict[str, Pieces]]:
-        """The pieces of a job, none if it is dropped; and those of its siblings, by job key, that change with them."""
+        """The pieces of a job, none if it is dropped; and, by job key, the pieces of siblings that change with them."""
         entry = self._store.find(job.key)
         before = entry.pieces if entry else {}
         columns = columns_of(job, after, self._now, before) if after else {}
@@ -52,18 +52,18 @@ class Renderer:
             rows = [*self._rows(family, others.values())]
             if after and family.name in columns:
                 rows.append(SharedRows(job.key, after.last_success or 0.0, columns[family.name]))
-            shown = each_row_once(table, rows)
-            if job.key in shown:
-                columns[family.name] = shown.pop(job.key)
-            for key, samples in shown.items():
+            shown_by_job = deduplicated(table, rows)
+            if job.key in shown_by_job:
+                columns[family.name] = shown_by_job.pop(job.key)
+            for key, samples in shown_by_job.items():
                 pieces = siblings.get(key, others[key].pieces)
                 if (changed := self._with(others[key], pieces, table, family, samples)) is not pieces:
                     siblings[key] = changed
         version = after.version if after else 0
-        return render(job, columns, version, before, self._nap, naming=self._naming), siblings
+        return render(job, columns, version, before, self._pause, naming=self._naming), siblings
 
     def _rows(self, family: Family, others: Iterable[Entry]) -> Iterator[SharedRows]:
-        """What siblings have of a family, or show of it still."""
+        """The rows of siblings that have samples of a family, or still serve some."""
         for other in others:
             packed = self._book.packed(other.job.key)
             samples = packed.gauges_at(self._now, other.job).get(family.name)
@@ -73,10 +73,12 @@ class Renderer:
     def _with(self, entry: Entry, pieces: Pieces, table: Table, family: Family, samples: Column) -> Pieces:
         """A sibling's pieces with these samples of a family; the same object if nothing changes."""
         name, old = family.name, pieces.get(family.name)
-        new = piece(entry.job, table, name, samples, entry.status.version, before=old, naming=self._naming)
+        new = render_family(entry.job, table, name, samples, entry.status.version, before=old, naming=self._naming)
         if new.chunks == (old.chunks if old else ()):
             return pieces
-        return {**pieces, name: new} if new.samples else {key: one for key, one in pieces.items() if key != name}
+        if new.samples:
+            return {**pieces, name: new}
+        return {other: piece for other, piece in pieces.items() if other != name}
 
 
 def _shared_families(job: Job) -> list[tuple[Table, Family]]:

@@ -31,15 +31,16 @@ class Outcome:
 class Snapshot:
     """All that is known of one job. Every change makes another one, with the next version. Instants are epoch seconds.
 
-    `gauges` maps families to samples; they were read at `gauges_read_at`, but those of the families in `earlier_reads`
-    at the instant there, because the newest read was doubted. `data_time` is the instant that the values describe.
-    `sums` are the target's totals as they were known before the newest read. `left_out` counts rows that got no series
-    for want of room. `unknown` are fields of the newest complete read that this version does not know, `note` says
-    which data that read lacked and what to do about it (a warning without its full stop; empty if none).
+    `gauges` maps families to samples. They were read at `gauges_read_at`, except those of the families in
+    `earlier_reads`, which are kept from the read at the instant there because the newest one was doubtful. `data_time`
+    is the instant that the values describe. `sums` are the target's totals as they were known before the newest read.
+    `left_out` counts rows without a series because of `max_series`. `unknown` are fields of the newest complete read
+    that this version does not know, `note` says which data that read lacked and what to do about it (a warning without
+    its full stop; empty if none).
 
     `next_run` is when the job is due again, `failures` how many attempts in a row have failed, `requests` what a run
     costs. `closing` is when GitHub ends the endpoint, `memory` what the collector remembers, as JSON data.
-    `names_changed` tells that `privacy` has changed since the newest read, and no series has risen since.
+    `names_changed` says that `privacy` has changed since the newest read, and no new series was released since.
     """
 
     version: int = 0
@@ -92,28 +93,28 @@ class Snapshot:
 
     @property
     def folded(self) -> int:
-        """How many rows have no series of their own."""
+        """How many rows have no series of their own: left out, or summed as `other`."""
         return self.left_out + (self.counting.hidden if self.counting else 0)
 
     def series(self) -> int:
         """How many series the snapshot has, while its gauges are fresh."""
         counters = 0
         if self.counting:
-            shown = len(self.counting.keys) - self.counting.hidden + (self.counting.other_new_since is not None)
-            counters = shown * len(self.counting.other)
+            label_sets = len(self.counting.keys) - self.counting.hidden + (self.counting.other_new_since is not None)
+            counters = label_sets * len(self.counting.other)
         return counters + sum(len(samples) for samples in self.gauges.values())
 
 
 def _ages(job: Job) -> dict[str, float]:
-    """How long samples of dated families are shown after their dates, in seconds."""
+    """How long the samples of dated families are shown after their dates, in seconds, by family."""
     tables = job.collector.tables
     return {family.name: max(job.max_age, table.stays) for table in tables if table.dated for family in table.families}
 
 
 def not_after(now: float, snapshot: Snapshot) -> Snapshot:
-    """The snapshot with no instant of our clock later than `now`: the clock may have been ahead when it was saved.
+    """The snapshot with no instant of our clock later than `now`.
 
-    Gauges would outlast their `max_age` by as much as the clock was ahead.
+    Our clock may have been ahead when it was saved: gauges would outlast their `max_age` by as much.
     """
     outcome = snapshot.outcome
     return replace(
@@ -127,7 +128,7 @@ def not_after(now: float, snapshot: Snapshot) -> Snapshot:
 
 
 def unnamed(snapshot: Snapshot) -> Snapshot:
-    """The snapshot without any name that can change: identities and counts; the next read brings gauges."""
+    """The snapshot with identities and counts only: no gauges, no memory, and empty labels in place of names."""
     counting = snapshot.counting
     if counting:
         keys = {
@@ -140,11 +141,11 @@ def unnamed(snapshot: Snapshot) -> Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is read of a snapshot between its changes: by the schedule, the status page and the metrics about ourselves.
+    """The part of a snapshot that schedule, status page and self metrics read; it stays unpacked.
 
-    The fields that a snapshot has too are the same. `series` is how many series it has, `folded` how many rows have no
-    series of their own, `waiting` whether new series wait to be scraped, `since` when counting began. `until` is when
-    (epoch seconds, our clock) the next gauge becomes too old to be shown.
+    Fields with the names of a snapshot's fields mean the same. `series` is how many series it has, `folded` how many
+    rows have no series of their own, `waiting` whether there are new series that have not been scraped, `since` when
+    counting began. `until` is when (epoch seconds, our clock) the next gauge becomes too old to be shown.
     """
 
     version: int = 0
@@ -170,7 +171,7 @@ class Status:
 
 
 def status_of(snapshot: Snapshot, until: float = math.inf) -> Status:
-    """The status of a snapshot; `until` is as `Status` says."""
+    """The status of a snapshot; `until` is `Snapshot.gauges_until`."""
     counting = snapshot.counting
     return Status(
         version=snapshot.version,

@@ -1,7 +1,7 @@
-"""The pieces being served, and which of them scrapes have received.
+"""The pieces that are served, and which of them have been scraped.
 
-A series that is new in version 7 of a snapshot may rise once a piece of version 7 or later was sent in full and the
-birth delay has passed (see `counting/counters.py`).
+A new series in version 7 of a snapshot may rise once a piece of version 7 or later was scraped and the birth delay has
+passed (see `counting/counters.py`). Scraped means that the client received the answer in full.
 """
 
 from collections import deque
@@ -20,18 +20,18 @@ Pieces = Mapping[str, Piece]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """The newest version that was sent in full, and when that last happened (monotonic seconds)."""
+class Scraped:
+    """The newest version that was scraped, and when the last scrape was (monotonic seconds)."""
 
     version: int
     at: float
 
 
-NEVER_SERVED = Served(-1, float("-inf"))
+NEVER = Scraped(-1, float("-inf"))
 
 
 class Part(NamedTuple):
-    """A piece as a scrape takes it: `(job, family)` and the bytes."""
+    """A piece of an answer, with its job's key and its family."""
 
     job: str
     family: str
@@ -40,20 +40,20 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class Entry:
-    """What is served of one job: its pieces, and the status that they belong to.
+    """What is served of one job: its pieces, and the status of the snapshot that they show.
 
-    `generation` is the store's since the entry is there. `before` tells what whole answers had sent of the job until
-    then, `served` what answers with filters sent, by family. `published` are the versions with when they were first
-    served (monotonic seconds).
+    `generation` is the store's at the time the entry was published. `scraped_before` is what unfiltered answers had
+    delivered of the job until then, `scraped` what filtered answers delivered, by family. `published` has the versions
+    and when each was published (monotonic seconds).
     """
 
     job: Job
     status: Status
     pieces: Pieces
     generation: int = 0
-    before: Served = NEVER_SERVED
+    scraped_before: Scraped = NEVER
     published: deque[tuple[int, float]] = field(default_factory=deque)
-    served: dict[str, Served] = field(default_factory=dict)
+    scraped: dict[str, Scraped] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -61,32 +61,32 @@ class Entry:
         return sum([piece.samples for piece in self.pieces.values()])
 
 
-class Shelf(NamedTuple):
-    """All entries, and a number that grows with each change of them."""
+class Contents(NamedTuple):
+    """All entries, by job key, and a number that rises with each change of them."""
 
     generation: int
     entries: Mapping[str, Entry]
 
 
 class Store:
-    """What is served of all jobs. A change swaps the shelf, by one assignment, on the event loop."""
+    """What is served of all jobs. A change replaces the contents, by one assignment, on the event loop."""
 
     def __init__(self, birth_delay: float) -> None:
-        self._shelf = Shelf(0, {})
+        self._contents = Contents(0, {})
         self._birth_delay = birth_delay
         self._sent = (-1, float("-inf"))
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._shelf.entries.values())
+        return iter(self._contents.entries.values())
 
     @property
     def generation(self) -> int:
-        """Which state of the store is served. Read it before the pieces: they may then only be newer than it says."""
-        return self._shelf.generation
+        """The number of the contents. Read it before the pieces: these can then be newer than it says, never older."""
+        return self._contents.generation
 
     def find(self, job_key: str) -> Entry | None:
         """A job's entry, if there is one."""
-        return self._shelf.entries.get(job_key)
+        return self._contents.entries.get(job_key)
 
     def status(self, job: Job) -> Status:
         """A job's status; an empty one if it has no entry."""
@@ -103,30 +103,30 @@ class Store:
     ) -> None:
         """Serve these pieces of a job from now on (`now`: monotonic seconds).
 
-        `siblings` are the pieces of other jobs, by job key, that changed with them.
+        `siblings` are the changed pieces of other jobs with which it shares rows, by job key.
         """
-        entry, generation = self.find(job.key), self._shelf.generation + 1
+        entry, generation = self.find(job.key), self._contents.generation + 1
         published = entry.published if entry else deque()
         published.append((status.version, now))
         self._prune(published, now)
-        before, served = (self._in_whole_answers(entry), entry.served) if entry else (NEVER_SERVED, {})
-        changed = Entry(job, status, pieces, generation, before, published, served)
-        self._shelf = Shelf(generation, {**self._with(siblings), job.key: changed})
+        before, filtered = (self._scraped_unfiltered(entry), entry.scraped) if entry else (NEVER, {})
+        changed = Entry(job, status, pieces, generation, before, published, filtered)
+        self._contents = Contents(generation, {**self._with(siblings), job.key: changed})
 
     def withdraw(self, job_key: str, siblings: Mapping[str, Pieces] = MappingProxyType({})) -> None:
         """Serve nothing of a job any more; `siblings` is as in `publish`."""
         entries = {key: entry for key, entry in self._with(siblings).items() if key != job_key}
-        self._shelf = Shelf(self._shelf.generation + 1, entries)
+        self._contents = Contents(self._contents.generation + 1, entries)
 
     def _with(self, siblings: Mapping[str, Pieces]) -> dict[str, Entry]:
-        """All entries, some with other pieces."""
-        entries = dict(self._shelf.entries)
+        """All entries, with these pieces of the siblings."""
+        entries = dict(self._contents.entries)
         for key, pieces in siblings.items():
             entries[key] = replace(entries[key], pieces=pieces)
         return entries
 
     def parts(self, families: Iterable[str], collectors: frozenset[str] | None) -> Iterator[tuple[str, list[Part]]]:
-        """Family by family, the pieces of all jobs (of the named collectors only, if any are named)."""
+        """Family by family, the pieces of all jobs, or of those of some collectors; no family without pieces."""
         parts_by_family: dict[str, list[Part]] = {family: [] for family in families}
         for entry in self:
             if collectors is None or entry.job.collector.name in collectors:
@@ -136,55 +136,61 @@ class Store:
         return ((family, parts) for family, parts in parts_by_family.items() if parts)
 
     def sent(self, generation: int, now: float) -> None:
-        """Note that a whole answer of a generation was sent in full (`now`: monotonic seconds)."""
-        # Once for all of its parts: there are hundreds, and an answer is sent to every scrape until something changes.
+        """Note that an unfiltered answer of a generation was delivered (`now`: monotonic seconds)."""
+        # Noted once for the answer and not for each of its hundreds of parts, as filtered answers are.
         self._sent = max(generation, self._sent[0]), now
 
     def sent_parts(self, parts: Sequence[Part], now: float) -> None:
-        """Note that an answer with these parts only was sent in full (`now`: monotonic seconds)."""
+        """Note that a filtered answer with these parts was delivered (`now`: monotonic seconds)."""
         for part in parts:
             entry = self.find(part.job)
             if entry:
-                before = entry.served.get(part.family, NEVER_SERVED)
-                entry.served[part.family] = Served(max(part.piece.version, before.version), now)
+                before = entry.scraped.get(part.family, NEVER)
+                entry.scraped[part.family] = Scraped(max(part.piece.version, before.version), now)
 
-    def _in_whole_answers(self, entry: Entry) -> Served:
+    def _scraped_unfiltered(self, entry: Entry) -> Scraped:
+        """What unfiltered answers delivered of a job."""
         generation, at = self._sent
-        return Served(entry.status.version, at) if generation >= entry.generation else entry.before
+        return Scraped(entry.status.version, at) if generation >= entry.generation else entry.scraped_before
 
-    def _served(self, entry: Entry) -> list[Served]:
-        """What scrapes took along of each counter family."""
-        table, whole = entry.job.collector.counting, self._in_whole_answers(entry)
-        alone = [entry.served.get(family.name, NEVER_SERVED) for family in (table.counters if table else ())]
-        return [Served(max(one.version, whole.version), max(one.at, whole.at)) for one in alone]
+    def _scraped_families(self, entry: Entry) -> list[Scraped]:
+        """What any answer delivered of each counter family of a job."""
+        table, unfiltered = entry.job.collector.counting, self._scraped_unfiltered(entry)
+        filtered = [entry.scraped.get(family.name, NEVER) for family in (table.counters if table else ())]
+        return [
+            Scraped(max(scraped.version, unfiltered.version), max(scraped.at, unfiltered.at)) for scraped in filtered
+        ]
 
-    def taken_along(self, job: Job, version: int, now: float) -> bool:
-        """Whether scrapes have taken along all that this version shows of the job's counters (`now`: monotonic).
+    def is_scraped(self, job: Job, version: int, now: float) -> bool:
+        """Whether all counters of a job have been scraped in this version or a later one (`now`: monotonic seconds).
 
-        One of several scrapers may have been the only one so far: each has its turn within the birth delay, or within
-        half an interval if that is shorter, since series of short intervals could never go otherwise.
-        A family that scrapes leave out (`name[]`) does not count: it was not sent for an hour while others were.
+        One of several Prometheus servers may have been the only one so far: the others are given the birth delay, or
+        half an interval if that is shorter, because series of short intervals could never be removed otherwise.
+        A family that scrapes leave out (`name[]`) does not count: one that was not scraped for an hour while others
+        were.
         """
         entry = self.find(job.key)
         if entry is None or not entry.pieces:
             return True
         if now - entry.published[-1][1] < min(self._birth_delay, job.settings.interval / 2):
             return False
-        served = self._served(entry)
-        newest = max((one.at for one in served), default=float("-inf"))
-        return newest > float("-inf") and all(one.version >= version for one in served if one.at > newest - HOUR)
+        families = self._scraped_families(entry)
+        newest = max((family.at for family in families), default=float("-inf"))
+        return newest > float("-inf") and all(
+            family.version >= version for family in families if family.at > newest - HOUR
+        )
 
     def releasable(self, job: Job, now: float) -> tuple[int, ...]:
-        """Per counter family of the job, the newest version whose newborn series may move (`now`: monotonic)."""
+        """By counter family of the job, the newest version whose new series may rise (`now`: monotonic seconds)."""
         entry = self.find(job.key)
         if entry is None:
             return ()
         self._prune(entry.published, now)
         version, at = entry.published[0]
         shown_long_enough = version if at + self._birth_delay <= now else -1
-        return tuple(min(shown_long_enough, one.version) for one in self._served(entry))
+        return tuple(min(shown_long_enough, family.version) for family in self._scraped_families(entry))
 
     def _prune(self, published: deque[tuple[int, float]], now: float) -> None:
-        """Keep the newest version that was shown for the birth delay, and those after it."""
+        """Drop the versions before the newest one that has been shown for the birth delay."""
         while len(published) > 1 and published[1][1] + self._birth_delay <= now:
             published.popleft()

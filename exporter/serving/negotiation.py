@@ -1,11 +1,11 @@
-"""Which format and encoding a scrape wants. Pure, and at ease with junk: plain text is the fallback."""
+"""Which format and encoding a scrape accepts. Pure; headers that cannot be parsed mean plain text, uncompressed."""
 
-from exporter.exposition.render import Format
+from exporter.exposition.text import Format
 
 OPENMETRICS_VERSIONS = ("", "1.0.0", "0.0.1")
 
 
-def wanted_format(accept: str) -> Format:
+def accepted_format(accept: str) -> Format:
     """OpenMetrics 1.0 if the client prefers it to text, else text 0.0.4."""
     openmetrics = text = 0.0
     for kind, parameters in _ranges(accept):
@@ -17,7 +17,7 @@ def wanted_format(accept: str) -> Format:
     return "openmetrics" if openmetrics and openmetrics >= text else "text"
 
 
-def wants_gzip(accept_encoding: str) -> bool:
+def accepts_gzip(accept_encoding: str) -> bool:
     """Whether the answer may be gzip."""
     qualities = {coding: _quality(parameters) for coding, parameters in _ranges(accept_encoding)}
     return qualities.get("gzip", qualities.get("*", 0.0)) > 0

@@ -25,8 +25,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from exporter.catalogue import Collector
 from exporter.errors import GitHubError, OutcomeState, Reason
-from exporter.exposition.render import sample
 from exporter.exposition.store import Entry, Store
+from exporter.exposition.text import sample
 from exporter.github.pacing import Pool
 from exporter.jobs import Job, Target
 from exporter.serving.health import Gap, Health

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from exporter.serving.server import ClientLimits, listening
+from exporter.serving.connection import ClientLimits
+from exporter.serving.server import listening
 from exporter.simulator.messages import Receive, Send
 
 Application = Callable[[Any, Receive, Send], Awaitable[None]]

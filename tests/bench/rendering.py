@@ -16,12 +16,12 @@ from types import MappingProxyType
 
 from exporter.collectors import COLLECTORS
 from exporter.counting.keys import Count, Key
+from exporter.exposition.answers import Exposition, Filters
 from exporter.exposition.columns import Column, numbers
 from exporter.exposition.render import columns_of, render
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
 from exporter.jobs import CollectorSettings, Job, Target
-from exporter.serving.http import Exposition, Filters
 from exporter.state.snapshot_json import load
 
 BY_NAME = {collector.name: collector for collector in COLLECTORS}

@@ -33,7 +33,7 @@ def accepted(config: str, folder: Path) -> None:
     secret = folder / "secret"
     secret.write_text("secret")
     file = folder / "config.yaml"
-    file.write_text(re.sub(r"/run/secrets/\S+", str(secret), config))
+    file.write_text(re.sub(r"/run/(?:secrets|credentials)/\S+", str(secret), config))
     command, settings = parse(["run", f"--config.file={file}"], {}, collectors=COLLECTORS)
     assert command == "run"
     assert settings.organizations

@@ -19,15 +19,16 @@ from exporter.collectors.usage_reports import Breakdown as SpendBreakdown
 from exporter.counting.counters import release
 from exporter.counting.keys import Rules
 from exporter.counting.windows import Windows
-from exporter.exposition.render import Format, columns_of, render
+from exporter.exposition.answers import Exposition, Filters
+from exporter.exposition.render import columns_of, render
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
+from exporter.exposition.text import Format
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.downloads import Downloads
 from exporter.github.pacing import Pool
 from exporter.jobs import CollectorSettings, Job, Target
-from exporter.serving.http import Exposition, Filters
 from exporter.simulator.stored import ANSWERS
 
 TESTS = Path(__file__).parents[1]

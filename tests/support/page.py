@@ -6,7 +6,8 @@ from typing import Any
 
 from exporter.collectors import summary_stats
 from exporter.errors import Reason
-from exporter.exposition.render import Piece, chunk
+from exporter.exposition.chunks import deflate
+from exporter.exposition.render import Piece
 from exporter.exposition.snapshot import Outcome, Snapshot, status_of
 from exporter.exposition.store import Entry
 from exporter.jobs import Target
@@ -29,7 +30,7 @@ def failed(reason: Reason, message: str = "GitHub answers 503", **more: Any) -> 
 
 def entry(snapshot: Snapshot, collector: Any = summary_stats.COLLECTOR, target: str = "acme", **job: Any) -> Entry:
     made = replace(job_of(collector), target=Target(collector.scope, target, job.pop("credential", "token")), **job)
-    return Entry(made, status_of(snapshot), {"a": Piece((chunk(b"a 1\n"),), 1_234, 1)})
+    return Entry(made, status_of(snapshot), {"a": Piece((deflate(b"a 1\n"),), 1_234, 1)})
 
 
 def page_of(*entries: Entry, quotas: tuple[Quota, ...] = (), **more: Any) -> str:

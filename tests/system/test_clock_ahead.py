@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.collecting.access import Access
-from exporter.collecting.plan import first_run
+from exporter.collecting.due import first_run
 from exporter.collecting.waits import Waits
 from exporter.collectors import COLLECTORS
 from exporter.errors import OutcomeState as EndpointState

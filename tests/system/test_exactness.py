@@ -320,7 +320,7 @@ class Exactness(RuleBasedStateMachine):
         return Rules(PLACES, 10**9, writable, taken)
 
     def _oracle(self, brought: Any) -> None:
-        """Follow the rules with whole sums, knowing nothing of bases, holds or places."""
+        """Candidates the rules with whole sums, knowing nothing of bases, holds or places."""
         if self.anchor is None:
             self.anchor = brought.read.start
             self.first = {key: self._read_of(brought, key) for key in range(KEYS)}

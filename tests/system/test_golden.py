@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.catalogue import Collector
 from exporter.collectors import COLLECTORS
-from exporter.exposition.render import Format
 from exporter.exposition.snapshot import Snapshot
+from exporter.exposition.text import Format
 from exporter.jobs import Job
 from exporter.simulator.stored import ANSWERS
 from tests.support.jobs import TESTS, exposition, job_of, samples, snapshot_of

@@ -12,10 +12,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.collectors import COLLECTORS, summary_stats, time_stats
-from exporter.exposition.render import Piece, chunk
+from exporter.exposition.answers import Exposition
+from exporter.exposition.chunks import deflate
+from exporter.exposition.render import Piece
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
-from exporter.serving.http import Exposition, Web
+from exporter.serving.http import Web
 from exporter.serving.server import listening
 from tests.support.jobs import job_of
 
@@ -59,7 +61,7 @@ class Site:
         """`size` is how many bytes the comment is long that stands with each sample."""
         for collector, names in ((summary_stats.COLLECTOR, (REQUESTS, LIMITED)), (time_stats.COLLECTOR, (NEWEST,))):
             text = f"{version}\n" + (f"# {'x' * size}\n" if size else "")
-            lines = {name: chunk(f'{name}{{organization="acme"}} {text}'.encode()) for name in names}
+            lines = {name: deflate(f'{name}{{organization="acme"}} {text}'.encode()) for name in names}
             pieces = {name: Piece((one,), 1, version) for name, one in lines.items()}
             self.store.publish(job_of(collector), status_of(Snapshot(version=version)), pieces, self.now)
 
@@ -75,7 +77,7 @@ async def site(max_requests: int = 40) -> AsyncIterator[tuple[Site, httpx.AsyncC
         known_collectors=frozenset(collector.name for collector in COLLECTORS),
         telemetry_path="/metrics",
         max_requests=max_requests,
-        reject=made.reject,
+        count_rejected=made.reject,
         ready=lambda: made.ready,
         page=made.page,
         status=made.status,
@@ -231,7 +233,7 @@ def test_scrapers_that_do_not_read_lock_nobody_out_and_are_counted() -> None:
                 stack.callback(writer.close)
                 writer.write(b"GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n")
                 for _ in range(500):
-                    if len(web.taking) == taken:
+                    if len(web.scrapes) == taken:
                         break
                     await asyncio.sleep(0.01)
                 idle.append(reader)

@@ -22,19 +22,22 @@ PATIENCE = 2.0
 MOST_MORE = 2 * 4 * LARGEST
 """What the answers may take of memory: four times the bytes of one, and as much again that malloc keeps of others."""
 
-LARGE = {
-    "zeros": b"[" + b"0," * 1_000_000 + b"0]",
-    "bad-rows": b"[" + b",".join([b'{"subject_type":"user"}'] * 100_000) + b"]",
-    "empty-lists": b"[" + b"[]," * 100_000 + b"[]]",
-    "many-keys": b"[{" + b",".join(b'"k%d":0' % number for number in range(1_000_000)) + b"}]",
-    "large-object": b"{" + b",".join(b'"k%d":"%s"' % (number, b"x" * 1000) for number in range(15_000)) + b"}",
-    "most-lists": b"[" + b"[]," * 99_000 + b"[]]",
-    "most-objects": b"[" + b",".join(b'{"%d":0}' % number for number in range(66_000)) + b"]",
-    "wide-texts": b"[" + b",".join([b'"' + b"x" * 60_000 + "\N{GRINNING FACE}".encode() + b'"'] * 100) + b"]",
-    "deep": b"[" * 1_000_000 + b"]" * 1_000_000,
-    "long-text": b'[{"subject_type":"' + b"x" * 15_000_000 + b'"}]',
-    "long-number": b'[{"subject_id":1' + b"0" * 1_000_000 + b"}]",
-}
+
+def large_answers() -> dict[str, bytes]:
+    """Bodies by the organization that gets them."""
+    return {
+        "zeros": b"[" + b"0," * 1_000_000 + b"0]",
+        "bad-rows": b"[" + b",".join([b'{"subject_type":"user"}'] * 100_000) + b"]",
+        "empty-lists": b"[" + b"[]," * 100_000 + b"[]]",
+        "many-keys": b"[{" + b",".join(b'"k%d":0' % number for number in range(1_000_000)) + b"}]",
+        "large-object": b"{" + b",".join(b'"k%d":"%s"' % (number, b"x" * 1000) for number in range(15_000)) + b"}",
+        "most-lists": b"[" + b"[]," * 99_000 + b"[]]",
+        "most-objects": b"[" + b",".join(b'{"%d":0}' % number for number in range(66_000)) + b"]",
+        "wide-texts": b"[" + b",".join([b'"' + b"x" * 60_000 + "\N{GRINNING FACE}".encode() + b'"'] * 100) + b"]",
+        "deep": b"[" * 1_000_000 + b"]" * 1_000_000,
+        "long-text": b'[{"subject_type":"' + b"x" * 15_000_000 + b'"}]',
+        "long-number": b'[{"subject_id":1' + b"0" * 1_000_000 + b"}]",
+    }
 
 
 def peak(process: int) -> int:
@@ -44,25 +47,26 @@ def peak(process: int) -> int:
 
 
 def test_no_answer_takes_the_memory_or_the_event_loop(tmp_path: Path) -> None:
-    github, is_ready = github_of("acme", *LARGE), threading.Event()
+    bodies = large_answers()
+    github, is_ready = github_of("acme", *bodies), threading.Event()
     github.faults.add(Fault(lambda request: not is_ready.is_set() and "acme" not in request.path, status=500))
-    for name, body in LARGE.items():
+    for name, body in bodies.items():
         packed = {"content-encoding": "gzip"}
         github.faults.add(
             Fault(rf"/orgs/{name}/insights/api/subject-stats", headers=packed, status=200, body=gzip.compress(body))
         )
         summary = b'{"total_request_count":9,"rate_limited_request_count":0}'
         github.faults.add(Fault(rf"/orgs/{name}/insights/api/summary-stats", status=200, body=summary))
-    with exporting(tmp_path, github, "acme", *LARGE, interval="1s") as exporter:
+    with exporting(tmp_path, github, "acme", *bodies, interval="1s") as exporter:
         process = exporter.start().process
         assert process is not None
-        until(lambda: all(state_of(exporter, name, "unavailable") for name in LARGE), "all have failed once")
+        until(lambda: all(state_of(exporter, name, "unavailable") for name in bodies), "all have failed once")
         before = peak(process.pid)
         is_ready.set()
 
         def all_are_invalid() -> bool:
             assert get(f"{exporter.url}/-/healthy", timeout=PATIENCE)[0] == 200
-            return all(state_of(exporter, name, "invalid") for name in LARGE)
+            return all(state_of(exporter, name, "invalid") for name in bodies)
 
         until(all_are_invalid, "each answer is refused", every=0.01, seconds=60)
         assert process.poll() is None
@@ -98,7 +102,7 @@ WIDE = "x" * 60_000 + "\N{GRINNING FACE}"
 SUBJECT = {"subject_type": "user", "subject_id": 1, "total_request_count": 9, "rate_limited_request_count": 0}
 # By collector: each page is one that is read, and so many of them come.
 PAGES: dict[str, tuple[str, int, list[object]]] = {
-    "subject_stats": ("subject-stats", 300, [{**SUBJECT, "subject_name": WIDE} for _ in range(99)]),
+    "subject_stats": ("subject-stats", 300, [{**SUBJECT, "subject_name": WIDE}] * 99),
     "copilot_metrics": ("copilot/metrics", 300, [{"date": "2020-01-01", "x": [[]] * 99_000}]),
 }
 

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from exporter.serving.server import AHEAD_BYTES, ClientLimits, Message, Receive, Send, listening, send_body
+from exporter.serving.connection import AHEAD_BYTES, ClientLimits, Message, Receive, Send, send_body
+from exporter.serving.server import listening
 from exporter.settings import parse_address
 
 pytestmark = pytest.mark.alone
@@ -318,7 +319,7 @@ def test_a_connection_that_its_client_resets_leaves_nothing_behind(run: Run) -> 
 
 def kept_connections() -> int:
     gc.collect()
-    return sum(type(found).__name__ == "_Connection" for found in gc.get_objects())
+    return sum(type(found).__name__ == "Connection" for found in gc.get_objects())
 
 
 @on_both_loops

@@ -185,7 +185,7 @@ def test_state_of_a_wrong_clock_is_mended_at_start(scene: Scene) -> None:
     state.close()
     scene.exporter.start()
     until(lambda: all(one < time.time() for one in scene.anchors().values()), "the windows begin before now")
-    assert scene.exporter.log.read_text().count("its window began after GitHub's clock") == 2
+    assert scene.exporter.log.read_text().count("its window began later than GitHub's time") == 2
     assert 0 < (scene.exporter.value(GAP) or 0.0) <= HOUR
     assert "summary_stats has a gap of " in get(scene.exporter.url)[1], "as GithubCountsLost says it"
     scene.count(7)

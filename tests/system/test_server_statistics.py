@@ -28,6 +28,7 @@ from exporter.collectors.server_statistics.record import MOST_OF_A_LIST
 from exporter.counting.keys import Rules
 from exporter.counting.windows import Windows
 from exporter.errors import Invalid, Unavailable
+from exporter.exposition.answers import Exposition, Filters
 from exporter.exposition.render import columns_of, render
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
@@ -37,7 +38,6 @@ from exporter.github.credentials import TokenCredential
 from exporter.github.pacing import Pool
 from exporter.instants import day_of
 from exporter.jobs import Job
-from exporter.serving.http import Exposition, Filters
 from exporter.simulator.access import TokenFacts
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.estate import Appliance, Enterprise, Estate

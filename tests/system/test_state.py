@@ -23,7 +23,7 @@ from exporter.collectors import COLLECTORS, subject_stats
 from exporter.counting.keys import Key
 from exporter.daemon import Exporter
 from exporter.exposition.book import pack
-from exporter.exposition.columns import CHUNK, column
+from exporter.exposition.columns import CHUNK_SIZE, column
 from exporter.exposition.snapshot import Outcome, Snapshot, status_of
 from exporter.settings import parse
 from exporter.state.database import Restored, State, StateLockedError, Wait
@@ -61,7 +61,7 @@ def test_a_packed_snapshot_is_the_same_one_when_it_is_unpacked() -> None:
 
 def test_a_packed_snapshot_is_made_of_chunks_that_join_as_they_were() -> None:
     keys: dict[tuple[str, ...], Key] = {
-        ("user", str(number)): replace(KEY, last_active=NOW + number) for number in range(2 * CHUNK + 1)
+        ("user", str(number)): replace(KEY, last_active=NOW + number) for number in range(2 * CHUNK_SIZE + 1)
     }
     snapshot = replace(SNAPSHOT, counting=replace(COUNTING, keys=keys))
     unpacked = pack(snapshot).unpack()

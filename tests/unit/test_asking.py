@@ -29,7 +29,7 @@ ANCHOR = int(NOW) - 30 * HOUR
 READ_AT = int(NOW) - 1800
 COUNTING = Counting(ANCHOR, READ_AT, READ_AT, True, {}, (0, 0))
 TOTALS = Totals(ANCHOR, READ_AT + 60, (100, 2))
-QUESTION = Question(JOB, COUNTING, Windows(), noted=(100, 2), totals=TOTALS)
+QUESTION = Question(JOB, COUNTING, Windows(), earlier_sums=(100, 2), totals=TOTALS)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ QUESTION = Question(JOB, COUNTING, Windows(), noted=(100, 2), totals=TOTALS)
         ),
         pytest.param(replace(QUESTION, totals=replace(TOTALS, read_at=READ_AT)), False, id="they were not read since"),
         pytest.param(replace(QUESTION, totals=None), False, id="there are no totals"),
-        pytest.param(replace(QUESTION, noted=None), False, id="nothing was noted at our read"),
+        pytest.param(replace(QUESTION, earlier_sums=None), False, id="nothing was noted at our read"),
         pytest.param(replace(QUESTION, counting=None), False, id="we never read"),
     ],
 )

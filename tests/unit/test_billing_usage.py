@@ -167,7 +167,7 @@ def test_every_number_of_the_official_examples_is_one_series_and_no_series_is_mo
 @BOTH
 def test_what_is_declared(collector: Collector) -> None:
     assert (collector.interval, collector.max_age) == (7200.0, 86400.0)
-    assert collector.calls.of(object()) == 2  # type: ignore[arg-type] # nothing of it is listed, so no size is read
+    assert collector.calls.requests(object()) == 2  # type: ignore[arg-type] # nothing of it is listed, so no size is read
     assert collector.runs("enterprise", Options()) == (collector is COLLECTOR)
     assert not collector.runs("organization", Options())
     assert collector.runs("organization", Options(organizations=True)) == (collector is OF_ORGANIZATION)

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from exporter.catalogue import Collector
 from exporter.collecting.attempt import Attempt, Question, Reading, ask
 from exporter.collecting.conclude import conclude
-from exporter.collecting.plan import next_run
+from exporter.collecting.due import next_run
 from exporter.collectors import copilot_metrics, copilot_seats
 from exporter.collectors.copilot_metrics import Options
 from exporter.collectors.copilot_metrics.newest_day import NewestEntry

@@ -21,11 +21,11 @@ from exporter.collectors.server_statistics import OF_ORGANIZATION, Options
 from exporter.collectors.server_statistics.families import MOST_OTHERS
 from exporter.counting.keys import Rules
 from exporter.errors import CredentialRejected, GitHubError, Invalid, RateLimited, Refused, Unavailable
+from exporter.exposition.answers import Exposition, Filters
 from exporter.exposition.render import columns_of, render
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
 from exporter.fetching import Fetched
-from exporter.serving.http import Exposition, Filters
 from tests.support.jobs import NOW, TARGETS, TESTS, exposition, job_of, samples, snapshot_of
 from tests.support.server_statistics import APPLIANCE, FULL, PATH, STATISTICS, STORED, Respond, S, fetched, of, respond
 

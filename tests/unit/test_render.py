@@ -19,26 +19,13 @@ from exporter.collectors.subject_stats import COLLECTOR as SUBJECTS
 from exporter.counting.counters import absorb, release
 from exporter.counting.keys import CountedRow, Counting, Read, Rules
 from exporter.exposition.book import pack
-from exporter.exposition.columns import CHUNK, column
-from exporter.exposition.render import (
-    SLICE_BYTES,
-    Chunk,
-    Piece,
-    chunk,
-    columns_of,
-    header,
-    number,
-    opening,
-    piece,
-    plain,
-    render,
-    sample,
-    slices,
-    whole,
-)
+from exporter.exposition.chunks import SLICE_BYTES, Chunk, deflate, finish_body, slices, start_body, texts
+from exporter.exposition.columns import CHUNK_SIZE, column
+from exporter.exposition.render import Piece, columns_of, render, render_family
 from exporter.exposition.snapshot import Snapshot
+from exporter.exposition.text import header, number, sample
 from exporter.github.decoding import readable
-from exporter.serving.negotiation import wanted_format, wants_gzip
+from exporter.serving.negotiation import accepted_format, accepts_gzip
 from exporter.tables import Labels
 from tests.support.jobs import job_of
 
@@ -71,13 +58,13 @@ PROMETHEUS_3 = (
     ],
 )
 def test_the_format_follows_accept_and_junk_is_text(accept: str, form: str) -> None:
-    assert wanted_format(accept) == form
+    assert accepted_format(accept) == form
 
 
 @given(st.text())
 def test_no_header_breaks_negotiation(junk: str) -> None:
-    assert wanted_format(junk) in ("text", "openmetrics")
-    assert wants_gzip(junk) in (True, False)
+    assert accepted_format(junk) in ("text", "openmetrics")
+    assert accepts_gzip(junk) in (True, False)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +72,7 @@ def test_no_header_breaks_negotiation(junk: str) -> None:
     [("gzip", True), ("gzip, deflate, br", True), ("gzip;q=0", False), ("*", True), ("*;q=0, gzip", True), ("", False)],
 )
 def test_gzip_only_when_accepted(header_value: str, wanted: bool) -> None:
-    assert wants_gzip(header_value) is wanted
+    assert accepts_gzip(header_value) is wanted
 
 
 @given(st.text())
@@ -121,19 +108,19 @@ def test_any_number_is_read_back(value: float) -> None:
 
 
 def gzipped(chunks: Sequence[Chunk], text: bytes = b"") -> bytes:
-    return b"".join(whole(opening(chunks, gzip=True), text, gzip=True))
+    return b"".join(finish_body(start_body(chunks, gzip=True), text, gzip=True))
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=6), st.integers(0, 6))
-def test_pieces_join_into_one_gzip_member_whatever_they_end_with(texts: list[bytes], first: int) -> None:
-    pieces, last = [chunk(text) for text in texts[:first]], b"".join(texts[first:])
-    assert b"".join(whole(opening(pieces, gzip=False), last, gzip=False)) == b"".join(texts)
-    packed = gzipped(pieces, last)
+def test_chunks_join_into_one_gzip_member_whatever_they_end_with(lines: list[bytes], first: int) -> None:
+    chunks, last = [deflate(line) for line in lines[:first]], b"".join(lines[first:])
+    assert b"".join(finish_body(start_body(chunks, gzip=False), last, gzip=False)) == b"".join(lines)
+    packed = gzipped(chunks, last)
     one_member = zlib.decompressobj(zlib.MAX_WBITS | 16)  # reads a single member, as many clients do
-    assert one_member.decompress(packed) == b"".join(texts)
+    assert one_member.decompress(packed) == b"".join(lines)
     assert one_member.eof
     assert not one_member.unused_data
-    assert gzip.decompress(packed) == b"".join(texts)
+    assert gzip.decompress(packed) == b"".join(lines)
 
 
 TABLE = SUBJECTS.tables[0]
@@ -147,11 +134,11 @@ SETS = st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=20)
 
 
 def rendered(samples: Sequence[tuple[Labels, float]], before: Piece | None = None) -> Piece:
-    return piece(JOB, TABLE, FAMILY, column(samples), 1, before=before)
+    return render_family(JOB, TABLE, FAMILY, column(samples), 1, before=before)
 
 
 def text_of(found: Piece) -> str:
-    return b"".join(plain(found.chunks)).decode()
+    return b"".join(texts(found.chunks)).decode()
 
 
 def by_prometheus(samples: Sequence[tuple[Labels, float]]) -> list[str]:
@@ -194,7 +181,7 @@ def test_whatever_changes_the_piece_is_as_if_made_anew(steps: list[tuple[int, bo
         assert text_of(before) == text_of(rendered(samples))
         assert gzip.decompress(gzipped(before.chunks)) == text_of(before).encode()
         assert before.samples == text_of(before).count("\n") == len(samples)
-        assert all(one.lines.count(b"\n") <= CHUNK for one in before.chunks)
+        assert all(one.lines.count(b"\n") <= CHUNK_SIZE for one in before.chunks)
 
 
 @settings(max_examples=50)
@@ -235,23 +222,23 @@ def test_labels_are_packed_anew_only_when_they_change() -> None:
 
 def test_what_did_not_change_is_not_made_again() -> None:
     def samples(changed: int, value: float = 7) -> list[tuple[Labels, float]]:
-        return [(("user", str(one), "x"), value if one == changed else 1) for one in range(3 * CHUNK)]
+        return [(("user", str(one), "x"), value if one == changed else 1) for one in range(3 * CHUNK_SIZE)]
 
     first = rendered(samples(0))
-    second = rendered(samples(CHUNK), first)
+    second = rendered(samples(CHUNK_SIZE), first)
     pairs = list(zip(first.chunks, second.chunks, strict=True))
     assert [one.template is other.template for one, other in pairs] == [True, True, True]
     assert [one is other for one, other in pairs] == [False, False, True]
-    assert rendered(samples(CHUNK, 0.5), second).chunks[1].template is not second.chunks[1].template
+    assert rendered(samples(CHUNK_SIZE, 0.5), second).chunks[1].template is not second.chunks[1].template
 
 
 def test_after_each_chunk_that_is_made_others_may_have_the_processor() -> None:
-    naps: list[int] = []
-    samples: list[tuple[Labels, float]] = [(("user", str(one), "x"), 1) for one in range(3 * CHUNK)]
-    first = piece(JOB, TABLE, FAMILY, column(samples), 1, nap=lambda: naps.append(1))
+    pauses: list[int] = []
+    samples: list[tuple[Labels, float]] = [(("user", str(one), "x"), 1) for one in range(3 * CHUNK_SIZE)]
+    first = render_family(JOB, TABLE, FAMILY, column(samples), 1, pause=lambda: pauses.append(1))
     samples[0] = (("user", "0", "x"), 2)
-    piece(JOB, TABLE, FAMILY, column(samples), 2, before=first, nap=lambda: naps.append(2))
-    assert naps == [1, 1, 1, 2]
+    render_family(JOB, TABLE, FAMILY, column(samples), 2, before=first, pause=lambda: pauses.append(2))
+    assert pauses == [1, 1, 1, 2]
 
 
 @given(SETS, st.data())

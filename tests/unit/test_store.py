@@ -11,8 +11,9 @@ from exporter.collecting.settle import Snapshots
 from exporter.collectors import user_stats
 from exporter.collectors.summary_stats import COLLECTOR
 from exporter.daemon import SystemClock
+from exporter.exposition.chunks import deflate, texts
 from exporter.exposition.columns import Column, column
-from exporter.exposition.render import Piece, chunk, plain
+from exporter.exposition.render import Piece
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
 from exporter.jobs import Job, Target
@@ -26,7 +27,7 @@ DELAY = 60.0
 
 
 def published(store: Store, version: int, now: float) -> None:
-    pieces = {name: Piece((chunk(f"{name} {version}\n".encode()),), 1, version) for name in (REQUESTS, LIMITED)}
+    pieces = {name: Piece((deflate(f"{name} {version}\n".encode()),), 1, version) for name in (REQUESTS, LIMITED)}
     store.publish(JOB, status_of(Snapshot(version=version)), pieces, now)
 
 
@@ -76,7 +77,7 @@ def test_series_may_go_only_after_all_they_show_was_taken_along(
     published(store, 1, now=0.0)
     for now, names in scrapes:
         scrape(store, now, *names)
-    assert store.taken_along(JOB, 1, 100.0) is taken
+    assert store.is_scraped(JOB, 1, 100.0) is taken
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_series_may_go_only_after_every_scraper_has_had_its_turn(interval: float
     published(store, 1, now=0.0)
     published(store, 2, now=100.0)
     store.sent(store.generation, 101.0)
-    assert store.taken_along(job, 2, now) is taken
+    assert store.is_scraped(job, 2, now) is taken
 
 
 def test_a_family_that_was_taken_along_lately_is_waited_for() -> None:
@@ -103,9 +104,9 @@ def test_a_family_that_was_taken_along_lately_is_waited_for() -> None:
     scrape(store, 10.0)
     published(store, 2, now=20.0)
     scrape(store, 30.0, REQUESTS)
-    assert store.taken_along(JOB, 2, 100.0) is False
+    assert store.is_scraped(JOB, 2, 100.0) is False
     scrape(store, 4000.0, REQUESTS)
-    assert store.taken_along(JOB, 2, 4000.0) is True
+    assert store.is_scraped(JOB, 2, 4000.0) is True
 
 
 def test_a_whole_answer_takes_along_what_was_shown_when_it_was_made() -> None:
@@ -121,8 +122,8 @@ def test_a_whole_answer_takes_along_what_was_shown_when_it_was_made() -> None:
     assert store.releasable(JOB, 200.0) == (2, 2)
     store.sent(made, 201.0)
     assert store.releasable(JOB, 201.0) == (2, 2)
-    assert store.taken_along(JOB, 2, 300.0)
-    assert not store.taken_along(JOB, 3, 300.0)
+    assert store.is_scraped(JOB, 2, 300.0)
+    assert not store.is_scraped(JOB, 3, 300.0)
 
 
 def test_a_whole_answer_is_nothing_to_a_job_that_came_later_under_the_same_key() -> None:
@@ -160,7 +161,7 @@ def shown(store: Store, *collectors: str) -> list[str]:
         line
         for _family, parts in store.parts(["github_api_insights_actor_info"], chosen)
         for part in parts
-        for line in b"".join(plain(part.piece.chunks)).decode().splitlines()
+        for line in b"".join(texts(part.piece.chunks)).decode().splitlines()
     ]
     return sorted(line.partition('actor_type="')[2].partition('",integration')[0] for line in lines)
 

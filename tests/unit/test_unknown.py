@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.collecting.unknown import LEFT_ALONE, UnknownSubjects, explain, is_unknown, load
+from exporter.collecting.unknown import ASK_AGAIN_AFTER, UnknownSubjects, explain, is_unknown, load
 from exporter.collectors.summary_stats import PERMISSION
 from exporter.errors import Forbidden, NotFound, Unavailable
 from exporter.github.apps import NotInstalled
@@ -14,7 +14,7 @@ def after(*events: str, every: float = 1.0) -> UnknownSubjects:
     """What is known after subjects were unknown one after another; `ok` is one that GitHub knows."""
     unknown = UnknownSubjects()
     for place, event in enumerate(events):
-        unknown = unknown.answered() if event == "ok" else unknown.missed((event,), NOW + place * every)
+        unknown = unknown.with_known() if event == "ok" else unknown.with_unknown((event,), NOW + place * every)
     return unknown
 
 
@@ -44,29 +44,29 @@ def test_three_different_subjects_in_a_row_are_the_endpoint(
 
 def test_who_is_unknown_is_left_alone_for_a_day_and_no_longer() -> None:
     unknown = after("a", "b")
-    assert unknown.next_run(("a",), INTERVAL) == NOW + LEFT_ALONE
+    assert unknown.next_run(("a",), INTERVAL) == NOW + ASK_AGAIN_AFTER
     assert unknown.next_run(("c",), INTERVAL) == 0
-    assert set(unknown.at(NOW + LEFT_ALONE - 1).since) == {("a",), ("b",)}
-    assert set(unknown.at(NOW + LEFT_ALONE).since) == {("b",)}
-    assert set(unknown.at(NOW + LEFT_ALONE + 1).since) == set()
+    assert set(unknown.current(NOW + ASK_AGAIN_AFTER - 1).since) == {("a",), ("b",)}
+    assert set(unknown.current(NOW + ASK_AGAIN_AFTER).since) == {("b",)}
+    assert set(unknown.current(NOW + ASK_AGAIN_AFTER + 1).since) == set()
 
 
 def test_of_an_endpoint_that_is_not_found_one_other_subject_is_tried_per_interval() -> None:
     unknown = after("a", "b", "c")
     assert unknown.next_run(("d",), INTERVAL) == NOW + 2 + INTERVAL
-    assert unknown.next_run(("c",), INTERVAL) == NOW + 2 + LEFT_ALONE
-    assert unknown.missed(("d",), NOW + 5000).next_run(("e",), INTERVAL) == NOW + 5000 + INTERVAL
-    assert unknown.answered().next_run(("d",), INTERVAL) == 0
-    assert unknown.answered().next_run(("c",), INTERVAL) == NOW + 2 + LEFT_ALONE, "who is unknown stays so"
+    assert unknown.next_run(("c",), INTERVAL) == NOW + 2 + ASK_AGAIN_AFTER
+    assert unknown.with_unknown(("d",), NOW + 5000).next_run(("e",), INTERVAL) == NOW + 5000 + INTERVAL
+    assert unknown.with_known().next_run(("d",), INTERVAL) == 0
+    assert unknown.with_known().next_run(("c",), INTERVAL) == NOW + 2 + ASK_AGAIN_AFTER, "who is unknown stays so"
 
 
 @pytest.mark.parametrize("ahead", [0.0, 1.0, 10 * 86400.0])
 def test_what_a_clock_that_was_ahead_saved_is_waited_for_no_longer_than_what_begins_now(ahead: float) -> None:
     now = NOW + 10 - ahead
-    unknown = load(after("a", "b", "c").dump()).restored(now)
+    unknown = load(after("a", "b", "c").dump()).not_after(now)
     assert unknown.not_found
     assert unknown.next_run(("d",), INTERVAL) <= now + INTERVAL
-    assert now < unknown.next_run(("a",), INTERVAL) <= now + LEFT_ALONE
+    assert now < unknown.next_run(("a",), INTERVAL) <= now + ASK_AGAIN_AFTER
     assert unknown.shifted(-60.0).next_run(("d",), INTERVAL) == unknown.next_run(("d",), INTERVAL) - 60
 
 

@@ -1,4 +1,4 @@
-"""Which jobs run now: those that the configuration asks for, and the subjects that their sources lead to."""
+"""The jobs that run now: those that the configuration asks for, and the subjects that their sources lead to."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -9,9 +9,10 @@ import structlog
 
 from exporter.catalogue import Collector
 from exporter.collecting.access import Access
-from exporter.collecting.changes import Start, restored
+from exporter.collecting.changes import Start, restore
 from exporter.collecting.clock import Clock
-from exporter.collecting.plan import Follow, first_run, plan, seen
+from exporter.collecting.due import first_run
+from exporter.collecting.selection import Candidates, requests_by_subject, select_jobs
 from exporter.collecting.settle import Snapshots
 from exporter.collecting.timers import Timers
 from exporter.collecting.waits import Unknowns
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the settings ask for; `watched` are the subjects to follow by target."""
+    """What the settings ask for; `watched` are the subjects to follow, by target."""
 
     collectors: Sequence[Collector] = ()
     settings: Mapping[str, CollectorSettings] = field(default_factory=dict)
@@ -36,81 +37,82 @@ class Configuration:
     watched: Mapping[Target, Sequence[Subject]] = field(default_factory=dict)
 
     def access(self, job: Job) -> Access:
-        """Who asks for a job."""
+        """The access that a job's requests use."""
         return self.accesses[job.target]
 
 
-class Planning:
+class ActiveJobs:
     """The jobs that run now, and their timers."""
 
     def __init__(self, snapshots: Snapshots, unknowns: Unknowns, clock: Clock, timers: Timers) -> None:
         self._snapshots, self._unknowns, self._clock, self._timers = snapshots, unknowns, clock, timers
         self.configuration = Configuration()
-        self.jobs: dict[str, Job] = {}
+        self.by_key: dict[str, Job] = {}
         self.tried: set[str] = set()
-        """Jobs that have ended an attempt, or were restored."""
+        """The keys of jobs that have ended an attempt, or were restored."""
         self.lock = asyncio.Lock()
-        """Held from what is read of the state until it is planned with, once jobs run."""
+        """While jobs run it is held from reading the state until the jobs are changed by what was read."""
 
     @property
     def accesses(self) -> list[Access]:
-        """Every credential at work, once."""
+        """Every access in use, once."""
         return list({id(access): access for access in self.configuration.accesses.values()}.values())
 
-    async def apply(self, configuration: Configuration, in_state: Restored) -> None:
+    async def apply(self, configuration: Configuration, restored: Restored) -> None:
         """Run what is configured from now on, before the start or at any time after it; `lock` is held.
 
-        New jobs show what the state has kept of them and begin when they are due; those whose settings changed are
-        planned anew; those that are gone show nothing any more. A drill-down goes on with the subjects that it followed
+        New jobs show what the state has of them and begin when they are due. Jobs whose settings changed get another
+        due time; those that are gone show nothing any more. A drill-down goes on with the subjects that it followed
         before a restart.
         """
         self.configuration = configuration
-        await self._drop([job for job in self.jobs.values() if job.target not in configuration.accesses])
-        active = in_state.ended | in_state.cut_off
+        await self._drop([job for job in self.by_key.values() if job.target not in configuration.accesses])
+        running = restored.ended | restored.cut_off
         for target in configuration.accesses:
-            while new := await self._change(target, active):
+            while new := await self._update(target, running):
                 for job in new:
-                    await self._add(job, in_state.load, self._start(job, in_state))
+                    await self._add(job, restored.load, self._start(job, restored))
 
-    async def follow(self, target: Target) -> None:
-        """Let a target's drill-down follow what was seen."""
+    async def update_subjects(self, target: Target) -> None:
+        """Let a target's drill-down follow the subjects that are now known and busiest."""
         async with self.lock:
-            while target in self.configuration.accesses and (new := await self._change(target, self.jobs)):
+            while target in self.configuration.accesses and (new := await self._update(target, self.by_key)):
                 for job in new:
                     await self._add(job, self._snapshots.state.snapshot, self._start(job, Restored()))
 
     def wake(self, access: Access) -> None:
         """Let all jobs of a credential run now."""
-        for job in self.jobs.values():
+        for job in self.by_key.values():
             if self.configuration.access(job) is access and self._timers.has(job.key):
                 self._timers.run_at(job, self._clock.wall())
 
-    async def _change(self, target: Target, active: Collection[str]) -> list[Job]:
-        """Plan a target anew: drop what is gone, take over other settings; the new jobs are returned."""
+    async def _update(self, target: Target, running: Collection[str]) -> list[Job]:
+        """Select a target's jobs anew: drop what is gone, take over other settings; returns the new jobs."""
         configuration, store = self.configuration, self._snapshots.store
         sources = [
             (entry.job.collector, entry.job.key)
             for entry in store
             if entry.job.target == target and entry.job.collector.subject_of
         ]
-        subjects = await asyncio.to_thread(subjects_seen, self._snapshots.book, sources)
-        unknown = self._unknowns.at(target, answering(store, target), configuration.collectors)
-        follow = Follow(configuration.watched.get(target, ()), subjects, active, unknown)
-        jobs = {job.key: job for job in plan(configuration.collectors, configuration.settings, target, follow)}
-        await self._drop([job for key, job in self.jobs.items() if job.target == target and key not in jobs])
-        for key in jobs.keys() & self.jobs.keys():
-            is_changed, self.jobs[key] = self.jobs[key] != jobs[key], jobs[key]
+        requests = await asyncio.to_thread(sum_requests, self._snapshots.book, sources)
+        unknown = self._unknowns.by_endpoint(target, answering(store, target), configuration.collectors)
+        candidates = Candidates(configuration.watched.get(target, ()), requests, running, unknown)
+        selected = select_jobs(configuration.collectors, configuration.settings, target, candidates)
+        jobs = {job.key: job for job in selected}
+        await self._drop([job for key, job in self.by_key.items() if job.target == target and key not in jobs])
+        for key in jobs.keys() & self.by_key.keys():
+            is_changed, self.by_key[key] = self.by_key[key] != jobs[key], jobs[key]
             if is_changed:
                 status = store.status(jobs[key])
                 self._timers.run_at(jobs[key], first_run(jobs[key], status, cut_off=False, now=self._clock.wall()))
-        return [job for key, job in jobs.items() if key not in self.jobs]
+        return [job for key, job in jobs.items() if key not in self.by_key]
 
-    def _start(self, job: Job, in_state: Restored) -> Start:
+    def _start(self, job: Job, restored: Restored) -> Start:
         new_token = self.configuration.access(job).rejected is None
-        return Start(job.key in in_state.cut_off, new_token, in_state.suspects.get(job.key))
+        return Start(job.key in restored.cut_off, new_token, restored.suspects.get(job.key))
 
     async def _add(self, job: Job, load: Callable[[str], Snapshot | None], start: Start) -> None:
-        await self._snapshots.restore(job, load, partial(restored, job, start=start, now=self._clock.wall()))
+        await self._snapshots.restore(job, load, partial(restore, job, start=start, now=self._clock.wall()))
         status = self._snapshots.store.status(job)
         if start.suspect_since is not None:
             log.warning(
@@ -120,29 +122,29 @@ class Planning:
             )
         if status.outcome is not None:
             self.tried.add(job.key)
-        self.jobs[job.key] = job
+        self.by_key[job.key] = job
         self._timers.run_at(job, status.next_run)
 
     async def _drop(self, jobs: Collection[Job]) -> None:
-        for job in jobs:  # all at once: whoever looks at the jobs while we wait sees none that is gone
-            del self.jobs[job.key]
+        for job in jobs:  # all before the first await, so that no other task sees a job that is gone
+            del self.by_key[job.key]
             self.tried.discard(job.key)
             self._timers.cancel(job.key)
         for job in jobs:
             await self._snapshots.drop(job)
 
 
-def subjects_seen(book: Book, sources: Iterable[tuple[Collector, str]]) -> dict[Subject, int]:
-    """Which subjects sources lead to, with their requests. The worker calls it: each source is unpacked."""
-    subjects: dict[Subject, int] = {}
+def sum_requests(book: Book, sources: Iterable[tuple[Collector, str]]) -> dict[Subject, int]:
+    """The subjects that sources lead to, with their requests. The worker calls it: each source is unpacked."""
+    sums: dict[Subject, int] = {}
     for collector, key in sources:
-        for subject, requests in seen(collector, book.load(key).counting).items():
-            subjects[subject] = subjects.get(subject, 0) + requests
-    return subjects
+        for subject, requests in requests_by_subject(collector, book.load(key).counting).items():
+            sums[subject] = sums.get(subject, 0) + requests
+    return sums
 
 
 def answering(store: Store, target: Target, but: Job | None = None) -> set[str]:
-    """The endpoints at a target that answered of a subject at its last attempt: they are there."""
+    """The endpoints that answered, at their last attempt for some subject of the target: so they exist there."""
     return {
         entry.job.collector.endpoint
         for entry in store

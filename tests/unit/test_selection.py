@@ -1,12 +1,12 @@
-"""Whom the drill-down follows: the watched, and the busiest with hysteresis."""
+"""Which jobs are selected: a drill-down follows the watched and, with hysteresis, the busiest."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from exporter.collecting.plan import Follow, plan, seen
-from exporter.collecting.planning import subjects_seen
+from exporter.collecting.active_jobs import sum_requests
+from exporter.collecting.selection import Candidates, requests_by_subject, select_jobs
 from exporter.collecting.unknown import UnknownSubjects
 from exporter.collectors import COLLECTORS, subject_stats, user_stats
 from exporter.counting.keys import Count, Counting, Key
@@ -37,11 +37,13 @@ def following(found: Mapping[Subject, int], now: Sequence[Subject] = (), places:
     """The users followed of those seen, when these are followed now."""
     keys = [f"user_stats organization/acme {user}" for (user,) in now]
     chosen = settings(user_stats={"top_users": places})
-    return subjects(plan(COLLECTORS, chosen, ACME, Follow(seen=found, running=keys, **more)), "user_stats")
+    return subjects(
+        select_jobs(COLLECTORS, chosen, ACME, Candidates(requests=found, running=keys, **more)), "user_stats"
+    )
 
 
 def test_without_anybody_to_follow_there_are_the_totals_and_subjects() -> None:
-    jobs = plan(COLLECTORS, settings(), ACME)
+    jobs = select_jobs(COLLECTORS, settings(), ACME)
     assert [(job.collector.name, job.subject) for job in jobs] == [
         ("summary_stats", ()),
         ("time_stats", ()),
@@ -54,7 +56,7 @@ def test_without_anybody_to_follow_there_are_the_totals_and_subjects() -> None:
 
 def test_a_watched_user_and_a_watched_actor_have_all_that_github_tells_of_them() -> None:
     watched = [("7",), ("classic_pat", "71")]
-    jobs = plan(COLLECTORS, settings(), ACME, Follow(watched))
+    jobs = select_jobs(COLLECTORS, settings(), ACME, Candidates(watched))
     assert {(job.collector.name, job.subject) for job in jobs if job.subject} == {
         ("summary_stats", ("7",)),
         ("time_stats", ("7",)),
@@ -66,11 +68,11 @@ def test_a_watched_user_and_a_watched_actor_have_all_that_github_tells_of_them()
 
 
 def test_the_busiest_are_followed_in_the_order_of_their_requests_besides_the_watched() -> None:
-    jobs = plan(
+    jobs = select_jobs(
         COLLECTORS,
         settings(user_stats={"top_users": 2}, route_stats={"top_actors": 1}),
         ACME,
-        Follow([("9",)], {**users(u1=10, u2=30, u3=20), ("installation", "5"): 3, ("oauth_app", "6"): 4}),
+        Candidates([("9",)], {**users(u1=10, u2=30, u3=20), ("installation", "5"): 3, ("oauth_app", "6"): 4}),
     )
     assert subjects(jobs, "user_stats") == [("9",), ("2",), ("3",)]
     assert subjects(jobs, "route_stats") == [("oauth_app", "6")]
@@ -120,7 +122,8 @@ def test_the_last_of_three_unknown_in_a_row_is_kept_beside_the_places() -> None:
 
 def test_a_filter_makes_another_source() -> None:
     plain, narrowed = (
-        plan(COLLECTORS, settings(subject_stats={"subject_name_substring": word}), ACME)[2].key for word in ("", "bot")
+        select_jobs(COLLECTORS, settings(subject_stats={"subject_name_substring": word}), ACME)[2].key
+        for word in ("", "bot")
     )
     assert plain == "subject_stats organization/acme"
     assert narrowed == "subject_stats organization/acme subject_name_substring=bot"
@@ -134,14 +137,15 @@ def counting(*identities: tuple[str, str], requests: int = 5) -> Counting:
 
 
 def test_subjects_lead_to_users_and_apps_and_users_lead_to_their_tokens() -> None:
+    subjects, users = subject_stats.COLLECTOR, user_stats.COLLECTOR
     rows = counting(("installation", "5"), ("user", "7"), ("User", "8"), ("enterprise_team", "9"))
-    assert seen(subject_stats.COLLECTOR, rows) == {("installation", "5"): 5, ("7",): 5, ("8",): 5}
+    assert requests_by_subject(subjects, rows) == {("installation", "5"): 5, ("7",): 5, ("8",): 5}
     odd = (("../x", "1"), ("users", "1"), ("classic_pat", "-3"), ("classic_pat", "0"), ("classic_pat", "9" * 40))
-    assert seen(user_stats.COLLECTOR, counting(("classic_pat", "71"), *odd)) == {("classic_pat", "71"): 5}
-    assert seen(subject_stats.COLLECTOR, counting(("user", "-7"), ("user", "0"), ("installation", "0~ab"))) == {}
-    assert seen(subject_stats.COLLECTOR, counting(("user", "7"), requests=0)) == {}
-    assert seen(subject_stats.COLLECTOR, None) == {}
-    assert seen(COLLECTORS[0], rows) == {}
+    assert requests_by_subject(users, counting(("classic_pat", "71"), *odd)) == {("classic_pat", "71"): 5}
+    assert requests_by_subject(subjects, counting(("user", "-7"), ("user", "0"), ("installation", "0~ab"))) == {}
+    assert requests_by_subject(subjects, counting(("user", "7"), requests=0)) == {}
+    assert requests_by_subject(subjects, None) == {}
+    assert requests_by_subject(COLLECTORS[0], rows) == {}
 
 
 def test_who_is_led_to_by_several_sources_has_the_requests_of_all() -> None:
@@ -155,9 +159,9 @@ def test_who_is_led_to_by_several_sources_has_the_requests_of_all() -> None:
         (user_stats.COLLECTOR, at("a", ("classic_pat", "71"))),
         (user_stats.COLLECTOR, at("b", ("classic_pat", "71"), ("classic_pat", "72"))),
     ]
-    assert subjects_seen(book, [(subject_stats.COLLECTOR, at("c", ("installation", "5"))), *tokens]) == {
+    assert sum_requests(book, [(subject_stats.COLLECTOR, at("c", ("installation", "5"))), *tokens]) == {
         ("installation", "5"): 5,
         ("classic_pat", "71"): 10,
         ("classic_pat", "72"): 5,
     }
-    assert subjects_seen(book, [(subject_stats.COLLECTOR, "unknown")]) == {}
+    assert sum_requests(book, [(subject_stats.COLLECTOR, "unknown")]) == {}

@@ -1,0 +1,227 @@
+"""One client's connection: uvicorn's HTTP protocol with the deadlines that it lacks, and answers known to be delivered.
+
+uvicorn alone never closes a connection that sends nothing, half a request or one byte a second, and never gives up on a
+client that stops reading. A `Connection` has exactly one deadline at any moment (to send a request's header, to read
+the answer, or to send the next request) and is cut when it passes.
+"""
+
+import asyncio
+import fcntl
+import select
+import sys
+import termios
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
+
+TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
+CUT = "exporter.cut"
+"""An ASGI extension: a function that ends the request's connection at once, whatever the client has taken."""
+AHEAD_BYTES = 4 * 1024 * 1024
+"""How much of a body the transport holds for a client that does not read; all clients share the body's bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """What a client may use up: seconds, bytes and connections."""
+
+    header_seconds: float = 10.0
+    """From the connection, or the first byte after an answer, to the end of the request's header."""
+    answer_seconds: float = 60.0
+    """From the request's header until the client has taken the whole answer."""
+    idle_seconds: float = 75.0
+    """Between two requests; above Prometheus' default scrape interval of a minute, which then keeps its connection."""
+    header_bytes: int = 16 * 1024
+    """Request line and headers; more is answered 431, or 400 while the header does not end."""
+    connections: int = 512
+    """Beyond it a new connection replaces another: see `Connection._make_room`."""
+    backlog: int = 256
+    stop_seconds: float = 5.0
+    """For answers under way when listening ends."""
+
+
+DEFAULT_LIMITS = ClientLimits()
+
+
+async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]) -> bool:
+    """Send an answer with its Content-Length, and return whether all of it was delivered.
+
+    `body` is slices. They are not copied: the transport holds them until the kernel has taken them.
+
+    True: the client's machine has acknowledged every byte (on other systems than Linux: our kernel has taken every
+    byte), and the connection had not been reset by then. False: the client left before that or missed its deadline, and
+    lacks at least the end. No server can know whether the client used what it received.
+    """
+    start = {"type": "http.response.start", "status": status}
+    try:
+        await send({**start, "headers": [*headers, (b"content-length", b"%d" % sum(map(len, body)))]})
+        for slice_ in body:
+            await send({"type": "http.response.body", "body": slice_, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except OSError:  # how ASGI reports a client that left; see `Connection._send`
+        return False
+    return True
+
+
+Phase = Literal["new", "idle", "requesting", "answering"]
+"""Nothing received yet; nothing since the last answer; a part of a request received; an answer is being sent."""
+
+_CUT_ORDER: tuple[Phase, ...] = ("new", "idle", "requesting", "answering")
+
+
+class Connection(H11Protocol):
+    """A client's connection, its phase, and the deadline of that phase."""
+
+    def __init__(self, *arguments: Any, limits: ClientLimits, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.limits = limits
+        self.phase: Phase = "new"
+        self.since = 0.0  # when the phase began, by the loop's clock
+        self.deadline: asyncio.TimerHandle | None = None
+        self.unsent = False  # the transport holds more bytes than its limit that the kernel has not taken
+        self.broken = False  # bytes were lost: reset by the client, or cut by us
+        self.received = asyncio.Event()  # the client sent data, and with them an acknowledgement
+        self.application, self.app = self.app, self._answer
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Start the deadline for the first request's header."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=AHEAD_BYTES)  # costs no memory: all clients share the slices
+        self._begin("new", self.limits.header_seconds)
+        if len(self.connections) > self.limits.connections:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        """Start the deadline of the next request's header, at its first byte."""
+        if self.phase == "idle":
+            self._begin("requesting", self.limits.header_seconds)
+        elif self.phase == "new":
+            self.phase = "requesting"  # the deadline stays: it counts from the connection
+        self.received.set()
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Record whether bytes were lost, and cancel the deadline."""
+        self.broken = self.broken or self.unsent or exc is not None
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn forgets it after a reset; the timer would keep all this alive
+        if self.deadline is not None:
+            self.deadline.cancel()
+
+    def pause_writing(self) -> None:
+        """Record that the transport's buffer is full."""
+        self.unsent = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Record that the transport's buffer has room again."""
+        self.unsent = False
+        super().resume_writing()
+
+    def cut(self) -> None:
+        """Close the connection at once; what the kernel has not sent is lost."""
+        self.broken = True
+        self.transport.abort()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        self._begin("answering", self.limits.answer_seconds)
+        scope["extensions"] = {CUT: self.cut}
+        header_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+        header_bytes += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        try:
+            if header_bytes > self.limits.header_bytes:  # h11 bounds only a header that does not end
+                await send_body(partial(self._send, send), 431, [(b"connection", b"close")], [])
+            else:
+                await self.application(scope, receive, partial(self._send, send))
+        finally:
+            if self.conn.trailing_data[0]:  # the beginning of the next request is already here
+                self._begin("requesting", self.limits.header_seconds)
+            else:
+                self._begin("idle", self.limits.idle_seconds)
+
+    async def _send(self, send: Any, message: Message) -> None:
+        """Send an ASGI message; OSError if the client leaves before it has everything, as ASGI demands.
+
+        A slice of a body waits only while the transport holds more than AHEAD_BYTES. The empty message that ends a body
+        waits until the client's machine has acknowledged the rest: uvicorn neither waits for that nor reports a loss. A
+        client that has everything may close the connection before we check: that is no failure.
+        """
+        if message.get("more_body"):
+            if self.transport.is_closing():
+                raise ConnectionResetError("the client left before it was sent everything")
+        elif message["type"] == "http.response.body" and not message.get("body"):
+            await self._wait_until_written()
+            await self._wait_until_acknowledged()
+        await send(message)
+
+    async def _wait_until_written(self) -> None:
+        """Wait until the kernel has taken all that was sent."""
+        with suppress(RuntimeError):  # what uvloop raises when the connection is closed
+            # At 0 asyncio's TLS transports would pause for ever.
+            self.transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
+            await self.flow.drain()
+            self.transport.set_write_buffer_limits(high=AHEAD_BYTES)
+
+    async def _wait_until_acknowledged(self) -> None:
+        """Wait until the client's machine has all that was sent; OSError if the connection was lost before."""
+        pause = 0.001
+        while not self.transport.is_closing() and _unacknowledged(self.transport):
+            self.received.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self.received.wait()
+            pause = min(2 * pause, 0.05)
+        if self.transport.is_closing():
+            await asyncio.sleep(0)  # the loop calls `connection_lost` with the cause in its next iteration
+        if self.broken or self.unsent:
+            raise ConnectionResetError("the client left before it had everything")
+
+    def _begin(self, phase: Phase, seconds: float) -> None:
+        self.phase, self.since = phase, self.loop.time()
+        if self.deadline is not None:
+            self.deadline.cancel()
+        if self in self.connections:  # not lost in the meantime
+            self.deadline = self.loop.call_later(seconds, self.cut)
+
+    def _make_room(self) -> None:
+        """Cut the connection that a scrape needs least: the oldest one in the first phase of `_CUT_ORDER` that occurs.
+
+        Connections with data that the loop has not read yet are spared: under a flood of connections that send nothing,
+        a scrape's request is read before its connection is the oldest.
+        """
+        others = [
+            other
+            for other in self.connections
+            if isinstance(other, Connection) and other is not self and not other.transport.is_closing()
+        ]
+        others.sort(key=lambda other: (_CUT_ORDER.index(other.phase), other.since))
+        without_data = (other for other in others if other.phase == "answering" or not _unread(other.transport))
+        next(without_data, others[0] if others else self).cut()
+
+
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """Bytes that the kernel has taken and the client's machine has not acknowledged; 0 where the system cannot say."""
+    connection = transport.get_extra_info("socket")
+    if TIOCOUTQ is None or connection is None:
+        return 0
+    try:
+        return int.from_bytes(fcntl.ioctl(connection.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):  # closed in the meantime
+        return 0
+
+
+def _unread(transport: asyncio.Transport) -> bool:
+    """Whether the client has sent something that the loop has not read yet."""
+    connection = transport.get_extra_info("socket")
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return any(event & select.POLLIN for _, event in poll.poll(0))
