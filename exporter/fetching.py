@@ -12,16 +12,14 @@ Subject = tuple[str, ...]
 """Whom a drill-down job asks about: `(user_id,)` or `(actor_type, actor_id)`; empty for the whole target."""
 
 
-class Reply(Protocol):
-    """GitHub's response to one request."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete response: header names are lower case, the body is decompressed, the path has no query."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def body(self) -> bytes:
-        """The body, decompressed."""
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    path: str
 
 
 class Api(Protocol):

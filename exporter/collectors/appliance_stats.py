@@ -19,7 +19,7 @@ from exporter.tables import Figures, Table
 
 
 class StatsRow(Figures):
-    """The numbers of `/enterprise/stats/all`, by their place, such as `hooks.total_hooks`."""
+    """The numbers of `/enterprise/stats/all`, by place, such as `hooks.total_hooks`."""
 
 
 class SecurityRow(Figures):
@@ -153,7 +153,7 @@ NO_SECURITY = "the appliance gives no figures of security products, though it di
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Read both endpoints. An appliance without security products, or too old for them, refuses the second."""
+    """Read both endpoints. An appliance without security products, or of an older version, refuses the second."""
     unknown = UnknownFields()
     reply = await api.get("/enterprise/stats/all")
     totals, rejected = await asyncio.to_thread(_read, reply, TOTALS, unknown)
@@ -171,7 +171,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
 
 
 def _read(reply: Reply, table: Table, unknown: UnknownFields) -> tuple[dict[str, float], int]:
-    """The figures of a table by field, and how many values cannot be read. Raises `Invalid` if it is no object."""
+    """The figures of a table by field, and how many could not be read. Raises `Invalid` if the body is no object."""
     item = decode_json(reply.body)
     if not isinstance(item, dict):
         raise Invalid(f"{table.endpoints or '/enterprise/stats/all'}: the answer is no object")

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from exporter.collectors import COLLECTORS, subject_stats
@@ -77,6 +78,7 @@ JSON_DATA = st.recursive(
 )
 
 
+@hypothesis_settings(deadline=None)  # a loaded machine is slow
 @given(JSON_DATA, st.sampled_from([0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 3 * ROWS_AT_ONCE]), JSON_DATA)
 def test_json_in_pieces_is_the_same_json(row: Any, rows: int, other: Any) -> None:
     data = {"rows": [row] * rows, "other": other, "deep": {"rows": [row] * rows}}
