@@ -14,7 +14,7 @@ from exporter.instants import HOUR
 REQUEST_TIMEOUT = 30.0
 """Seconds after which the client gives up a request."""
 HOUR_WINDOW = HOUR + REQUEST_TIMEOUT
-"""GitHub counts an hour by arrivals, which may be later than our times of sending by up to the timeout."""
+"""An hour by the arrivals of requests, which may be later than our times of sending by up to the timeout."""
 BURST_WINDOW = 300.0
 BURST_SHARE = 1 / 3
 """The share of the budget that may be sent within `BURST_WINDOW`."""
