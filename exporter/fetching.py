@@ -49,8 +49,8 @@ class Api(Protocol):
     ) -> Any:
         """All pages as `pages` gives them, for bodies that are too large for memory.
 
-        `take` gets the decompressed body of each page, in pieces and of at most `most` bytes in all; the reply that
-        follows has an empty body. If no reply follows, the pieces are incomplete.
+        `take` gets the decompressed body of each page in pieces, `most` bytes in all at most. The reply follows with an
+        empty body; if none follows, the pieces are incomplete.
         """
 
     def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
@@ -75,7 +75,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a job asks of a fetch. Instants are whole epoch seconds by GitHub's clock.
+    """What a job asks for. Instants are whole epoch seconds by GitHub's clock.
 
     A counting collector reads the window `[start, end]`; the others may take `end` as "now". `partial` marks a window
     of a fold, of which only the counts are used. `data_time` is the instant that the values exported now describe.

@@ -42,8 +42,8 @@ class CollectorSettings:
 class Job:
     """What runs every interval: a collector at a target, for a subject if it is a drill-down.
 
-    Jobs of one quota pool run by `order`, totals first; of drill-downs, those whose subject has more requests (`busy`)
-    run first.
+    `order` is the collector's place among all. In a quota pool's queue it decides between collectors of the same rank;
+    of one drill-down, the jobs whose subject has more requests (`busy`) come first.
     """
 
     collector: Collector

@@ -1,4 +1,4 @@
-"""What can be set of one collector: the base of its options, and the types of their values. Pure.
+"""The base class of collectors' options, and the types of their values. Pure.
 
 A validator raises ValueError, as pydantic asks for, and never repeats the value: it may be a secret.
 """
@@ -46,12 +46,12 @@ def no_boolean(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(no_boolean)]
-"""A whole number."""
+Integer = Annotated[int, BeforeValidator(no_boolean)]
+"""An integer, never true or false."""
 
 
-def separated(value: object) -> object:
-    """A text with commas as a list."""
+def split_list(value: object) -> object:
+    """The parts of a text that are separated by commas, as a list; any other value as it is."""
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.split(",")] if value.strip() else []
@@ -82,9 +82,9 @@ def download_host(value: str) -> str:
 
 
 DownloadHosts = Annotated[
-    tuple[Annotated[str, AfterValidator(download_host)], ...], BeforeValidator(separated), Field(min_length=1)
+    tuple[Annotated[str, AfterValidator(download_host)], ...], BeforeValidator(split_list), Field(min_length=1)
 ]
-"""Hosts that signed files may be read from: all below a domain, or hosts that are named literally."""
+"""Hosts that signed files may be read from: each is one host, or `*.DOMAIN.TLD` for all hosts below a domain."""
 
 
 def date_text(value: object) -> object:
@@ -109,12 +109,12 @@ def _day(value: object) -> object:
     raise ValueError("must be a date such as 2026-11-17, or a date and time, or empty")
 
 
-Day = Annotated[str, BeforeValidator(_day)]
-"""A date as GitHub takes it in a query; empty for none."""
+QueryDate = Annotated[str, BeforeValidator(_day)]
+"""A date, or a date and time, as GitHub takes it in a query; empty for none."""
 
 
 class CollectorOptions(BaseModel):
-    """A collector's own settings, beside those that every collector has; without a subclass there are none.
+    """A collector's own settings, besides those that every collector has; this class itself has none.
 
     Unknown keys are errors.
     """
@@ -125,7 +125,7 @@ class CollectorOptions(BaseModel):
 class BoundedOptions(CollectorOptions):
     """The options of a collector that shows a series for each row: how many rows."""
 
-    max_series: Annotated[Whole, Field(ge=1)] = Field(
+    max_series: Annotated[Integer, Field(ge=1)] = Field(
         default=500,
         description="How many rows of a table and source have series of their own; the rest is summed as `other`.",
     )

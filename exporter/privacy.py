@@ -27,11 +27,14 @@ NAMES: Mapping[str, str] = {"subject_name": "subject_type", "actor_name": "actor
 """Labels that may name a person, each with the label that has the type; "" if it is always a person."""
 
 IDS: Mapping[str, str] = {"subject_id": "subject_type", "actor_id": "actor_type", "user_id": ""}
-"""Labels that may have a person's id, likewise. A token's id leads to its user by the organization's credentials."""
+"""Labels that may have a person's id, each with the label that has the type; "" if it is always a person's.
+
+A token's id is treated as a person's: an organization's list of credentials says whose token it is.
+"""
 
 
 def is_app(kind: str) -> bool:
-    """Whether it is the type of an app."""
+    """Whether this type of actor is an app."""
     return kind.lower() in APPS
 
 
@@ -47,7 +50,7 @@ def name_form(choice: UserNames, name: str, key: bytes) -> str:
 
 
 def id_form(choice: UserNames, number: str, key: bytes) -> str:
-    """A person's id in the chosen form: even with `off` a pseudonym, so that people keep series of their own."""
+    """A person's id in the chosen form. It is a pseudonym even with `off`, so that each person has own series."""
     if choice == "login" or not number:
         return number
     return f"id-{hmac.digest(key, f'id {number}'.encode(), hashlib.sha256).hex()[:16]}"
@@ -103,7 +106,7 @@ class Naming:
 
 
 def people_at(names: Sequence[str], labels: Labels, type_labels: Mapping[str, str]) -> list[int]:
-    """The places of people among label values; `type_labels` is `NAMES` or `IDS`."""
+    """The indexes of the label values that name people; `type_labels` is `NAMES` or `IDS`."""
     values = dict(zip(names, labels, strict=True))
     return [
         at for at, name in enumerate(names) if name in type_labels and not is_app(values.get(type_labels[name], ""))
@@ -111,7 +114,7 @@ def people_at(names: Sequence[str], labels: Labels, type_labels: Mapping[str, st
 
 
 def rename_people(fetched: Fetched, form_of: Callable[[str], str]) -> Fetched:
-    """The same result, with each person's name replaced by its form."""
+    """Replace each person's name in the rows by its form."""
     return replace(fetched, rows=tuple(_rename_person(row, form_of) for row in fetched.rows))
 
 

@@ -1,30 +1,40 @@
 """The one thread in which everything blocks or computes: files, SQLite, decoding, counting, rendering.
 
-`asyncio.to_thread` runs a function in it once `start` was called. It is one thread, for a second one would only take
-turns with it at Python's global lock, and functions that change the same state can never run at the same time.
+It is one, for a second one would only take turns with it at Python's global lock, and functions that change the same
+state never run at the same time.
 
 The event loop answers scrapes, and waits for that lock while the worker computes. Three settings keep that short:
 the worker gives the lock up after half a millisecond instead of five; it pauses between chunks of 500 series; and
-full garbage collections, which hold the lock until they have seen every object of a read, are rare. A scrape beside
-jobs that read 34,000 subjects without end then takes 64 ms at the 99th percentile, and 195 ms with Python's defaults
-for the collections (one noisy run each).
+full garbage collections, which hold the lock until they have seen every object of a read, are rare.
 """
 
 import asyncio
 import gc
 import select
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 SWITCH_SECONDS = 0.0005
 PAUSE_SECONDS = 0.00005
 GARBAGE_OBJECTS = 50_000
 """New objects before a collection. A job of 2,000 rows makes fewer, none of them garbage; a connection leaves 30."""
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
-def start() -> None:
-    """Make the thread the one that the running loop's `asyncio.to_thread` uses."""
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "worker"))
+_THREAD = ThreadPoolExecutor(1, "worker")
+
+
+async def run(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    """What the function returns or raises, computed in the worker after what was handed to it before."""
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(function, *args, **kwargs))
+
+
+def tune() -> None:
+    """Let Python serve the event loop first."""
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what was imported is never garbage

@@ -1,15 +1,16 @@
 """`check`: what would run, by a configuration that is valid. Nothing is requested from GitHub."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from exporter.accesses import credentials_by_target, network_of
 from exporter.cli.tables import table
 from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collectors import COLLECTORS
-from exporter.daemon import configuration_of, credentials, network_of
 from exporter.github.links import serves
 from exporter.jobs import Job, Target
 from exporter.options import duration_text
 from exporter.settings import DIRECT, Settings, doubts, masked_proxy
+from exporter.settings.web_config import read
 
 
 def main(settings: Settings) -> int:
@@ -27,18 +28,25 @@ def main(settings: Settings) -> int:
         if collector.top and settings.collectors[collector.name].enabled
     ]
     print(f"\n{len(rows)} jobs, and of each organization the busiest: {', '.join(top) or 'none'}.")
-    for doubt in (*_unusual_roots(settings), *doubts(settings)):
+    for doubt in (*_unusual_roots(settings), *doubts(settings), *_web_warnings(settings)):
         print(f"warning: {doubt}")
     print("The configuration is valid.")
     return 0
 
 
+def _web_warnings(settings: Settings) -> Sequence[str]:
+    """What the web configuration file lets in more than the operator may think."""
+    path = settings.web.config_file
+    config = read(path).config if path else None
+    return config.warnings if config else ()
+
+
 def _jobs(settings: Settings) -> dict[Target, list[Job]]:
     """The jobs of each target that are known before GitHub is asked whom it has."""
-    configuration, asked = configuration_of(settings, COLLECTORS, {}), credentials(settings)
+    credentials = credentials_by_target(settings)
     return {
-        target: select_jobs(COLLECTORS, configuration.settings, target, Candidates(settings.watched_at(target)))
-        if target in asked
+        target: select_jobs(COLLECTORS, settings.collectors, target, Candidates(settings.watched_at(target)))
+        if target in credentials
         else []
         for target in settings.targets()
     }

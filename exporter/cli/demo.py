@@ -29,6 +29,7 @@ from exporter.instants import HOUR
 from exporter.options import duration_text
 from exporter.serving.server import Listening
 from exporter.settings import Settings, parse
+from exporter.settings.web import WebSection
 from exporter.signals import watched
 from exporter.simulator.child_process import serving_in_child
 from exporter.simulator.showcase import (
@@ -81,7 +82,7 @@ async def _demo(settings: Settings) -> None:
             demo = of_file.model_copy(update={"web": settings.web, "log": settings.log})
             async with AsyncExitStack() as stack:
                 listening = await _running(Exporter(demo), stack)
-                _welcome(listening.addresses[0][1], settings.web.telemetry_path, api_url)
+                _welcome(listening.addresses[0][1], settings.web, api_url)
                 await stop.wait()
 
 
@@ -147,11 +148,11 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
     }
 
 
-def _welcome(port: int, path: str, api_url: str) -> None:
+def _welcome(port: int, web: WebSection, api_url: str) -> None:
     output.write(
         f"\nThe exporter serves a simulated GitHub Enterprise ({', '.join(SIZES)}):\n\n"
-        f"  metrics   http://localhost:{port}{path}\n"
-        f"  status    http://localhost:{port}/\n"
+        f"  metrics   http://localhost:{port}{web.prefix}{web.telemetry_path}\n"
+        f"  status    http://localhost:{port}{web.prefix}/\n"
         f"  GitHub    {api_url} (simulated)\n\n"
         "Counters begin at 0 and move within seconds. Stop with Ctrl-C.\n\n"
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import indent
 
 from exporter import output
+from exporter.accesses import credentials_by_target
 from exporter.catalogue import Sizes
 from exporter.cli.survey import SurveyEntry, survey
 from exporter.cli.tables import table
@@ -19,7 +20,7 @@ from exporter.collecting.forecast import (
     pool_loads,
 )
 from exporter.collectors import COLLECTORS
-from exporter.daemon import SystemClock, configuration_of, credentials
+from exporter.daemon import SystemClock
 from exporter.errors import GitHubError
 from exporter.github.budget import Budget
 from exporter.jobs import Job
@@ -88,10 +89,10 @@ def _live(findings: Iterable[SurveyEntry]) -> list[CollectorLoad]:
 
 def _stated(settings: Settings) -> list[CollectorLoad]:
     """The same by the sizes that the command line states."""
-    configuration, sizes = configuration_of(settings, COLLECTORS, {}), Sizes(subjects=settings.plan.subjects)
+    sizes = Sizes(subjects=settings.plan.subjects)
     costs: dict[tuple[str, str], list[tuple[Job, int, Cost]]] = {}
-    for target in credentials(settings):
-        for job, times in expected_jobs(COLLECTORS, configuration.settings, target, settings.watched_at(target)):
+    for target in credentials_by_target(settings):
+        for job, times in expected_jobs(COLLECTORS, settings.collectors, target, settings.watched_at(target)):
             key = (settings.pool_of(target), job.collector.name)
             costs.setdefault(key, []).append((job, times, expected_cost(job, sizes)))
     return [collector_load(pool, group) for (pool, _collector), group in costs.items()]

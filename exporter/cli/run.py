@@ -12,6 +12,6 @@ def main(settings: Settings, argv: Sequence[str]) -> int:
     """Run the daemon; a reload parses the same command line again, with the file and the environment of that time."""
 
     def load() -> Settings:
-        return parse(argv, collectors=COLLECTORS)[1]
+        return parse(argv, collectors=COLLECTORS, reload=True)[1]
 
     return serve(settings, daemon.run(settings, load))

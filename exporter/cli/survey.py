@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from exporter.accesses import credentials_by_target, open_client
 from exporter.catalogue import Collector, TokenKind
 from exporter.cli.sampling import Sampler
 from exporter.collecting.attempt import Question, ask
@@ -18,7 +19,7 @@ from exporter.collecting.forecast import Cost, rows_of
 from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collecting.unknown import UnknownSubjects, explain, is_unknown
 from exporter.counting.windows import Windows
-from exporter.daemon import JOB_DEADLINE, client_of, configuration_of, credentials
+from exporter.daemon import JOB_DEADLINE
 from exporter.errors import CredentialRejected, GitHubError, Unavailable
 from exporter.fetching import Subject
 from exporter.github.client import GitHub
@@ -65,10 +66,10 @@ async def survey(
     clients: dict[str, GitHub] = {}
     try:
         works = []
-        for target, credential in credentials(settings).items():
+        for target, credential in credentials_by_target(settings).items():
             pool = made.pools.setdefault(settings.pool_of(target), Pool(settings.pool_of(target)))
             if credential.name not in clients:
-                clients[credential.name] = client_of(credential, pool, settings, clock, lambda *_: None)
+                clients[credential.name] = open_client(credential, pool, settings, clock, lambda *_: None)
             surveyor = _Surveyor(settings, collectors, whole, made.findings.append)
             works.append(surveyor.target(target, clients[credential.name], pool, credential.token_kind()))
         await asyncio.gather(*works)
@@ -115,14 +116,13 @@ class _Surveyor:
 
     def _open(self, target: Target, follow: Candidates, done: Mapping[str, SurveyEntry]) -> list[Job]:
         """The jobs that are still to be asked for; of an endpoint that knows no subject there are none."""
-        configuration = configuration_of(self.settings, self.collectors, {})
         answered_endpoints = {
             finding.job.collector.endpoint
             for finding in done.values()
             if not self.whole and not is_unknown(finding.job.subject, finding.result)
         }
         answered_endpoints |= {endpoint for endpoint, unknown in follow.unknown.items() if unknown.not_found}
-        jobs = select_jobs(self.collectors, configuration.settings, target, follow)
+        jobs = select_jobs(self.collectors, self.settings.collectors, target, follow)
         return [job for job in jobs if job.key not in done and job.collector.endpoint not in answered_endpoints]
 
     async def _greeted(self, client: GitHub, pool: Pool) -> CredentialRejected | None:

@@ -1,1 +1,1 @@
-"""One tick: plan, ask, count, keep."""
+"""From due jobs to published snapshots: select, ask GitHub, count, save, render."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pydantic import SecretStr
+
 from exporter.catalogue import Sizes
 from exporter.errors import GitHubError
 from exporter.github.budget import BURST_WINDOW
@@ -33,16 +35,17 @@ class Access:
     paused_until: float = 0.0
     rejected: str | None = None
     refused_once: bool = False
-    unreadable: str = ""
-    """Why the credential's token or key could not be read when it was last looked at."""
+    problem: str = ""
+    """Why the credential's token or key cannot be read, by the newest check; "" if it can."""
 
-    def look(self) -> None:
-        """See whether the credential can be read, and take up what its file holds now."""
-        self.unreadable = self.credential.problem()
+    def check(self, salt: bytes) -> "CredentialCheck":
+        """Read the credential's file. It blocks: call it in the worker."""
+        fingerprint = None if self.rejected is None else self.fingerprint(salt)
+        return CredentialCheck(self.credential.problem(), fingerprint, self.github.replaced_token())
 
     def refuse(self, fingerprint: str, now: float) -> None:
-        """Do not use the credential, which GitHub refused or which cannot be read, for a minute or an hour."""
-        # No second try in a minute for a token that cannot be read: only a change of its file can help.
+        """Pause the credential, for a minute at first, then for an hour: GitHub refused it, or it cannot be read."""
+        # A token that cannot be read is not tried again in a minute: only a change of its file can help.
         self.refused_once = bool(fingerprint) and (self.rejected != fingerprint)
         self.rejected, self.paused_until = fingerprint, now + (MINUTE if self.refused_once else HOUR)
 
@@ -58,6 +61,23 @@ class Access:
             return self.credential.fingerprint(salt)
         except GitHubError:
             return ""
+
+
+class CredentialCheck(NamedTuple):
+    """What the file of a credential holds now.
+
+    `problem` says why it cannot be read ("" if it can). `fingerprint` is that of its content, read only if the
+    credential is rejected. `replaced` is an earlier token that it no longer holds and whose end is known.
+    """
+
+    problem: str
+    fingerprint: str | None
+    replaced: SecretStr | None
+
+
+def check_credentials(accesses: Iterable[Access], salt: bytes) -> list[CredentialCheck]:
+    """The checks of all credentials, in the order of `accesses`. It blocks: call it in the worker."""
+    return [access.check(salt) for access in accesses]
 
 
 class Claim(NamedTuple):

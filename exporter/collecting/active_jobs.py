@@ -1,12 +1,13 @@
 """The jobs that run now: those that the configuration asks for, and the subjects that their sources lead to."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
+from exporter import worker
 from exporter.catalogue import Collector
 from exporter.collecting.access import Access
 from exporter.collecting.changes import Start, restore
@@ -39,6 +40,14 @@ class Configuration:
     def access(self, job: Job) -> Access:
         """The access that a job's requests use."""
         return self.accesses[job.target]
+
+    def runs(self) -> Iterator[tuple[Collector, Target]]:
+        """Which collectors run at which targets."""
+        for collector in self.collectors:
+            section = self.settings[collector.name]
+            for target in self.accesses:
+                if section.enabled and collector.runs(target.kind, section.options):
+                    yield collector, target
 
 
 class ActiveJobs:
@@ -94,7 +103,7 @@ class ActiveJobs:
             for entry in store
             if entry.job.target == target and entry.job.collector.subject_of
         ]
-        requests = await asyncio.to_thread(sum_requests, self._snapshots.book, sources)
+        requests = await worker.run(sum_requests, self._snapshots.book, sources)
         unknown = self._unknowns.by_endpoint(target, answering(store, target), configuration.collectors)
         candidates = Candidates(configuration.watched.get(target, ()), requests, running, unknown)
         selected = select_jobs(configuration.collectors, configuration.settings, target, candidates)

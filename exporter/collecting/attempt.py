@@ -3,11 +3,11 @@
 Here GitHub is asked, and nothing is counted yet.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from exporter import worker
 from exporter.collectors.reading.values import label_text
 from exporter.counting.folds import settled_rows
 from exporter.counting.keys import CountedRow, Counting, Identity, Numbers, Read
@@ -17,6 +17,7 @@ from exporter.fetching import Api, Ask, Fetched, Memory
 from exporter.github.dates import OPEN, Closing
 from exporter.jobs import Job
 from exporter.privacy import Naming, rename_people
+from exporter.settings.names import collector_variable
 from exporter.tables import Row, Table
 
 MOST_TRIES = 3
@@ -180,7 +181,7 @@ async def _ask(question: Question, api: Api) -> Reading:
 
 async def _fetch(question: Question, api: Api, start: int, end: int, *, partial: bool = False) -> Fetched:
     job = question.job
-    asked = Ask(
+    request = Ask(
         job.target.name,
         job.subject,
         job.settings.options,
@@ -194,13 +195,18 @@ async def _fetch(question: Question, api: Api, start: int, end: int, *, partial:
         job.max_age,
     )
     try:
-        fetched = await job.collector.fetch(api, asked)
+        fetched = await job.collector.fetch(api, request)
     except HostRefused as error:
-        error.set_collector(job.collector.name)
+        _complete(error, job)
         raise
     if isinstance(fetched.fault, HostRefused):
-        fetched.fault.set_collector(job.collector.name)
-    return await asyncio.to_thread(rename_people, fetched, question.naming.name)
+        _complete(fetched.fault, job)
+    return await worker.run(rename_people, fetched, question.naming.name)
+
+
+def _complete(error: HostRefused, job: Job) -> None:
+    name = job.collector.name
+    error.set_collector(name, collector_variable(name, "download_hosts"))
 
 
 async def _read(
@@ -208,7 +214,7 @@ async def _read(
 ) -> tuple[Read, Fetched]:
     fetched = await _fetch(question, api, start, end, partial=partial)
     # Thousands of rows take as long as many scrapes.
-    rows = await asyncio.to_thread(_counted_rows, table, fetched.rows)
+    rows = await worker.run(_counted_rows, table, fetched.rows)
     return Read(start, end, rows, strict=not fetched.rejected), fetched
 
 

@@ -1,10 +1,10 @@
-"""The two clocks of `daemon.py`, as everything here is given them."""
+"""The interface of the clocks, which `daemon.py` passes to everything here."""
 
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The two clocks."""
+    """Our wall clock, which can be set, and one that never jumps."""
 
     def wall(self) -> float:
         """Epoch seconds."""

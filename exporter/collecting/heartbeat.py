@@ -8,7 +8,9 @@ from functools import partial
 
 import structlog
 
+from exporter import worker
 from exporter.collecting import changes
+from exporter.collecting.access import check_credentials
 from exporter.collecting.active_jobs import ActiveJobs
 from exporter.collecting.clock import Clock
 from exporter.collecting.conclude import Conclusion
@@ -46,7 +48,7 @@ class Heartbeat:
             wall, monotonic = self._clock.wall(), self._clock.monotonic()
             try:
                 await self._after_clock_jump(jump)
-                self._look_for_new_tokens()
+                await self._check_credentials()
                 await self._refresh(wall)
             except Exception as fault:  # noqa: BLE001 - its traceback is logged
                 trace = self._snapshots.naming.traceback(fault)
@@ -70,11 +72,14 @@ class Heartbeat:
             if self._timers.has(entry.job.key):
                 self._timers.run_at(entry.job, due)
 
-    def _look_for_new_tokens(self) -> None:
-        for access in self._active.accesses:
-            access.look()
-            access.github.forget_old_expiry()
-            if access.rejected is not None and access.rejected != access.fingerprint(self._snapshots.state.salt):
+    async def _check_credentials(self) -> None:
+        accesses = self._active.accesses
+        checks = await worker.run(check_credentials, accesses, self._snapshots.state.salt)
+        for access, check in zip(accesses, checks, strict=True):
+            access.problem = check.problem
+            access.github.forget_expiry(check.replaced)
+            # The check says nothing of a token that was rejected only after it began.
+            if access.rejected is not None and check.fingerprint not in (None, access.rejected):
                 log.info("the credential has changed: trying it", credential=access.credential.name)
                 access.paused_until, access.rejected = 0.0, None
                 self._active.wake(access)
@@ -82,7 +87,7 @@ class Heartbeat:
     async def _refresh(self, now: float) -> None:
         if now >= self._forget_at:
             self._forget_at = now + DAY
-            await asyncio.to_thread(self._snapshots.state.forget, now)
+            await worker.run(self._snapshots.state.forget, now)
         await self._save_unsaved(now)
         for entry in self._snapshots.store:
             if entry.status.waiting:
@@ -92,7 +97,7 @@ class Heartbeat:
 
     async def _save_unsaved(self, now: float) -> None:
         """Save the snapshots that could not be saved when they changed, if the state can be written."""
-        await asyncio.to_thread(self._snapshots.state.watch, now)
+        await worker.run(self._snapshots.state.watch, now)
         jobs = {entry.job.key: entry.job for entry in self._snapshots.store if not entry.status.is_empty}
         for key in self._snapshots.state.unsaved(jobs):
             await self._snapshots.save(jobs[key])

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from exporter.collecting.access import Access
+from exporter import worker
+from exporter.collecting.access import Access, check_credentials
 from exporter.collecting.active_jobs import ActiveJobs, Configuration
 from exporter.collecting.changes import apply_naming
 from exporter.collecting.clock import Clock
@@ -62,8 +63,9 @@ class Schedule:
     async def apply(self, configuration: Configuration, restored: Restored) -> None:
         """Run what is configured from now on. Called before `start`, or later while `lock` is held."""
         accesses = list({id(access): access for access in configuration.accesses.values()}.values())
-        for access in accesses:
-            access.look()
+        checks = await worker.run(check_credentials, accesses, self._snapshots.state.salt)
+        for access, check in zip(accesses, checks, strict=True):
+            access.problem = check.problem
         self._waits.restore(accesses, restored)
         if self._beating is None:
             self._unknowns.restore(restored)

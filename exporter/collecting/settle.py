@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 
 import structlog
 
+from exporter import worker
 from exporter.collecting.changes import drop
 from exporter.collecting.clock import Clock
 from exporter.collecting.conclude import Conclusion
@@ -74,7 +75,7 @@ class Snapshots:
         async with self._lock:
             if self.store.find(job.key) is None:
                 return None
-            settlement = await asyncio.to_thread(self.settle, job, change, save)
+            settlement = await worker.run(self.settle, job, change, save)
             self._publish(job, settlement)
             return settlement
 
@@ -91,9 +92,9 @@ class Snapshots:
         empty = partial(_as_conclusion, lambda _: restore(None))
         async with self._lock:
             try:
-                settlement = await asyncio.to_thread(self.settle, job, saved, "no")
+                settlement = await worker.run(self.settle, job, saved, "no")
             except Exception as error:  # noqa: BLE001 - a saved snapshot may have any shape; a fault of ours comes again
-                settlement = await asyncio.to_thread(self.settle, job, empty, "no")
+                settlement = await worker.run(self.settle, job, empty, "no")
                 log.error(
                     "what the state holds of a job does not fit it: the job begins anew",
                     job=self.naming.title(job),
@@ -106,13 +107,13 @@ class Snapshots:
         async with self._lock:
             if self.store.find(job.key) is not None:
                 change = partial(_as_conclusion, drop)
-                self._publish(job, await asyncio.to_thread(self.settle, job, change, "end of run", is_dropped=True))
+                self._publish(job, await worker.run(self.settle, job, change, "end of run", is_dropped=True))
 
     async def save(self, job: Job) -> None:
         """Save a job's snapshot once more, after saving it has failed."""
         async with self._lock:
             if self.store.find(job.key) is not None:
-                await asyncio.to_thread(self.save_all, [job.key])
+                await worker.run(self.save_all, [job.key])
 
     def save_all(self, keys: Iterable[str]) -> None:
         """Save the snapshots of these jobs. The worker calls it."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from exporter import worker
 from exporter.collecting.attempt import Attempt, Question, Reading, ask, totals_of
 from exporter.collecting.changes import postpone_for_budget, remember
 from exporter.collecting.clock import Clock
@@ -32,11 +33,11 @@ log = structlog.get_logger(__name__)
 class Tallies(Protocol):
     """The exporter's own counters of ticks."""
 
-    def ran(self, job: Job, error: GitHubError | None) -> None:
-        """An attempt ended."""
+    def record_run(self, job: Job, error: GitHubError | None) -> None:
+        """Count an attempt that ended, with the error that it ended with."""
 
-    def noticed(self, job: Job, revisions: int, gap: int, unreadable: int, unknown: int) -> None:
-        """Counts revised downward, seconds lost in a gap, values that could not be read, and with unknown ones."""
+    def record_data(self, job: Job, revisions: int, gap: int, unreadable: int, unknown: int) -> None:
+        """Count what it read: counts revised downward, seconds of a gap, unreadable values, unknown ones."""
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Ticks:
     async def attempt(self, job: Job, api: Api, pool: Pool) -> Attempt:
         """Ask GitHub. A failure is not raised: it is the result."""
         started = self.clock.monotonic()
-        question = await asyncio.to_thread(self._question, job)
+        question = await worker.run(self._question, job)
         result = await self._ask_in_time(question, api)
         duration = self.clock.monotonic() - started
         attempt = Attempt(
@@ -158,8 +159,8 @@ class Ticks:
                 job=title,
                 gap_seconds=conclusion.gap,
             )
-        self.tallies.noticed(job, conclusion.revisions, conclusion.gap, conclusion.unreadable, conclusion.unknown)
-        self.tallies.ran(job, conclusion.error)
+        self.tallies.record_data(job, conclusion.revisions, conclusion.gap, conclusion.unreadable, conclusion.unknown)
+        self.tallies.record_run(job, conclusion.error)
         if new := set(after.unknown) - known_fields:
             fields = ", ".join(sorted(new))
             log.info("GitHub sends fields that this version does not know", job=title, fields=fields)

@@ -43,7 +43,7 @@ class Turns:
             if not is_answered(self._status(job)):
                 unknown = self._unknowns.get(job.collector, job.target)
                 subject_due = unknown.next_run(job.subject, job.settings.interval)
-            if subject_due > now:  # another subject has shown the state of the endpoint
+            if subject_due > now:  # another subject has shown how the endpoint answers
                 self._active.tried.add(job.key)
             due = max(access.not_before(now), subject_due)
             if due <= now:
@@ -86,7 +86,7 @@ class Turns:
 
     async def _paused_until(self, job: Job, access: Access, error: GitHubError | None, fingerprint: str) -> float:
         """Save what an attempt means for other jobs; returns when this one is tried again, 0 for the usual time."""
-        if await self._waits.after(access, error, fingerprint):
+        if await self._waits.record(access, error, fingerprint):
             self._active.wake(access)
         if isinstance(error, CredentialRejected):
             return access.paused_until

@@ -3,13 +3,13 @@
 The clock may have been ahead when they were saved. So a restored wait ends no later than if it began now.
 """
 
-import asyncio
 import json
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 import structlog
 
+from exporter import worker
 from exporter.catalogue import Collector
 from exporter.collecting.access import MINUTE, Access
 from exporter.collecting.clock import Clock
@@ -68,7 +68,7 @@ class Waits:
                     if ago + since < HOUR_WINDOW:
                         pool.spending.add("", now - ago - since, requests)
 
-    async def after(self, access: Access, error: GitHubError | None, fingerprint: str) -> bool:
+    async def record(self, access: Access, error: GitHubError | None, fingerprint: str) -> bool:
         """Save what a run has shown; returns whether a rejected credential works again.
 
         `fingerprint` is that of the token that the run sent.
@@ -98,7 +98,7 @@ class Waits:
         return works_again
 
     async def _save(self, name: str, wait: Wait) -> None:
-        await asyncio.to_thread(self._state.wait, name, wait)
+        await worker.run(self._state.wait, name, wait)
 
 
 class Unknowns:
@@ -151,7 +151,7 @@ class Unknowns:
     async def _save(self, name: str, unknown: UnknownSubjects) -> None:
         self._by_name[name] = unknown
         until = max(unknown.since.values(), default=0.0) + ASK_AGAIN_AFTER
-        await asyncio.to_thread(self._state.wait, name, Wait(until, unknown.dump()))
+        await worker.run(self._state.wait, name, Wait(until, unknown.dump()))
 
 
 def _name(collector: Collector, target: Target) -> str:

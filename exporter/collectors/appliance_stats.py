@@ -6,8 +6,7 @@
 https://docs.github.com/enterprise-server@latest/rest/enterprise-admin/admin-stats
 """
 
-import asyncio
-
+from exporter import worker
 from exporter.catalogue import Calls, Collector, Permission
 from exporter.collectors.reading.leaves import by_field, field_gauges, parsers_of, read_object
 from exporter.collectors.reading.unknown_fields import UnknownFields
@@ -156,7 +155,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     """Read both endpoints. An appliance without security products, or of an older version, refuses the second."""
     unknown = UnknownFields()
     reply = await api.get("/enterprise/stats/all")
-    totals, rejected = await asyncio.to_thread(_read, reply, TOTALS, unknown)
+    totals, rejected = await worker.run(_read, reply, TOTALS, unknown)
     if not totals:
         raise Invalid("/enterprise/stats/all: none of the statistics is in the answer")
     try:
@@ -164,7 +163,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     except (NotFound, Forbidden, Retired) as error:
         doubt = Doubt(SECURITY, f"{NO_SECURITY}: {error}")
         return Fetched((StatsRow(figures=totals),), rejected, float(ask.end), unknown=unknown, doubts=(doubt,))
-    security, rejected_security = await asyncio.to_thread(_read, reply, SECURITY, unknown)
+    security, rejected_security = await worker.run(_read, reply, SECURITY, unknown)
     rows = (StatsRow(figures=totals), SecurityRow(figures=security))
     doubts = () if security else (Doubt(SECURITY, NO_SECURITY),)
     return Fetched(rows, rejected + rejected_security, float(ask.end), unknown=unknown, doubts=doubts)

@@ -7,8 +7,7 @@
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-user-management#get-copilot-seat-information-and-settings-for-an-organization
 """
 
-import asyncio
-
+from exporter import worker
 from exporter.catalogue import Collector, Permission
 from exporter.collectors.reading.rows import figures
 from exporter.collectors.reading.unknown_fields import UnknownFields
@@ -108,7 +107,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     """Send one request; the response describes the present."""
     reply = await api.get(f"/orgs/{ask.target}/copilot/billing")
     unknown = UnknownFields()
-    rows, unusable = await asyncio.to_thread(lambda: read(decode_json(reply.body), unknown))
+    rows, unusable = await worker.run(lambda: read(decode_json(reply.body), unknown))
     if any(isinstance(row, Seats) and row.figures for row in rows):
         return Fetched(rows, unusable, data_time=float(ask.end), unknown=unknown)
     doubts = (Doubt(SEATS, NO_SEATS),)

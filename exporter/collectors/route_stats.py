@@ -15,14 +15,14 @@ from exporter.catalogue import Calls, Collector
 from exporter.collectors.reading.pages import subject_path, walk, window_params
 from exporter.collectors.summary_stats import LATENESS, PERMISSION, window_sums
 from exporter.fetching import Api, Ask, Fetched
-from exporter.options import BoundedOptions, Whole
+from exporter.options import BoundedOptions, Integer
 from exporter.tables import Amount, Row, Table, Timestamp, counter, gauge
 
 
 class Options(BoundedOptions):
     """The collector's own settings."""
 
-    top_actors: Annotated[Whole, Field(ge=0)] = Field(
+    top_actors: Annotated[Integer, Field(ge=0)] = Field(
         default=20,
         description="How many of an organization's busiest apps and tokens are drilled into besides those in `watch`.",
     )

@@ -7,9 +7,9 @@
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-summary-stats
 """
 
-import asyncio
 from dataclasses import replace
 
+from exporter import worker
 from exporter.catalogue import Collector, Permission
 from exporter.collectors.reading.pages import ListSums, subject_path, window_params
 from exporter.collectors.reading.rows import decode_one
@@ -59,7 +59,7 @@ RECONCILIATION = Table(
 
 async def _summary(api: Api, ask: Ask, unknown: UnknownFields | None = None) -> SummaryRow:
     reply = await api.get(f"/orgs/{ask.target}/insights/api/summary-stats{subject_path(ask)}", window_params(ask))
-    return await asyncio.to_thread(decode_one, SummaryRow, reply.body, unknown)
+    return await worker.run(decode_one, SummaryRow, reply.body, unknown)
 
 
 async def total(api: Api, ask: Ask, start: int, end: int) -> int | None:

@@ -8,13 +8,13 @@ There are series of each organization, and of its watched users, apps and tokens
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-time-stats
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from exporter import worker
 from exporter.catalogue import Calls, Collector
 from exporter.collectors.reading.pages import subject_path
 from exporter.collectors.reading.rows import decode_list
@@ -153,7 +153,7 @@ async def _intervals(
             "timestamp_increment": ask.options.increment,
         },
     )
-    return await asyncio.to_thread(decode_list, IntervalRow, reply.body, unknown, MOST_INTERVALS)
+    return await worker.run(decode_list, IntervalRow, reply.body, unknown, MOST_INTERVALS)
 
 
 MEASURES = (

@@ -15,7 +15,7 @@ from exporter.catalogue import Calls, Collector
 from exporter.collectors.reading.pages import walk, window_params
 from exporter.collectors.summary_stats import LATENESS, PERMISSION, window_sums
 from exporter.fetching import Api, Ask, Fetched, Subject
-from exporter.options import BoundedOptions, Whole
+from exporter.options import BoundedOptions, Integer
 from exporter.privacy import is_app
 from exporter.tables import Amount, Labels, Row, Table, Timestamp, counter, gauge, info
 
@@ -31,7 +31,7 @@ def askable(number: str) -> bool:
 class Options(BoundedOptions):
     """The collector's own settings."""
 
-    top_users: Annotated[Whole, Field(ge=0)] = Field(
+    top_users: Annotated[Integer, Field(ge=0)] = Field(
         default=10, description="How many of an organization's busiest users are drilled into besides those in `watch`."
     )
     actor_name_substring: str = Field(

@@ -60,7 +60,7 @@ def absorb(before: Counting | None, read: Read, width: int, version: int, rules:
 
 
 def release(counting: Counting, upto: tuple[int, ...], *, unpublished: bool = True) -> Counting:
-    """Let series rise that were new, per count, in version `upto` or before. The same object if there are none.
+    """Let series rise that were new, per count, in version `upto` or before. Returns `counting` itself if none were.
 
     Where `unpublished` is False (the state cannot be written), only series with a published value may rise.
     """
@@ -85,7 +85,7 @@ def release(counting: Counting, upto: tuple[int, ...], *, unpublished: bool = Tr
 
 
 def restart_series(counting: Counting, version: int) -> Counting:
-    """Treat every series as new, with the value that it had: after a restart, Prometheus has to see each again."""
+    """Treat every series as new, with the value that it had: after a restart, Prometheus must see each again first."""
     new = (version,) * len(counting.other)
     keys = {identity: replace(key, new_since=new) if key.has_series else key for identity, key in counting.keys.items()}
     return replace(counting, keys=keys, other_new_since=counting.other_new_since and new)
@@ -114,7 +114,7 @@ def _advance(key: Key, row: CountedRow | None, now: float, version: int, *, may_
     renamed = may_rename and row.labels != key.labels
     return replace(
         key,
-        # Equal labels stay the same object: `absorb` sees by that, without comparing, that the series is the same.
+        # Equal labels stay the same object: by `is not`, `absorb` sees whether the series has changed.
         labels=row.labels if renamed else key.labels,
         counts=counts,
         new_since=(version,) * len(counts) if renamed and key.has_series else key.new_since,

@@ -1,6 +1,6 @@
-"""What counting works on: the rows of a read, and what is known of each key (the identity of a row). Pure.
+"""The data of counting: the rows of a read, and what is known of each key (the identity of a row). Pure.
 
-`counters.py` tells what the numbers of a count mean.
+`counters.py` says what the numbers of a count mean.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,8 +50,8 @@ class Count(NamedTuple):
 class Key:
     """What is known of one row identity.
 
-    `has_series` is False while the key is hidden: it then counts under `other`. `reads_ahead` is in how many reads in a
-    row a hidden key was busy enough to be promoted.
+    `has_series` is False while the key is hidden: it then counts under `other`. `reads_ahead` counts the reads in
+    a row in which a hidden key was busy enough to be promoted.
     """
 
     labels: Labels
@@ -116,9 +116,9 @@ class Counting:
 class Rules:
     """What counting depends on besides the answers.
 
-    A key without requests is forgotten after `forget_after` seconds. `writable` tells that the state can be written,
+    A key without requests is forgotten after `forget_after` seconds. `writable` means that the state can be written,
     `all_scraped` that everything shown has been scraped: a series removed earlier would take its last rise with it.
-    `names_changed` tells that `privacy` has changed since the newest read. Series of people then have blank names and
+    `names_changed` means that `privacy` has changed since the newest read. Series of people then have blank names and
     have not risen since, so they can be renamed without waiting.
     """
 

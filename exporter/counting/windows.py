@@ -1,7 +1,7 @@
-"""Which windows to ask for: anchors, folds, gaps. Pure; instants are whole epoch seconds by GitHub's clock.
+"""Which windows to read: anchors, folds, gaps. Pure; instants are whole epoch seconds by GitHub's clock.
 
-GitHub keeps 31 days and shows requests hours late. So each run asks for everything since the anchor A of its source,
-and A moves on only over data that have settled. `docs/counters.md` tells the whole rule.
+GitHub keeps 31 days and shows requests hours late. So each run reads everything since the anchor A of its source,
+and A moves on only over data that have settled. `docs/counters.md` has the complete rule.
 """
 
 from dataclasses import dataclass

@@ -8,8 +8,8 @@ from exporter.exposition.chunks import BodyStart, Chunk, deflate, finish_body, s
 from exporter.exposition.store import Part, Store
 from exporter.exposition.text import END, Format, header
 
-OwnFamilies = Sequence[tuple[str, str, str, bytes]]
-"""Families of the exporter's own metrics that have samples, as (name, type, help, lines)."""
+OwnFamily = tuple[str, str, str, bytes]
+"""A family of the exporter's own metrics that has samples, as (name, type, help, lines)."""
 
 OWN_SECONDS = 1.0
 """For how many seconds the exporter's own metrics are served before they are rendered again."""
@@ -51,7 +51,11 @@ class Exposition:
     """
 
     def __init__(
-        self, store: Store, collectors: Iterable[Collector], own: Callable[[], OwnFamilies], clock: Callable[[], float]
+        self,
+        store: Store,
+        collectors: Iterable[Collector],
+        own: Callable[[], Sequence[OwnFamily]],
+        clock: Callable[[], float],
     ) -> None:
         self._store, self._own, self._clock = store, own, clock
         self._families: dict[str, tuple[str, str]] = {}
@@ -60,7 +64,7 @@ class Exposition:
                 for family in table.families:  # where several collectors fill a family, the first one's help is shown
                     self._families.setdefault(family.name, (family.kind, collector.help(table, family)))
         self._headers: dict[tuple[str, Format], Chunk] = {}
-        self._own_rendered: tuple[float, OwnFamilies] = (float("-inf"), ())
+        self._own_rendered: tuple[float, Sequence[OwnFamily]] = (float("-inf"), ())
         self._answers: dict[tuple[Format, bool], Answer] = {}
 
     def answer(self, form: Format, *, gzip: bool, filters: Filters) -> Answer:
@@ -77,10 +81,11 @@ class Exposition:
         return answer.generation == self._store.generation and now - answer.own_rendered_at < OWN_SECONDS
 
     def forget(self) -> None:
-        """Drop the kept answers."""
+        """Drop the kept answers and the exporter's own metrics, so that the next answer shows what is true now."""
         self._answers.clear()
+        self._own_rendered = (float("-inf"), ())
 
-    def _own_families(self) -> tuple[float, OwnFamilies]:
+    def _own_families(self) -> tuple[float, Sequence[OwnFamily]]:
         """The exporter's own metrics, and when they were rendered (monotonic seconds)."""
         now = self._clock()
         if now - self._own_rendered[0] >= OWN_SECONDS:

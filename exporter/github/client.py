@@ -88,9 +88,15 @@ class GitHub:
         """GitHub's clock, epoch seconds."""
         return self._sender.now()
 
-    def forget_old_expiry(self) -> None:
-        """Forget the expiry of a token that has been replaced in the credential's file."""
-        if self.token_expiry is not None and not self._credential.sends(self._expiring.get_secret_value()):
+    def replaced_token(self) -> SecretStr | None:
+        """The token that expires at `token_expiry`, if the credential has another one by now. Reads its file."""
+        token = self._expiring
+        is_replaced = self.token_expiry is not None and not self._credential.sends(token.get_secret_value())
+        return token if is_replaced else None
+
+    def forget_expiry(self, token: SecretStr | None) -> None:
+        """Forget the expiry of a replaced token, unless `token_expiry` is already that of another one."""
+        if token is not None and token == self._expiring:
             self.token_expiry = None
 
     async def post(self, path: str, content: Mapping[str, Any]) -> Reply:

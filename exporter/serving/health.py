@@ -32,6 +32,7 @@ class Health:
     `expiries` are when tokens end, by credential; `skew` is GitHub's clock less ours. By quota pool, `left` is which
     share of GitHub's limit remains until a reset that is to come, `spent` which share of our budget an hour has taken.
     `gaps` are the newest of this process, by collector. `rejected_at` is when a slow scrape was last cut.
+    `web` is of the web configuration file, None without one.
     """
 
     state: StateHealth = field(default_factory=StateHealth)
@@ -45,3 +46,4 @@ class Health:
     spent: Mapping[str, float] = field(default_factory=dict)
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     rejected_at: float = 0.0
+    web: Reload | None = None

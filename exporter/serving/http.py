@@ -1,4 +1,4 @@
-"""The ASGI application: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
+"""The ASGI application: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`, `/-/reload`.
 
 A scrape never fetches and never renders GitHub's data; the exporter's own metrics are rendered once a second at most.
 """
@@ -37,7 +37,8 @@ JSON: Headers = [
 class Web:
     """The application. `ready`, `page` and `status` are called at each request; `clock` is monotonic.
 
-    `count_rejected` is called for each scrape that is cut.
+    `count_rejected` is called for each scrape that is cut. `reload` reloads the configuration and gives why it was
+    refused, or the empty text; None where that is switched off.
     """
 
     exposition: Exposition
@@ -50,12 +51,15 @@ class Web:
     page: Callable[[], Awaitable[str]]
     status: Callable[[], Awaitable[str]]
     clock: Callable[[], float]
+    reload: Callable[[], Awaitable[str]] | None = None
     scrapes: dict[object, Callable[[], None]] = field(default_factory=dict)
     """The scrapes that are being answered, the oldest first, each with the function that cuts its connection."""
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in ("GET", "HEAD"):
+        if scope["path"] == "/-/reload":
+            await self._reload(scope, send)
+        elif scope["method"] not in ("GET", "HEAD"):
             await self._answer_text(send, scope, 405, "only GET and HEAD\n", [(b"allow", b"GET, HEAD")])
         elif scope["path"] == self.telemetry_path:
             await self._metrics(scope, send)
@@ -71,7 +75,9 @@ class Web:
                 send, scope, 200 if ready else 503, "ready\n" if ready else "collectors have not tried yet\n"
             )
         else:
-            await self._answer_text(send, scope, 404, f"not found; metrics are at {self.telemetry_path}\n")
+            await self._answer_text(
+                send, scope, 404, f"not found; metrics are at {scope['root_path']}{self.telemetry_path}\n"
+            )
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
         filters = _filters(scope["query_string"])
@@ -99,6 +105,17 @@ class Web:
                     self.store.sent_parts(answer.parts, self.clock())
         finally:
             self.scrapes.pop(scrape, None)
+
+    async def _reload(self, scope: Scope, send: Send) -> None:
+        """Reload; what the request's body holds is not read."""
+        if scope["method"] not in ("POST", "PUT"):
+            await self._answer_text(send, scope, 405, "only POST and PUT\n", [(b"allow", b"POST, PUT")])
+        elif self.reload is None:
+            await self._answer_text(send, scope, 403, "switched off: start the exporter with --web.enable-lifecycle\n")
+        elif problem := await self.reload():
+            await self._answer_text(send, scope, 500, f"not reloaded, the old configuration stays:\n{problem}\n")
+        else:
+            await self._answer_text(send, scope, 200, "reloaded\n")
 
     def _cut_slowest(self) -> None:
         """Cut the oldest scrape, so that clients that do not read their answer lock nobody out.

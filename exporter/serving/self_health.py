@@ -1,29 +1,90 @@
-"""Metrics of how the exporter itself is: its configuration, its credentials, and which collectors wait for them."""
+"""The exporter's own gauges of its health: build, clock, state, configuration, credentials, quota pools, pauses."""
 
-from collections.abc import Iterable, Iterator
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
 
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from exporter.exposition.store import Entry
-from exporter.serving.health import Health
+from exporter.github.pacing import Pool
+from exporter.serving.health import Health, Reload
 
-PREFIX = "github_exporter_"
+BUILD = (version("github-enterprise-exporter"), platform.python_version())
+
+POOL_GAUGES = (
+    ("limit", "github_exporter_rate_limit_limit", "Requests per hour that GitHub allows the quota pool."),
+    ("remaining", "github_exporter_rate_limit_remaining", "Requests left until the reset, by GitHub's newest answer."),
+    ("reset", "github_exporter_rate_limit_reset_timestamp_seconds", "When the pool's rate limit resets."),
+    ("hourly", "github_exporter_api_budget_requests", "Requests per hour that we allow ourselves of the pool's limit."),
+)
+"""The pool's attribute, the name and the help of each gauge that has a sample for each quota pool."""
+
+
+def of_process(skew: float, failed_writes: int) -> Iterator[Metric]:
+    """Families with one sample for the exporter; `skew` is GitHub's clock minus ours, in seconds."""
+    build = GaugeMetricFamily(
+        "github_exporter_build_info", "Version and Python that run.", labels=("version", "pythonversion")
+    )
+    build.add_metric(BUILD, 1)
+    yield build
+    yield GaugeMetricFamily(
+        "github_exporter_clock_skew_seconds",
+        "GitHub's clock minus ours, by the Date headers of GitHub's answers.",
+        value=skew,
+    )
+    yield CounterMetricFamily(
+        "github_exporter_state_writes_failed_total",
+        "Failed writes of the state folder, and changes of the folder by others while the exporter ran.",
+        value=failed_writes,
+    )
 
 
 def of_health(health: Health) -> Iterator[Metric]:
-    """Families that have a sample for the exporter, for each credential, and for each target."""
+    """Families of the configuration, of each credential, and of each target."""
     yield GaugeMetricFamily(
-        PREFIX + "config_last_reload_successful",
+        "github_exporter_config_last_reload_successful",
         "1 if the configuration was last loaded or reloaded with success; 0 if a reload was refused.",
         value=float(not health.reload.problem),
     )
     yield GaugeMetricFamily(
-        PREFIX + "config_last_reload_success_timestamp_seconds",
+        "github_exporter_config_last_reload_success_timestamp_seconds",
         "When the configuration that runs was loaded.",
         value=health.reload.at,
     )
+    yield from _of_web_config(health.web)
+    yield from _of_credentials(health)
+
+
+def _of_web_config(reload: Reload | None) -> Iterator[Metric]:
+    successful = GaugeMetricFamily(
+        "github_exporter_web_config_last_reload_successful",
+        "1 if the web configuration file was last read with success, 0 if its last change was refused; absent without "
+        "such a file.",
+    )
+    at = GaugeMetricFamily(
+        "github_exporter_web_config_last_reload_success_timestamp_seconds",
+        "When the web configuration in use was read; absent without a web configuration file.",
+    )
+    if reload is not None:
+        successful.add_metric((), float(not reload.problem))
+        at.add_metric((), reload.at)
+    yield successful
+    yield at
+
+
+def _of_credentials(health: Health) -> Iterator[Metric]:
+    expiry = GaugeMetricFamily(
+        "github_exporter_credential_expiry_timestamp_seconds",
+        "When the credential's token expires, by the header github-authentication-token-expiration of GitHub's "
+        "answers; absent where they have none, and for GitHub Apps, whose tokens are renewed every hour.",
+        labels=("credential",),
+    )
+    for credential, instant in health.expiries.items():
+        expiry.add_metric((credential,), instant)
+    yield expiry
     readable = GaugeMetricFamily(
-        PREFIX + "credential_readable",
+        "github_exporter_credential_readable",
         "1 if the credential's token or private key can be read now; 0 if not, even while an older one is in use.",
         labels=("credential",),
     )
@@ -31,8 +92,9 @@ def of_health(health: Health) -> Iterator[Metric]:
         readable.add_metric((credential,), float(not problem))
     yield readable
     rejected = GaugeMetricFamily(
-        PREFIX + "credential_rejected",
-        "1 while GitHub refuses the credential at the target, or there is none to be read: all collectors stand still.",
+        "github_exporter_credential_rejected",
+        "1 while GitHub rejects the credential at the target, or the credential cannot be read: no collector runs "
+        "there; else 0.",
         labels=("credential", "target"),
     )
     for target, is_rejected in health.rejected.items():
@@ -40,15 +102,25 @@ def of_health(health: Health) -> Iterator[Metric]:
     yield rejected
 
 
-def of_paused(entries: Iterable[Entry], health: Health) -> Iterator[Metric]:
-    """A sample for each collector at each target."""
+def of_pools(pools: Mapping[str, Pool]) -> Iterator[Metric]:
+    """Families with a sample for each quota pool."""
+    for attribute, name, text in POOL_GAUGES:
+        family = GaugeMetricFamily(name, text, labels=("pool",))
+        for pool in pools.values():
+            if (value := getattr(pool, attribute)) is not None:
+                family.add_metric((pool.name,), value)
+        yield family
+
+
+def of_pauses(entries: Iterable[Entry], health: Health) -> Iterator[Metric]:
+    """A family with a sample for each collector at each target."""
     paused = GaugeMetricFamily(
-        PREFIX + "collector_paused",
-        "1 while the collector waits for its credential, which GitHub refused, or for a limit of GitHub's to end.",
+        "github_exporter_collector_paused",
+        "1 while the collector is paused: GitHub rejected its credential, or a rate limit has to reset; else 0.",
         labels=("collector", "target"),
     )
-    places = dict.fromkeys((entry.job.collector.name, entry.job.target) for entry in entries)
-    waiting = frozenset(health.paused)
-    for collector, target in places:
-        paused.add_metric((collector, str(target)), float(target in waiting))
+    sources = dict.fromkeys((entry.job.collector.name, entry.job.target) for entry in entries)
+    paused_targets = frozenset(health.paused)
+    for collector, target in sources:
+        paused.add_metric((collector, str(target)), float(target in paused_targets))
     yield paused

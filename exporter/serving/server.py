@@ -9,7 +9,7 @@ import math
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -17,6 +17,8 @@ from typing import cast
 import uvicorn
 
 from exporter.serving.connection import DEFAULT_LIMITS, ASGIApp, ClientLimits, Connection
+from exporter.serving.handshakes import Handshakes, TlsConnection
+from exporter.serving.web_config import WebConfigFile
 from exporter.settings import parse_address
 
 UNSENT_BYTES = 128 * 1024
@@ -36,9 +38,14 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, addresses: Sequence[str], *, limits: ClientLimits = DEFAULT_LIMITS, date_header: bool = True
+    app: ASGIApp,
+    addresses: Sequence[str],
+    *,
+    limits: ClientLimits = DEFAULT_LIMITS,
+    date_header: bool = True,
+    web: WebConfigFile | None = None,
 ) -> AsyncIterator[Listening]:
-    """Serve `app` on `addresses` (see `parse_address`) while the context is open.
+    """Serve `app` on `addresses` (see `parse_address`) while the context is open, over TLS if `web` has it.
 
     Without `date_header` the app's own Date header is the only one.
 
@@ -48,13 +55,17 @@ async def listening(
     with ExitStack() as stack:
         sockets = [stack.enter_context(closing(await _listen(address, limits.backlog))) for address in addresses]
         server = _server(app, limits, date_header=date_header)
-        await server.startup(sockets=sockets)
+        await server.startup(sockets=[] if web else sockets)
+        accepting = AsyncExitStack()
+        if web:
+            await accepting.enter_async_context(_handshakes(server, web, limits).accepting(sockets))
         ticking = asyncio.create_task(server.main_loop(), name="uvicorn")  # keeps the time of the Date header
         try:
             yield Listening(tuple(listener.getsockname()[:2] for listener in sockets))
         finally:
             server.should_exit = True
             await ticking
+            await accepting.aclose()
             cut = asyncio.get_running_loop().call_later(limits.stop_seconds, _cut_all, server)
             try:
                 await server.shutdown(sockets=sockets)
@@ -104,6 +115,13 @@ def _reason_and_fix(error: OSError, port: int) -> str:
         case _:
             fix = "choose another address of this machine"
     return f"{os.strerror(error.errno) if error.errno else error}; {fix}"
+
+
+def _handshakes(server: uvicorn.Server, web: WebConfigFile, limits: ClientLimits) -> Handshakes:
+    """What accepts instead of uvicorn, with the protocol that uvicorn would make."""
+    state = server.server_state
+    protocol = partial(TlsConnection, limits=limits, config=server.config, server_state=state, app_state={})
+    return Handshakes(web, limits, protocol, state.connections)
 
 
 def _server(app: ASGIApp, limits: ClientLimits, *, date_header: bool) -> uvicorn.Server:

@@ -108,10 +108,10 @@ def _check_file(section: Mapping[str, Any], where: Where, report: ProblemReport,
     """Check the file that a key names; `where` ends with the key."""
     path, problem_of = section.get(str(where[-1])), _FILES[str(where[-1])]
     if isinstance(path, str) and path.strip() and (why := _wrong_file(path, problem_of if contents else None)):
-        report.wrong(where, f"{_path_for_people(path, report)} {why}")
+        report.wrong(where, f"{path_for_people(path, report)} {why}")
 
 
-def _path_for_people(path: str, report: ProblemReport) -> str:
+def path_for_people(path: str, report: ProblemReport) -> str:
     """The file as messages name it: its absolute path, unless the value may be a secret instead of a path."""
     is_path = _PATH.fullmatch(report.relative.get(path, path))
     return str(Path(path).absolute()) if is_path else "the file named here"

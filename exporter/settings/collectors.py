@@ -7,8 +7,9 @@ from pydantic import Field, create_model
 
 from exporter.catalogue import Collector
 from exporter.options import CollectorOptions, Duration
-from exporter.settings.model import Section, Settings
-from exporter.settings.names import PREFIX
+from exporter.settings.model import Settings
+from exporter.settings.names import collector_variable
+from exporter.settings.section import Section
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -52,9 +53,7 @@ class Variable(NamedTuple):
 def variables_of(collectors: Iterable[Collector]) -> dict[str, Variable]:
     """The variables of all keys of all collectors, by name."""
     return {
-        f"{PREFIX}COLLECTORS_{name}_{key}".upper(): Variable(
-            ("collectors", name, key), get_origin(field.annotation) is tuple
-        )
+        collector_variable(name, key): Variable(("collectors", name, key), get_origin(field.annotation) is tuple)
         for name, collector in by_name(collectors).items()
         for key, field in section_of(collector).model_fields.items()
     }

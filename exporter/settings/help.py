@@ -33,7 +33,7 @@ OWN: Mapping[str, Sequence[SettingPath]] = {
     "plan": (_FILE, ("plan", "subjects"), ("plan", "live")),
     "doctor": (_FILE,),
     "metrics": (),
-    "healthcheck": (_FILE, _ADDRESS),
+    "healthcheck": (_FILE, _ADDRESS, ("web", "external_url"), ("web", "route_prefix"), ("web", "config_file")),
 }
 """The flags that each command uses, beside `--help` and `--version`."""
 
@@ -42,11 +42,14 @@ _DEFAULTS: Mapping[tuple[str, SettingPath], str] = {
 }
 _METAVARS = {
     "file": "PATH",
+    "config_file": "PATH",
     "path": "PATH",
     "listen_address": "ADDRESS",
     "max_requests": "N",
     "subjects": "N",
     "docs_url": "URL",
+    "external_url": "URL",
+    "route_prefix": "PATH",
 }
 
 

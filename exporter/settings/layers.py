@@ -19,8 +19,9 @@ from exporter.settings.explain import explained
 from exporter.settings.file import read_file
 from exporter.settings.flags import read_flags
 from exporter.settings.model import KINDS, Settings
-from exporter.settings.names import NEED_TARGETS, OWN_ADDRESSES
+from exporter.settings.names import NEED_TARGETS, OWN_ADDRESSES, SERVE
 from exporter.settings.report import ProblemReport, Where
+from exporter.settings.web_config import read
 
 
 class Layered(BaseSettings, Settings):
@@ -49,9 +50,15 @@ class Layered(BaseSettings, Settings):
 
 
 def parse(
-    argv: Sequence[str], environ: Mapping[str, str] | None = None, collectors: Sequence[Collector] = ()
+    argv: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    collectors: Sequence[Collector] = (),
+    *,
+    reload: bool = False,
 ) -> tuple[str, Settings]:
     """The command and its settings. `environ=None` is the process' environment.
+
+    A `reload` leaves the web configuration file out, which the server reads by itself when it changes.
 
     Raises SettingsError with every problem at once; `--help` and `--version` print and raise SystemExit(0).
     """
@@ -74,9 +81,18 @@ def parse(
     # If the file could not be read, it may have what seems to be missing.
     complete = command in NEED_TARGETS and file is not None
     choices = check(values, report, contents=command == "check") if complete else {}
+    if command in SERVE and not reload:
+        _check_web_config(values, report)
     if report.problems or valid is None:
         raise report.error()
     return command, _settings(valid, choices, collectors)
+
+
+def _check_web_config(values: Mapping[str, Any], report: ProblemReport) -> None:
+    """Report what is wrong in the web configuration file, if there is one."""
+    path = (values.get("web") or {}).get("config_file")
+    if isinstance(path, str) and path.strip() and (error := read(Path(path)).error):
+        report.problems += error.problems
 
 
 def _drop_replaced_credential(values: Mapping[str, Any], variables: Mapping[str, Any]) -> None:

@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from exporter.jobs import CollectorSettings, Target
-from exporter.options import Duration, Whole
+from exporter.options import Duration, Integer
+from exporter.settings.section import Section
 from exporter.settings.values import (
-    Addresses,
     ApiUrl,
     ApiVersion,
     ClientId,
     CredentialName,
-    DocsUrl,
     FilePath,
     LogLevel,
     NoProxy,
@@ -23,11 +22,9 @@ from exporter.settings.values import (
     Share,
     TargetName,
     Token,
-    UserNames,
-    WebPath,
+    UserNamesSetting,
 )
-
-DOCS_URL = "https://github.com/github-enterprise-exporter/github-enterprise-exporter/blob/main/docs"
+from exporter.settings.web import WebSection
 
 MASK = "<secret>"
 
@@ -37,19 +34,8 @@ KINDS = ("token", "token_file", "app_client_id", "private_key_file")
 SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appliance": "appliances"}
 """The section of each kind of target."""
 
-NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate"})
-"""Keys that the file must not have: a secret, the file's own path, and the flags of single commands."""
-
-
-class Section(BaseModel):
-    """A mapping of the file; unknown keys are errors, and no error repeats a value."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        model_title_generator=lambda model: model.__name__.removesuffix("Section"),
-    )
+NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate", "healthcheck"})
+"""Keys that the file must not have: a secret, the file's own path, and what only one command uses."""
 
 
 class CredentialSection(Section):
@@ -116,7 +102,7 @@ class WatchedUser(Section):
     """A user to follow beside the busiest ones."""
 
     organization: TargetName = Field(description="One of `organizations`.", examples=["acme"])
-    id: Annotated[Whole, Field(ge=1)] = Field(description="Its id, a number.", examples=[4711])
+    id: Annotated[Integer, Field(ge=1)] = Field(description="Its id, a number.", examples=[4711])
 
 
 class WatchedActor(WatchedUser):
@@ -138,7 +124,7 @@ class BudgetSection(Section):
     """How much of GitHub's rate limits the exporter may use."""
 
     share: Share = Field(0.3, description="Share of each quota pool's hourly limit.")
-    reserve: Annotated[Whole, Field(ge=0)] = Field(
+    reserve: Annotated[Integer, Field(ge=0)] = Field(
         500, description="Nothing is sent while fewer requests remain than this, or 10 % of the limit if that is less."
     )
 
@@ -146,7 +132,9 @@ class BudgetSection(Section):
 class LimitsSection(Section):
     """What bounds memory, and the series that Prometheus scrapes."""
 
-    max_series: Annotated[Whole, Field(ge=1)] = Field(200_000, description="Most series from GitHub in one exposition.")
+    max_series: Annotated[Integer, Field(ge=1)] = Field(
+        200_000, description="Most series from GitHub in one exposition."
+    )
 
 
 class Counters(Section):
@@ -160,7 +148,7 @@ class Counters(Section):
 class Privacy(Section):
     """How people are shown."""
 
-    user_names: UserNames = Field(
+    user_names: UserNamesSetting = Field(
         "login",
         description="How people are shown: `login` shows login and id, `pseudonym` a keyed pseudonym of each, `off` a "
         "pseudonym of the id and no name.",
@@ -171,17 +159,6 @@ class StateSection(Section):
     """What survives a restart."""
 
     path: FilePath = Field(Path("/var/lib/github-enterprise-exporter"), description="Folder of the state.")
-
-
-class WebSection(Section):
-    """The HTTP server."""
-
-    listen_address: Addresses = Field((":10171",), description="Address to listen on; may be given several times.")
-    telemetry_path: WebPath = Field("/metrics", description="Path of the metrics.")
-    max_requests: Annotated[Whole, Field(ge=0)] = Field(
-        40, description="Most scrapes at a time: one more ends the slowest; 0 is no limit."
-    )
-    docs_url: DocsUrl = Field(DOCS_URL, description="Where the links of the status page find this documentation.")
 
 
 class Log(Section):
@@ -200,7 +177,7 @@ class Config(Section):
 class Plan(Section):
     """The flags of the command `plan`."""
 
-    subjects: Annotated[Whole, Field(ge=1)] = Field(1_000, description="Apps and users per organization to assume.")
+    subjects: Annotated[Integer, Field(ge=1)] = Field(1_000, description="Apps and users per organization to assume.")
     live: bool = Field(False, description="Ask GitHub how much there is to read.")
 
 
@@ -211,6 +188,15 @@ class Simulate(Section):
     """The flags of the command `simulate`."""
 
     fault: Rehearsal | None = Field(None, description="What goes wrong, so that alerts can be rehearsed.")
+
+
+class Healthcheck(Section):
+    """How the command `healthcheck` logs in where `web.config_file` asks for it. Variables alone set this."""
+
+    user: str | None = Field(None, description="User; the first one of the file if not set.")
+    password_file: FilePath | None = Field(None, description="File with the user's password.")
+    cert_file: FilePath | None = Field(None, description="PEM file with a client certificate.")
+    key_file: FilePath | None = Field(None, description="PEM file with its key, if cert_file does not hold it.")
 
 
 class Settings(Section):
@@ -253,6 +239,7 @@ class Settings(Section):
     config: Config = Field(Config(), description="The configuration file.")
     plan: Plan = Field(Plan(), description="The flags of the command `plan`.")
     simulate: Simulate = Field(Simulate(), description="The flags of the command `simulate`.")
+    healthcheck: Healthcheck = Field(Healthcheck(), description="How the command `healthcheck` logs in.")
 
     def targets(self) -> list[Target]:
         """All targets in the order of the configuration."""

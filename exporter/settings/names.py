@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from exporter.settings.model import Config, Log, Section, StateSection, WebSection
+from exporter.settings.model import Config, Healthcheck, Log, Plan, Simulate, StateSection
+from exporter.settings.section import Section
+from exporter.settings.web import WebSection
 
 PROGRAM = "github-enterprise-exporter"
 PREFIX = "GITHUB_EXPORTER_"
@@ -22,14 +24,20 @@ COMMANDS = {
 NEED_TARGETS = ("run", "check", "plan", "doctor")
 """The commands that need targets and credentials."""
 
+SERVE = ("run", "demo", "check")
+"""The commands that serve by `--web.config.file`, and the one that checks whether they can."""
+
 OWN_ADDRESSES = {"simulate": "127.0.0.1:8081", "demo": "127.0.0.1:10171"}
 """Where the commands listen that serve simulated figures: on this machine only."""
 
 
 _WITH_FLAGS: Mapping[str, type[Section]] = {"config": Config, "web": WebSection, "state": StateSection, "log": Log}
 
+_SPELLED = {("web", "config_file"): "--web.config.file"}
+"""Flags whose spelling other exporters have set."""
+
 FLAGS: dict[tuple[str, ...], str] = {
-    (section, key): f"--{section}.{key.replace('_', '-')}"
+    (section, key): _SPELLED.get((section, key), f"--{section}.{key.replace('_', '-')}")
     for section, model in _WITH_FLAGS.items()
     for key in model.model_fields
 }
@@ -42,8 +50,20 @@ COMMAND_FLAGS: dict[tuple[str, ...], str] = {
 }
 """Flags of one command alone. The daemon has no use for them, so they have no variable."""
 
-SWITCHES = ("--live", "--version", "--help", "-h")
+_MODELS: Mapping[str, type[Section]] = {**_WITH_FLAGS, "plan": Plan, "simulate": Simulate}
+SWITCHES = (
+    *(
+        flag
+        for (section, key), flag in {**FLAGS, **COMMAND_FLAGS}.items()
+        if _MODELS[section].model_fields[key].annotation is bool
+    ),
+    "--version",
+    "--help",
+    "-h",
+)
 """Flags that take no value."""
+
+_OF_HEALTHCHECK = tuple(("healthcheck", key) for key in Healthcheck.model_fields)
 
 VARIABLES: dict[tuple[str, ...], str] = {
     ("credentials", "default", "token"): PREFIX + "TOKEN",
@@ -51,6 +71,11 @@ VARIABLES: dict[tuple[str, ...], str] = {
     ("credentials", "default", "api_url"): PREFIX + "API_URL",
     ("organizations",): PREFIX + "ORGANIZATIONS",
     ("enterprises",): PREFIX + "ENTERPRISES",
-    **{path: PREFIX + "_".join(path).upper() for path in FLAGS},
+    **{path: PREFIX + "_".join(path).upper() for path in (*FLAGS, *_OF_HEALTHCHECK)},
 }
-"""The environment variable of each setting that has one."""
+"""The environment variable of each setting that has one, but for those of collectors."""
+
+
+def collector_variable(collector: str, key: str) -> str:
+    """The environment variable of a collector's setting."""
+    return f"{PREFIX}COLLECTORS_{collector}_{key}".upper()

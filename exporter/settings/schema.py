@@ -12,7 +12,8 @@ from exporter.settings.collectors import file_model
 from exporter.settings.model import NOT_IN_FILE, Settings, model_within
 from exporter.settings.samples import is_duration, sample
 
-_DURATION = {"type": "string", "pattern": r"^(?=\d)(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$"}
+_DURATION = {"type": "string", "minLength": 1, "pattern": r"^(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$"}
+"""Without a lookahead, which Helm's regular expressions do not know."""
 _TEXT_TOO = ("listen_address", "no_proxy", "download_hosts")
 """Lists that may be written as one text with commas."""
 
@@ -27,7 +28,7 @@ def schema(collectors: Sequence[Collector]) -> str:
             del properties[name]
         for name, property_ in properties.items():
             properties[name] = _property(name, section.model_fields[name], property_)
-    for name in ("Config", "Plan"):
+    for name in ("Config", "Plan", "Healthcheck"):
         del result["$defs"][name]
     target = result["$defs"]["TargetEntry"]
     result["$defs"]["TargetEntry"] = {"anyOf": [{"type": "string"}, target]}

@@ -15,7 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from exporter.github.links import wrong_api_url
 from exporter.github.network.hosts import is_loopback
 from exporter.github.secret_files.tokens import token_in
-from exporter.options import date_text, download_host, no_boolean, separated
+from exporter.options import date_text, download_host, no_boolean, split_list
+from exporter.privacy import UserNames
 
 _A_SHARE = "must be more than 0 and at most 1: 0.3 is 30 %"
 
@@ -143,7 +144,7 @@ def _no_proxy(value: str) -> str:
     return f".{host}" if domain else host
 
 
-NoProxy = Annotated[tuple[Annotated[str, AfterValidator(_no_proxy)], ...], BeforeValidator(separated)]
+NoProxy = Annotated[tuple[Annotated[str, AfterValidator(_no_proxy)], ...], BeforeValidator(split_list)]
 """Hosts that are asked without the proxy, as `exporter/github/network/` reads them."""
 
 
@@ -256,6 +257,36 @@ def _web_path(value: str) -> str:
 WebPath = Annotated[str, AfterValidator(_web_path)]
 
 
+def _segments(path: str) -> str:
+    """A path as a prefix of others: a slash before each segment and none at its end; "" for the root."""
+    prefix = f"/{path.strip('/')}".rstrip("/")
+    if not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*", prefix) or prefix.startswith("/-/"):
+        raise ValueError('must have a path such as /github: letters, digits, ".", "_", "~", "-" between single slashes')
+    return prefix
+
+
+def _route_prefix(value: str) -> str | None:
+    return _segments(value.strip()) if value.strip() else None
+
+
+RoutePrefix = Annotated[str, AfterValidator(_route_prefix)]
+"""A path without a slash at its end, "" for the root; `/github`, `github` and `/github/` are the same (Prometheus)."""
+
+
+def _external_url(value: str) -> str | None:
+    text = value.strip()
+    if not text or text.startswith("/"):  # a path alone is enough for links, as in Prometheus
+        return _segments(text) or None
+    parts = _url(text, ("https", "http"))
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("must be a plain URL such as https://example.com/github, without user, query or fragment")
+    return f"{parts.scheme}://{parts.netloc}{_segments(parts.path)}"
+
+
+ExternalUrl = Annotated[str, AfterValidator(_external_url)]
+"""A URL, or its path alone, without a slash at its end."""
+
+
 def _level(value: object) -> object:
     lower = value.lower() if isinstance(value, str) else value
     return "warning" if lower == "warn" else lower
@@ -268,4 +299,4 @@ def _off(value: object) -> object:
     return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
-UserNames = Annotated[Literal["login", "pseudonym", "off"], BeforeValidator(_off)]
+UserNamesSetting = Annotated[UserNames, BeforeValidator(_off)]

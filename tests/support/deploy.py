@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.collectors import COLLECTORS
 from exporter.settings import parse
-from exporter.settings.model import WebSection
+from exporter.settings.web import WebSection
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

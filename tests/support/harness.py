@@ -242,14 +242,17 @@ def config_for(url: str, *organizations: str, token_file: Path, interval: str = 
 class Prometheus:
     """A real Prometheus that scrapes one exporter every second, and evaluates rules as often."""
 
-    def __init__(self, folder: Path, target: str, rules: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, target: str, rules: Sequence[str] = (), scrape: Mapping[str, Any] | None = None
+    ) -> None:
+        """`scrape` is more of the scrape's configuration, such as `tls_config`."""
         self.folder = folder
         self.target_url = f"http://{target}"
         folder.mkdir(parents=True, exist_ok=True)
         config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": list(rules),
-            "scrape_configs": [{"job_name": "exporter", "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [{"job_name": "exporter", "static_configs": [{"targets": [target]}], **(scrape or {})}],
         }
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
         self.process: subprocess.Popen[bytes] | None = None

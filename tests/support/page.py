@@ -13,7 +13,7 @@ from exporter.exposition.store import Entry
 from exporter.jobs import Target
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota
-from exporter.settings.model import DOCS_URL
+from exporter.settings.web import DOCS_URL
 from tests.support.jobs import job_of
 
 NOW = 1_795_273_200.0

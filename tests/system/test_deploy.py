@@ -1,5 +1,6 @@
 """The image and the compose files say what the exporter is. That they run is proven by deploy/image-test.sh."""
 
+import importlib.util
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -86,6 +87,19 @@ def test_the_build_gets_what_it_copies_and_nothing_else() -> None:
     assert lines[1] == "*"
     assert {line[1:] for line in lines if line.startswith("!")} == copied
     assert all((ROOT / source).exists() for source in copied)
+
+
+def test_what_is_generated_for_kubernetes_is_up_to_date() -> None:
+    """After a change of rules, dashboards or settings: `make docs`."""
+    spec = importlib.util.spec_from_file_location("generate", DEPLOY / "generate.py")
+    assert spec
+    assert spec.loader
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    generated: dict[Path, str] = dict(generate.files())
+    assert [str(file) for file, text in generated.items() if file.read_text() != text] == []
+    present = {*generate.COMPONENT.glob("*.yaml"), *(generate.CHART / "files").rglob("*.*")}
+    assert present - {generate.COMPONENT / "kustomization.yaml"} <= set(generated)
 
 
 DEMO: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())

@@ -221,7 +221,7 @@ from exporter.cli import logs
 from exporter.errors import HostRefused
 import structlog
 error = HostRefused("refused", "files.example.com", ["*.github.com"])
-error.set_collector("copilot_usage")
+error.set_collector("copilot_usage", "A_VARIABLE")
 logs.configure("info", "logfmt")
 structlog.get_logger().warning("collector failed", hint=error.hint)
 """

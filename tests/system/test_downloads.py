@@ -37,7 +37,7 @@ from exporter.github.credentials import TokenCredential
 from exporter.github.downloads import DownloadBounds, Downloads, allowed
 from exporter.github.network import Network
 from exporter.github.pacing import Pool
-from exporter.options import Day, DownloadHosts
+from exporter.options import DownloadHosts, QueryDate
 
 WILDCARD = ("*.b01.azurefd.net",)
 HOST = "files.b01.azurefd.net"
@@ -247,7 +247,7 @@ def test_the_lines_that_allow_a_refused_host_allow_it_and_keep_what_was_allowed(
 def hosts_of(error: GitHubError) -> tuple[str, ...]:
     """The hosts that a fix allows."""
     assert isinstance(error, HostRefused)
-    error.set_collector("copilot_usage")
+    error.set_collector("copilot_usage", "A_VARIABLE")
     words, _, lines = error.hint.partition("\n")
     assert "if GitHub keeps report files there" in words
     (name, options), *more = yaml.safe_load(lines)["collectors"].items()
@@ -1280,7 +1280,7 @@ def test_no_log_line_shows_a_link_behind_tls_or_a_proxy(certificate: Path, caplo
 # The settings.
 
 hosts_setting = TypeAdapter[tuple[str, ...]](DownloadHosts)
-day_setting = TypeAdapter[str](Day)
+date_setting = TypeAdapter[str](QueryDate)
 
 
 @pytest.mark.parametrize(
@@ -1326,7 +1326,7 @@ def test_what_is_no_list_of_hosts_is_refused(hosts: object) -> None:
     ],
 )
 def test_days_are_read(written: object, day: str) -> None:
-    assert day_setting.validate_python(written) == day
+    assert date_setting.validate_python(written) == day
 
 
 @pytest.mark.parametrize(
@@ -1336,4 +1336,4 @@ def test_days_are_read(written: object, day: str) -> None:
 )  # fmt: skip
 def test_what_is_no_day_is_refused(written: object) -> None:
     with pytest.raises(ValidationError, match="must be a date such as 2026-11-17"):
-        day_setting.validate_python(written)
+        date_setting.validate_python(written)

@@ -303,11 +303,11 @@ def test_the_end_moves_with_the_token(tmp_path: Path) -> None:
     path.write_text("ghp_CANARYold")
     github = rotating(path, Fake(httpx.Response(200, headers=SOON), httpx.Response(200, headers=LATER)))
     assert ends(github) == [SOON_AT]
-    github.forget_old_expiry()
+    github.forget_expiry(github.replaced_token())
     assert github.token_expiry == SOON_AT
     path.with_suffix(".new").write_text("ghp_CANARYnew")
     path.with_suffix(".new").replace(path)
-    github.forget_old_expiry()
+    github.forget_expiry(github.replaced_token())
     assert github.token_expiry is None, "before anything was asked with the new one"
     assert ends(github) == [LATER_AT]
 

@@ -3,89 +3,55 @@
 No API server is asked: admission and the operators' own checks stay unproven.
 """
 
-import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
 from exporter.settings.model import StateSection
-from tests.support.deploy import DEPLOY, PORT, ROOT, accepted, tool
+from tests.support.deploy import DEPLOY, PORT, ROOT, accepted
 from tests.support.harness import Exporter, config_for, get, until
+from tests.support.manifests import (
+    KUBERNETES,
+    NAME,
+    OPERATOR,
+    VERSIONS,
+    Resource,
+    assert_known_to_the_operator,
+    assert_restricted,
+    assert_valid,
+    config_of,
+    containers,
+    credential_files,
+    kustomize,
+    mounts,
+    of,
+    ours,
+    pods,
+)
 
-KUBERNETES = DEPLOY / "kubernetes"
 OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
-VERSIONS = ("1.29", "1.33", "1.37")
-"""The first with native sidecars, and later ones."""
-OPERATOR = "monitoring.coreos.com/v1"
-NAME = "github-enterprise-exporter"
-Resource = dict[str, Any]
-
-
-def kustomize(folder: Path) -> list[Resource]:
-    return list(yaml.safe_load_all(tool("kubectl", "kustomize", str(folder))))
 
 
 @pytest.fixture(scope="module")
 def built() -> Callable[[str], list[Resource]]:
-    done = {name: kustomize(KUBERNETES / "overlays" / name) for name in OVERLAYS}
-    return done.__getitem__
-
-
-def of(resources: list[Resource], kind: str, name: str = NAME) -> Resource:
-    (found,) = [one for one in resources if one["kind"] == kind and one["metadata"]["name"] == name]
-    return found
-
-
-def pods(resources: list[Resource]) -> Iterator[Resource]:
-    yield from (one["spec"]["template"] for one in resources if one["kind"] in {"Deployment", "StatefulSet"})
-
-
-def containers(pod: Resource) -> list[Resource]:
-    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
-
-
-def ours(pod: Resource) -> Resource:
-    (found,) = [one for one in containers(pod) if one["name"] == NAME]
-    return found
+    return {name: kustomize(name) for name in OVERLAYS}.__getitem__
 
 
 @pytest.mark.parametrize("kubernetes", VERSIONS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_manifests_are_valid(overlay: str, kubernetes: str, built: Callable[[str], list[Resource]]) -> None:
-    for resource in built(overlay):
-        if resource["apiVersion"] != OPERATOR:
-            kubernetes_validate.validate(resource, kubernetes, strict=True)
-
-
-SCRAPE = {"port", "path", "interval", "scrapeTimeout"}
-OPERATOR_FIELDS = {
-    "ServiceMonitor": {"selector", "jobLabel", "endpoints"},
-    "PodMonitor": {"selector", "podMetricsEndpoints"},
-    "PrometheusRule": {"groups"},
-}
-"""Those of the operator's API that we use, as its own models have them: https://prometheus-operator.dev/docs/api-reference/api/"""
-GROUP = {"name", "interval", "rules"}
-RULE = {"alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"}
+    assert_valid(built(overlay), kubernetes)
 
 
 def test_what_the_operator_reads_has_its_fields_and_no_others(built: Callable[[str], list[Resource]]) -> None:
-    both = [*built("prometheus-operator"), *built("pod-monitors")]
-    resources = [resource for resource in both if resource["apiVersion"] == OPERATOR]
-    assert {one["kind"] for one in resources} == set(OPERATOR_FIELDS)
-    for one in resources:
-        spec = one["spec"]
-        assert set(spec) == OPERATOR_FIELDS[one["kind"]]
-        assert all(set(end) <= SCRAPE for end in (*spec.get("endpoints", ()), *spec.get("podMetricsEndpoints", ())))
-        for group in spec.get("groups", ()):
-            assert set(group) <= GROUP
-            assert all(set(rule) <= RULE for rule in group["rules"])
+    resources = [*built("prometheus-operator"), *built("pod-monitors")]
+    kinds = {resource["kind"] for resource in resources if resource["apiVersion"] == OPERATOR}
+    assert kinds == {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+    assert_known_to_the_operator(resources)
 
 
 def test_every_component_is_part_of_an_overlay() -> None:
@@ -96,25 +62,10 @@ def test_every_component_is_part_of_an_overlay() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_pods_fit_the_restricted_security_standard(overlay: str, built: Callable[[str], list[Resource]]) -> None:
-    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a read-only root."""
     for pod in pods(built(overlay)):
-        spec = pod["spec"]
-        assert spec["automountServiceAccountToken"] is False
-        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
-        assert all(
-            {*volume} <= {"name", "configMap", "secret", "persistentVolumeClaim", "emptyDir"}
-            for volume in spec["volumes"]
-        )
+        assert_restricted(pod)
         for container in containers(pod):
-            security = spec["securityContext"] | container["securityContext"]
-            assert security["runAsNonRoot"]
-            assert security["runAsUser"] > 0
-            assert security["seccompProfile"] == {"type": "RuntimeDefault"}
-            assert security["allowPrivilegeEscalation"] is False
-            assert security["readOnlyRootFilesystem"]
-            assert security["capabilities"] == {"drop": ["ALL"]}
-            assert set(container["resources"]["requests"]) == {"cpu", "memory"}
-            assert container["resources"]["limits"]["memory"]
+            assert (pod["spec"]["securityContext"] | container["securityContext"])["runAsUser"] > 0
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -142,23 +93,12 @@ def test_the_exporter_gets_a_configuration_that_it_takes_where_it_looks_for_it(
 ) -> None:
     resources = built(overlay)
     (pod,) = [one for one in pods(resources) if NAME in one["metadata"]["labels"]]
-    container = ours(pod)
-    assert container["image"] == f"{NAME}:{version(NAME)}"
-    (flag,) = [arg for arg in container["args"] if arg.startswith("--config.file=")]
-    folder, _, file = flag.partition("=")[2].rpartition("/")
-    mounted = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
-    (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == mounted[folder]]
-    config = of(resources, "ConfigMap", volume["configMap"]["name"])["data"][file]
+    assert ours(pod)["image"] == f"{NAME}:{version(NAME)}"
+    config = config_of(resources, pod)
     accepted(config, tmp_path)
-    read = [
-        value
-        for one in yaml.safe_load(config)["credentials"].values()
-        for key, value in one.items()
-        if key.endswith("_file")
-    ]
-    assert read
-    assert all(str(Path(one).parent) in mounted for one in read)
-    assert str(StateSection().path) in mounted
+    assert credential_files(config)
+    assert {str(Path(file).parent) for file in credential_files(config)} <= set(mounts(pod))
+    assert str(StateSection().path) in mounts(pod)
 
 
 def test_the_probes_and_the_arguments_are_those_of_a_running_exporter(
@@ -217,26 +157,10 @@ def test_the_sidecar_is_the_same_container_and_outlives_no_pod(built: Callable[[
     assert of(built("sidecar"), "Deployment", "prometheus")["spec"]["strategy"] == {"type": "Recreate"}
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", KUBERNETES / "components/prometheus-rule/generate.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_rule_is_in_a_prometheus_rule(built: Callable[[str], list[Resource]]) -> None:
-    """After a change of deploy/prometheus/: `python deploy/kubernetes/components/prometheus-rule/generate.py`."""
-    module = generator()
-    sources = sorted((DEPLOY / "prometheus").glob("*.yaml"))
-    written = sorted(path.name for path in module.HERE.glob("*.yaml") if path.name != "kustomization.yaml")
-    assert written == [path.name for path in sources]
-    for source in sources:
-        text = source.read_text()
-        assert (module.HERE / source.name).read_text() == module.prometheus_rule(source.stem, text)
+    for source in (DEPLOY / "prometheus").glob("*.yaml"):
         rule = of(built("prometheus-operator"), "PrometheusRule", f"{NAME}-{source.stem}")
-        assert rule["spec"] == yaml.safe_load(text)
+        assert rule["spec"] == yaml.safe_load(source.read_text())
 
 
 def test_every_dashboard_is_in_a_config_map_that_kubectl_can_apply(built: Callable[[str], list[Resource]]) -> None:

@@ -1,8 +1,10 @@
 """A drill-down source asks nothing while the target's totals prove that there is nothing new."""
 
 import asyncio
+import re
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -10,14 +12,15 @@ import pytest
 
 from exporter.collecting.attempt import Attempt, Question, Reading, Totals, ask, totals_of
 from exporter.collecting.conclude import conclude
-from exporter.collectors import route_stats, subject_stats
+from exporter.collectors import copilot_usage, route_stats, subject_stats
 from exporter.counting.keys import Count, Counting, Key, Rules
 from exporter.counting.windows import Windows
-from exporter.errors import Unavailable
+from exporter.errors import HostRefused, Unavailable
 from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Snapshot
 from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR
+from exporter.settings.collectors import variables_of
 from tests.support.jobs import NOW, client, job_of
 
 JOB = job_of(route_stats.COLLECTOR)
@@ -96,6 +99,18 @@ def test_folds_and_gaps_still_happen(anchor: int, reads: int) -> None:
     brought, paths = asked(replace(QUESTION, counting=counting, totals=replace(TOTALS, anchor=anchor)))
     assert not brought.unchanged
     assert (len(paths), brought.new_anchor) == (reads, None if reads else int(NOW))
+
+
+def test_the_hint_for_a_refused_host_names_a_variable_that_exists() -> None:
+    async def fetch(_api: Api, _ask: Ask) -> Fetched:
+        raise HostRefused("refused", "files.example.com", ["*.github.com"])
+
+    job = job_of(replace(copilot_usage.COLLECTOR, fetch=fetch))
+    api: Any = SimpleNamespace(skew=0.0, now=lambda: NOW)
+    with pytest.raises(HostRefused) as refused:
+        asyncio.run(ask(Question(job, None, Windows()), api))
+    (variable,) = re.findall(r"without a file: (\w+)='\*\.github\.com,files\.example\.com'$", refused.value.hint)
+    assert variables_of([job.collector])[variable].path == ("collectors", "copilot_usage", "download_hosts")
 
 
 def test_totals_are_base_and_open_of_the_one_row() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.collectors.copilot_usage.record_rows import section_rows
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, SECTIONS, TOTALS
 from exporter.collectors.reading.report_files import File
-from exporter.collectors.reading.reports import MOST_ROWS, Contradiction, DayFigures, FigureArray, Report
+from exporter.collectors.reading.reports import MOST_ROWS, Contradiction, DayFigures, FieldNumbers, Report
 from exporter.errors import Invalid
 
 OLD, NEW = "2026-11-18", "2026-11-19"
@@ -457,7 +457,7 @@ def test_what_was_of_no_day_is_counted_though_nothing_is_shown() -> None:
 
 
 def test_numbers_are_a_mapping_like_any() -> None:
-    numbers = FigureArray(("a", "b"), (1, 2.5))
+    numbers = FieldNumbers(("a", "b"), (1, 2.5))
     assert numbers == {"a": 1, "b": 2.5}
     assert (numbers["b"], numbers.get("c"), len(numbers), list(numbers)) == (2.5, None, 2, ["a", "b"])
     with pytest.raises(KeyError):

@@ -14,13 +14,13 @@ from exporter.catalogue import Collector, Scope
 from exporter.collectors import COLLECTORS
 from exporter.fetching import Fetched
 from exporter.jobs import Target
-from exporter.options import BoundedOptions, CollectorOptions, Duration, Whole, duration_text
+from exporter.options import BoundedOptions, CollectorOptions, Duration, Integer, duration_text
 from exporter.settings import COMMANDS, Settings, SettingsError, parse, reference
 from exporter.settings.collectors import file_model
 from exporter.settings.doubts import open_secrets, unread_proxy
 from exporter.settings.help import OWN
-from exporter.settings.model import Section
-from exporter.settings.names import COMMAND_FLAGS, FLAGS, VARIABLES
+from exporter.settings.names import COMMAND_FLAGS, FLAGS, SWITCHES, VARIABLES
+from exporter.settings.section import Section
 
 SECRET = "hunter2-not-to-be-seen"
 
@@ -30,11 +30,11 @@ class SubjectOptions(BoundedOptions):
 
 
 class UserOptions(SubjectOptions):
-    top_users: Whole = Field(10, ge=0, description="How many of the busiest.")
+    top_users: Integer = Field(10, ge=0, description="How many of the busiest.")
 
 
 class RouteOptions(SubjectOptions):
-    top_actors: Whole = Field(20, ge=0, description="How many of the busiest.")
+    top_actors: Integer = Field(20, ge=0, description="How many of the busiest.")
 
 
 class TimeOptions(CollectorOptions):
@@ -475,6 +475,16 @@ def test_a_token_in_a_variable_is_read_as_in_a_file(text: str) -> None:
         ("web: {telemetry_path: /-/ready}", "web.telemetry_path", "/-/"),
         ("web: {telemetry_path: '/m?x'}", "web.telemetry_path", 'must begin with "/"'),
         ("web: {max_requests: -1}", "web.max_requests", "at least 0"),
+        ("web: {route_prefix: /a//b}", "web.route_prefix", "must have a path such as /github"),
+        ("web: {route_prefix: /a/../b}", "web.route_prefix", "must have a path such as /github"),
+        ("web: {route_prefix: '/a?b'}", "web.route_prefix", "must have a path such as /github"),
+        ("web: {route_prefix: /-/x}", "web.route_prefix", "must have a path such as /github"),
+        ("web: {external_url: 'example.com/github'}", "web.external_url", "must be a URL such as https://"),
+        ("web: {external_url: '\"https://example.com\"'}", "web.external_url", "must be a URL such as https://"),
+        ("web: {external_url: 'https://me:pw@example.com'}", "web.external_url", "without user, query or fragment"),
+        ("web: {external_url: 'https://example.com/?a'}", "web.external_url", "without user, query or fragment"),
+        ("web: {external_url: 'https://example.com/a b'}", "web.external_url", "must be a URL such as https://"),
+        ("web: {enable_lifecycle: perhaps}", "web.enable_lifecycle", "must be true or false"),
         ("log: {level: loud}", "log.level", "must be one of"),
         ("config: {file: x}", "config", "--config.file"),
         (
@@ -739,6 +749,9 @@ VALUES = {
     "web.listen_address": "127.0.0.1:9,[::1]:0",
     "web.telemetry_path": "/m",
     "web.max_requests": "3",
+    "web.config_file": None,
+    "web.external_url": "https://docs.example.com/x",
+    "web.route_prefix": "/x",
     "web.docs_url": "https://docs.example.com/x",
     "state.path": "/s",
     "log.level": "debug",
@@ -763,10 +776,39 @@ def test_every_key_of_a_collector_has_a_variable(write: Write) -> None:
 
 @pytest.mark.parametrize("path", list(FLAGS))
 def test_every_flag_has_a_variable_that_does_the_same(path: tuple[str, str], write: Write) -> None:
-    value = VALUES[".".join(path)] or write("").partition("=")[2]
-    by_flag = settings("demo", f"{FLAGS[path]}={value}")
+    if FLAGS[path] in SWITCHES:
+        value, flag = "true", FLAGS[path]
+    else:
+        value = VALUES[".".join(path)] or write("").partition("=")[2]
+        flag = f"{FLAGS[path]}={value}"
+    by_flag = settings("demo", flag)
     by_variable = parse(["demo"], {VARIABLES[path]: value}, KNOWN)[1]
     assert by_flag == by_variable != settings("demo")
+
+
+@pytest.mark.parametrize(
+    ("external_url", "route_prefix", "links", "paths"),
+    [
+        (None, None, "", ""),
+        ("https://example.com", None, "", ""),
+        ("https://example.com/", None, "", ""),
+        ("https://example.com/github", None, "/github", "/github"),
+        ("https://example.com/a/b/", None, "/a/b", "/a/b"),
+        ("https://example.com/github", "/", "/github", ""),
+        ("https://example.com/github", "/x", "/github", "/x"),
+        ("/github", None, "/github", "/github"),
+        (None, "/github", "/github", "/github"),
+        (None, "github/", "/github", "/github"),
+        (None, "/", "", ""),
+        ("", "", "", ""),
+    ],
+)
+def test_the_route_prefix_is_the_path_of_the_external_url_as_in_prometheus(
+    external_url: str | None, route_prefix: str | None, links: str, paths: str
+) -> None:
+    given = {"--web.external-url": external_url, "--web.route-prefix": route_prefix}
+    web = settings("demo", *(f"{flag}={value}" for flag, value in given.items() if value is not None)).web
+    assert (web.link_prefix, web.prefix) == (links, paths)
 
 
 @pytest.mark.parametrize("address", ["[::]:10171", "[::1]:0", ":10171", "localhost:1", "[fe80::1%eth0]:10171"])

@@ -11,13 +11,13 @@ GitHub's answer.
 https://docs.github.com/enterprise-cloud@latest/rest/billing/usage#get-billing-usage-summary-for-an-enterprise
 """  # noqa: E501 - a series is one line
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydantic import Field
 
+from exporter import worker
 from exporter.catalogue import Calls, Collector, Permission
 from exporter.collectors.billing_usage.families import (
     AI_CREDIT,
@@ -56,7 +56,7 @@ async def _fetch(api: Api, ask: Ask, root: str, usage: Table, credits_: Table) -
     month: dict[str, str | int] = {"year": when.year, "month": when.month}
     unknown = UnknownFields()
     reply = await api.get(root + SUMMARY, month)
-    rows, rejected = await asyncio.to_thread(lambda: read(decode_json(reply.body), usage, when, unknown))
+    rows, rejected = await worker.run(lambda: read(decode_json(reply.body), usage, when, unknown))
     credit_rows: tuple[Row, ...] = ()
     try:
         credit_reply = await api.get(root + AI_CREDIT, month)
@@ -65,9 +65,7 @@ async def _fetch(api: Api, ask: Ask, root: str, usage: Table, credits_: Table) -
     except NotFound:
         pass  # this account has no AI credits
     else:
-        credit_rows, unusable = await asyncio.to_thread(
-            lambda: read(decode_json(credit_reply.body), credits_, when, unknown)
-        )
+        credit_rows, unusable = await worker.run(lambda: read(decode_json(credit_reply.body), credits_, when, unknown))
         rejected += unusable
     return Fetched(
         (*rows, *credit_rows),

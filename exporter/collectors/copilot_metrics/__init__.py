@@ -10,11 +10,11 @@ a family never adds up totals and parts. `families.py` has the metrics, `newest_
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-metrics#get-copilot-metrics-for-an-organization
 """  # noqa: E501 - an exposition line is not wrapped
 
-import asyncio
 from typing import Annotated
 
 from pydantic import Field
 
+from exporter import worker
 from exporter.catalogue import PAGE_SIZE, Collector, Permission
 from exporter.collectors.copilot_metrics.families import ENDPOINT, MODELS, NEWEST_DAY, TABLES
 from exporter.collectors.copilot_metrics.newest_day import NewestEntry
@@ -25,15 +25,17 @@ from exporter.fetching import Api, Ask, Fetched
 from exporter.github.apps import NotInstalled
 from exporter.github.decoding import decode_json
 from exporter.instants import HOUR
-from exporter.options import BoundedOptions, Day, Whole
+from exporter.options import BoundedOptions, Integer, QueryDate
 
 
 class Options(BoundedOptions):
     """The collector's own settings."""
 
-    since: Day = Field(default="", description="Only days from this one on; GitHub accepted at most 100 days ago.")
-    until: Day = Field(default="", description="Only days up to this one; the newest of them is shown.")
-    max_series: Annotated[Whole, Field(ge=1)] = Field(
+    since: QueryDate = Field(
+        default="", description="Only days from this one on; GitHub accepted at most 100 days ago."
+    )
+    until: QueryDate = Field(default="", description="Only days up to this one; the newest of them is shown.")
+    max_series: Annotated[Integer, Field(ge=1)] = Field(
         default=500, description="How many rows of each breakdown are shown, the busiest; the others are left out."
     )
 
@@ -45,7 +47,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     newest, size = NewestEntry(), 0
     try:
         async for reply in api.pages(f"/orgs/{ask.target}/copilot/metrics", params):
-            await asyncio.to_thread(_add_page, newest, reply.body)
+            await worker.run(_add_page, newest, reply.body)
             size += len(reply.body)
             if newest.count > MOST_ROWS or size > MOST_BYTES:
                 raise Invalid(f"more than {MOST_ROWS} days, or than {MOST_BYTES} bytes")
@@ -53,7 +55,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
         raise  # the App is missing there, and can be installed
     except NotFound as error:
         raise Retired(str(error)) from None
-    return await asyncio.to_thread(newest.fetched)
+    return await worker.run(newest.fetched)
 
 
 def _add_page(newest: NewestEntry, body: bytes) -> None:

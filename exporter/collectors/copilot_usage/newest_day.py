@@ -6,12 +6,12 @@ day that is four days old and has no report is one without usage: the data are a
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
 """
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from exporter import worker
 from exporter.collectors.copilot_usage.record_rows import rows_of, section_rows
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, SECTIONS, TOTALS
 from exporter.collectors.reading.report_files import File
@@ -88,7 +88,7 @@ async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Iterable[Table
         raise search.errors[0]  # an error must not bring back an older day
     ask.memory.value = before.day if is_older else report.day
     search.unknown.join(report.figures.unknown)
-    rows = await asyncio.to_thread(tuple, rows_of(report)) if report.day else ()
+    rows = await worker.run(tuple, rows_of(report)) if report.day else ()
     gone = f"GitHub shows the report of {before.day} no more"
     return Fetched(
         rows,
@@ -166,13 +166,13 @@ async def read(api: Api, ask: Ask, path: str, day: str | None = None) -> Report:
 async def _read_files(api: Api, ask: Ask, reply: Reply, day: str | None) -> Report:
     report = empty_report(ask, day)
     try:
-        urls = await asyncio.to_thread(links, reply.body, report.unknown) if reply.status == 200 else []
+        urls = await worker.run(links, reply.body, report.unknown) if reply.status == 200 else []
         for url in urls:
             file = File(report)
             async with aclosing(api.download(url, ask.options.download_hosts, MOST_BYTES)) as pieces:
                 async for piece in pieces:
-                    await asyncio.to_thread(file.feed, piece)
-            await asyncio.to_thread(file.end)
+                    await worker.run(file.feed, piece)
+            await worker.run(file.end)
         report.check()
     except (Contradiction, LinkExpired):
         raise

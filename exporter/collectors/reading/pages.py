@@ -1,10 +1,10 @@
 """Walks over lists of many pages, each row read once although rows may move between pages; and query parameters."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from sys import getsizeof
 
+from exporter import worker
 from exporter.catalogue import PAGE_SIZE
 from exporter.collectors.reading.rows import decode_list
 from exporter.collectors.reading.unknown_fields import UnknownFields
@@ -90,11 +90,11 @@ async def walk(
     again = await walk_pages("desc", PAGE_SIZE)
     if again.complete:
         return fetched(again)
-    rows = await asyncio.to_thread(unite, table, rows, again)
+    rows = await worker.run(unite, table, rows, again)
     if await _is_proven(rows, table, sums):
         return fetched(rows)
     del again  # free the memory of a long list
-    rows = await asyncio.to_thread(unite, table, rows, await walk_pages("asc", SMALLER_PAGE))
+    rows = await worker.run(unite, table, rows, await walk_pages("asc", SMALLER_PAGE))
     if await _is_proven(rows, table, sums):
         return fetched(rows)
     raise Invalid(f"{path}: {_disagreement(rows, table, sums)}")
@@ -103,20 +103,20 @@ async def walk(
 async def _is_proven(rows: RowSet, table: Table, sums: ListSums | None) -> bool:
     if sums is None:
         return rows.complete
-    return await sums.agree_with(await asyncio.to_thread(sums_of, table, rows))
+    return await sums.agree_with(await worker.run(sums_of, table, rows))
 
 
 async def _walk_once(api: Api, path: str, params: dict[str, str | int], table: Table, unknown: UnknownFields) -> RowSet:
     rows: list[Row] = []
     rejected = size = 0
     async for reply in api.pages(path, params):
-        page, unreadable = await asyncio.to_thread(decode_list, table.row, reply.body, unknown)
+        page, unreadable = await worker.run(decode_list, table.row, reply.body, unknown)
         rows += page
         rejected += unreadable
-        size += max(len(reply.body), await asyncio.to_thread(_size_of_texts, page))
+        size += max(len(reply.body), await worker.run(_size_of_texts, page))
         if len(rows) > MOST_LISTED_ROWS or size > MOST_BYTES:
             raise Invalid(f"{path}: more than {MOST_LISTED_ROWS} rows, or than {MOST_BYTES} bytes")
-    return await asyncio.to_thread(row_set, table, rows, rejected)
+    return await worker.run(row_set, table, rows, rejected)
 
 
 def _size_of_texts(rows: Iterable[Row]) -> int:

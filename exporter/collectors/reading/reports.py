@@ -25,7 +25,7 @@ class Contradiction(Invalid):
     """Two files of a report have different values for a figure."""
 
 
-class FigureArray(Mapping[str, float]):
+class FieldNumbers(Mapping[str, float]):
     """Figures by name in a third of a dict's memory: rows with the same names share one tuple of names."""
 
     __slots__ = ("_names", "_values")
@@ -49,7 +49,7 @@ class FigureArray(Mapping[str, float]):
 class DayFigures:
     """The figures of one day, by section and key. With a `fault` they must not be used."""
 
-    sections: dict[str, dict[Labels, FigureArray]] = field(default_factory=dict)
+    sections: dict[str, dict[Labels, FieldNumbers]] = field(default_factory=dict)
     rejected: int = 0
     unknown: UnknownFields = field(default_factory=UnknownFields)
     rows: int = 0
@@ -89,9 +89,9 @@ class DayFigures:
         if figures.keys() - before.keys():
             rows[key] = self._numbers({**figures, **before})
 
-    def _numbers(self, figures: Mapping[str, float]) -> FigureArray:
+    def _numbers(self, figures: Mapping[str, float]) -> FieldNumbers:
         names = tuple(figures)
-        return FigureArray(self._names.setdefault(names, names), figures.values())
+        return FieldNumbers(self._names.setdefault(names, names), figures.values())
 
 
 @dataclass(slots=True)

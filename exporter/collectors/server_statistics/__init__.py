@@ -13,12 +13,12 @@ A year of 20 appliances is 7,300 records in one answer without pages; `newest.py
 https://docs.github.com/enterprise-cloud@latest/rest/enterprise-admin/admin-stats#get-github-enterprise-server-statistics
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
 from pydantic import Field
 
+from exporter import worker
 from exporter.catalogue import Collector, Permission
 from exporter.collectors.server_statistics.families import TABLES
 from exporter.collectors.server_statistics.newest import NewestRecords
@@ -26,7 +26,7 @@ from exporter.errors import Refused
 from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR
 from exporter.lateness import Late
-from exporter.options import CollectorOptions, Day
+from exporter.options import CollectorOptions, QueryDate
 
 MOST_BYTES = 256 * 1024 * 1024
 """The most bytes of a page, which is never complete in memory: a year of 200 appliances."""
@@ -38,10 +38,12 @@ class Options(CollectorOptions):
     organizations: bool = Field(
         default=False, description="Whether organizations are asked, too: for appliances connected to one."
     )
-    date_start: Day = Field(
+    date_start: QueryDate = Field(
         default="", description="Sent to GitHub as it is, if set; taken out where GitHub refuses it."
     )
-    date_end: Day = Field(default="", description="Sent to GitHub as it is, if set; taken out where GitHub refuses it.")
+    date_end: QueryDate = Field(
+        default="", description="Sent to GitHub as it is, if set; taken out where GitHub refuses it."
+    )
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
@@ -60,8 +62,8 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
 async def _read(api: Api, path: str, dates: Mapping[str, str], now: float) -> Fetched:
     newest = NewestRecords(now)
     async for _page in api.stream(path, {**dates}, newest.take, MOST_BYTES):
-        await asyncio.to_thread(newest.end_page)
-    return await asyncio.to_thread(newest.fetched)
+        await worker.run(newest.end_page)
+    return await worker.run(newest.fetched)
 
 
 COLLECTOR = Collector(

@@ -1,12 +1,12 @@
 """The newest record of each appliance, from an array that is read record by record."""
 
-import asyncio
 import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from exporter import worker
 from exporter.collectors.reading.leaves import missing, number
 from exporter.collectors.reading.records import Records, decode_record
 from exporter.collectors.reading.unknown_fields import UnknownFields
@@ -51,7 +51,7 @@ class NewestRecords:
 
     async def take(self, piece: bytes) -> None:
         """Read a piece of a page, in a thread, because decoding would block the event loop."""
-        await asyncio.to_thread(self._feed, piece)
+        await worker.run(self._feed, piece)
 
     def _feed(self, piece: bytes) -> None:
         for record, text in self._page.feed(piece):

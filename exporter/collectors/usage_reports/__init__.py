@@ -10,11 +10,11 @@ https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports
 https://docs.github.com/enterprise-cloud@latest/billing/reference/billing-reports
 """  # noqa: E501 - an exposition line is not wrapped
 
-import asyncio
 from typing import Literal
 
 from pydantic import Field
 
+from exporter import worker
 from exporter.catalogue import Calls, Collector, Permission
 from exporter.collectors.reading.days import BOOKED_AFTER
 from exporter.collectors.usage_reports.exporting import Run
@@ -69,7 +69,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     """List the exports, create missing ones, sum up new ones."""
     run = Run(api, ask, Ledger.from_memory(ask.memory.value))
     await run.update()
-    rows = await asyncio.to_thread(lambda: tuple(rows_of(run.ledger, run.exports, run.now)))
+    rows = await worker.run(lambda: tuple(rows_of(run.ledger, run.exports, run.now)))
     return Fetched(
         rows,
         run.rejected,

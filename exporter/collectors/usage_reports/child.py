@@ -13,6 +13,7 @@ from socket import socketpair
 from subprocess import DEVNULL, Popen
 from typing import NamedTuple
 
+from exporter import worker
 from exporter.collectors.usage_reports import sums as program
 from exporter.collectors.usage_reports.sums import Month, Sums
 from exporter.errors import GitHubError, Invalid, Unavailable
@@ -100,7 +101,7 @@ class _Child:
         self.process.kill()
         self.stdin.transport.abort()
         self.output_writer.transport.abort()
-        await asyncio.to_thread(self.process.wait)
+        await asyncio.to_thread(self.process.wait)  # not in the worker, which has other things to do
 
     async def failure(self) -> GitHubError:
         """Why the child's output is incomplete."""
@@ -151,7 +152,7 @@ async def _connect(idle_seconds: float) -> _Child:
     # Sockets have larger buffers than pipes (64 KiB), which would take a tenth longer.
     ours, theirs = zip(socketpair(), socketpair(), strict=True)
     try:
-        process = await asyncio.to_thread(_open_process, *(end.fileno() for end in theirs))
+        process = await worker.run(_open_process, *(end.fileno() for end in theirs))
     except OSError:
         for end in ours:
             end.close()

@@ -3,11 +3,11 @@
 https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from exporter import worker
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.collectors.usage_reports.child import Selection, sum_report
 from exporter.collectors.usage_reports.export_notes import doubts_of, notes_of
@@ -66,7 +66,7 @@ class Run:
     async def update(self) -> None:
         """List the exports, choose one for each month, create missing ones, read new ones."""
         reply = await self.api.get(self.path)
-        await asyncio.to_thread(self._parse_list, reply.body)
+        await worker.run(self._parse_list, reply.body)
         self.now = self.api.now()  # GitHub's clock, as of the reply
         both = periods(self.now)
         to_read: dict[str, tuple[Export, list[tuple[str, Period]]]] = {}
@@ -216,7 +216,7 @@ class Run:
             return
         source = {"id": export.id, "created": export.created, "by": self._grouping()}
         for kind, period in places:
-            figures = await asyncio.to_thread(figures_of, sums, period.month, self.ask.name_form)
+            figures = await worker.run(figures_of, sums, period.month, self.ask.name_form)
             figures |= {**source, "unknown": unknown_columns(sums.columns)}
             self.ledger.update(f"{kind} {period.month}", figures, self.now, self.ask.max_age)
 
@@ -235,4 +235,4 @@ class Run:
 
 
 async def _export_of(reply: Reply) -> Export | None:
-    return await asyncio.to_thread(lambda: parse_export(decode_json(reply.body)))
+    return await worker.run(lambda: parse_export(decode_json(reply.body)))

@@ -1,5 +1,6 @@
 """Files with tokens and private keys, which people write and may rotate at any time."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ class SecretFile(Generic[Secret]):
     While a changed file cannot be used (a rotation in progress, a lost permission) the last secret stays in use, and
     one warning is logged. `what` names the kind of file. `parse` never raises: it returns the secret or, as text, what
     is wrong with the content; of a file that is too large it gets `LARGEST_FILE` bytes and one more.
+
+    Requests read it on the event loop, the heartbeat in the worker thread.
     """
 
     path: Path
@@ -32,18 +35,22 @@ class SecretFile(Generic[Secret]):
     _read: Secret | None = field(default=None, init=False, repr=False)
     _version: tuple[int, int, int] | None = field(default=None, init=False, repr=False)
     _trouble: str = field(default="", init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def current(self) -> Secret | str:
         """The secret; if there is none yet, a text that says why."""
-        trouble = self._refresh()
-        if self._read is None:
-            return trouble
-        if trouble and trouble != self._trouble:
-            log.warning(
-                "a file cannot be used: its last content stays in use", credential=self.credential, problem=trouble
-            )
-        self._trouble = trouble
-        return self._read
+        with self._lock:
+            trouble = self._refresh()
+            if self._read is None:
+                return trouble
+            if trouble and trouble != self._trouble:
+                log.warning(
+                    "a file cannot be used: its last content stays in use",
+                    credential=self.credential,
+                    problem=trouble,
+                )
+            self._trouble = trouble
+            return self._read
 
     def problem(self) -> str:
         """What is wrong with the file now; empty if nothing is."""

@@ -72,8 +72,9 @@ def status_page(
     docs: str,
     now: float,
     health: Health = _WELL,
+    link_prefix: str = "",
 ) -> str:
-    """The whole page; `now` in epoch seconds, `docs` the URL of the documentation."""
+    """The whole page; `now` in epoch seconds, `docs` the URL of the documentation, `link_prefix` before our paths."""
     ordered = sorted(entries, key=lambda entry: (entry.job.order, entry.job.key))
     sources = sources_of(ordered, health, now)
     facts = facts_of(sources)
@@ -90,6 +91,7 @@ def status_page(
         "quotas": quota_rows(quotas, now),
         "expiries": expiries_of(health.expiries, now),
         "telemetry_path": telemetry_path,
+        "link_prefix": link_prefix,
         "docs": docs,
         "version": version,
         "as_of": utc_time(now),

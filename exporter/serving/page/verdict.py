@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from exporter.errors import CredentialRejected
 from exporter.github.dates import EXPIRES_SOON
 from exporter.instants import HOUR, utc_time
-from exporter.serving.health import Health
+from exporter.serving.health import Health, Reload
 from exporter.serving.page.words import many, sentence, some, span
 
 Level = Literal["ok", "warn", "bad"]
@@ -93,6 +93,7 @@ def verdict(facts: Facts, health: Health, now: float) -> Verdict:
         *_of_failures(facts),
         *_of_limits(facts),
         *_of_reload(health),
+        *_of_web_config(health.web),
         *_of_expiries(facts.stopped, health.expiries, now),
         *_of_lateness(facts),
         *facts.warnings,
@@ -164,8 +165,19 @@ def _of_reload(health: Health) -> Iterator[Finding]:
         yield Finding(
             "warn",
             f"The configuration was not reloaded: the one of {utc_time(health.reload.at)} is still in use.",
-            "Correct it, test it with `github-enterprise-exporter check`, and reload again (SIGHUP).",
+            "Correct it, test it with `github-enterprise-exporter check`, and reload again (SIGHUP or POST /-/reload).",
             health.reload.problem,
+        )
+
+
+def _of_web_config(reload: Reload | None) -> Iterator[Finding]:
+    if reload and reload.problem:
+        yield Finding(
+            "warn",
+            f"The web configuration was not reloaded: the one of {utc_time(reload.at)} is still in use.",
+            "Correct the file: it is read again when it changes. `github-enterprise-exporter check "
+            "--web.config.file=FILE` tests it.",
+            reload.problem,
         )
 
 

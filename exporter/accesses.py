@@ -1,0 +1,106 @@
+"""From the settings to the accesses: who asks GitHub at each target, through which network and with which client."""
+
+from exporter.catalogue import PAGE_SIZE
+from exporter.collecting.access import Access
+from exporter.collecting.clock import Clock
+from exporter.github.apps import App
+from exporter.github.budget import Budget
+from exporter.github.client import GitHub
+from exporter.github.credentials import Credential, TokenCredential
+from exporter.github.installations import Installation
+from exporter.github.network import Network
+from exporter.github.pacing import Pool
+from exporter.github.sender import AnswerBounds, Observe
+from exporter.jobs import Target
+from exporter.settings import DIRECT, Settings
+
+
+class Accesses:
+    """The accesses of one exporter. A reload makes new ones only for credentials that are new or have changed.
+
+    The pools of removed credentials stay, for the hour's spending. `pools_in_use` gets the others, by name.
+    """
+
+    def __init__(self, budget: Budget, clock: Clock, pools_in_use: dict[str, Pool], observe: Observe) -> None:
+        self._budget, self._clock, self._observe = budget, clock, observe
+        self._pools: dict[str, Pool] = {}
+        self._pools_in_use = pools_in_use
+        self._by_credential: dict[str, Access] = {}
+        self._clients: list[GitHub] = []
+
+    def update(self, settings: Settings) -> dict[Target, Access]:
+        """Use these settings from now on; returns the access for each target. Raises `GitHubError` as `GitHub` does."""
+        accesses = {
+            target: self._access(credential, settings.pool_of(target), settings)
+            for target, credential in credentials_by_target(settings).items()
+        }
+        self._pools_in_use.clear()
+        self._pools_in_use.update({access.pool.name: access.pool for access in accesses.values()})
+        return accesses
+
+    def quote(self, messages: bool) -> None:
+        """Say whether clients repeat GitHub's messages, which may name a person."""
+        for client in self._clients:
+            client.quoted = messages
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients:
+            await client.aclose()
+
+    def _access(self, credential: Credential, pool_name: str, settings: Settings) -> Access:
+        access = self._by_credential.get(credential.name)
+        if access is None or access.credential != credential or access.pool.name != pool_name:
+            pool = self._pools.setdefault(pool_name, Pool(pool_name, self._budget))
+            client = open_client(credential, pool, settings, self._clock, self._observe)
+            self._clients.append(client)
+            access = self._by_credential[credential.name] = Access(credential, client, pool)
+        return access
+
+
+def open_client(credential: Credential, pool: Pool, settings: Settings, clock: Clock, observe: Observe) -> GitHub:
+    """The client of a credential; a walk over a list may have as many pages as the largest `max_series` needs."""
+    most_rows = max((collector.max_series or 0 for collector in settings.collectors.values()), default=0)
+    return GitHub(
+        credential,
+        pool,
+        clock=clock.wall,
+        monotonic=clock.monotonic,
+        observe=observe,
+        bounds=AnswerBounds(pages=max(AnswerBounds().pages, -(-most_rows // PAGE_SIZE))),
+        quoted=settings.privacy.user_names == "login",
+    )
+
+
+def network_of(settings: Settings, credential: str) -> Network:
+    """The network of a credential: its own proxy or else the common one, and the authorities of both."""
+    own = settings.credentials[credential]
+    proxy = own.proxy or settings.proxy
+    files = tuple(path for path in (settings.ca_file, own.ca_file) if path is not None)
+    return Network(None if proxy == DIRECT else proxy, settings.no_proxy, files)
+
+
+def credentials_by_target(settings: Settings) -> dict[Target, Credential]:
+    """The credential of each target: one token for all that name it, or an App's installation there.
+
+    An appliance whose credential is an App is left out: it has no installation.
+    """
+    by_name: dict[str, TokenCredential | App] = {}
+    by_target: dict[Target, Credential] = {}
+    for target in settings.targets():
+        name = target.credential
+        if name not in by_name:
+            by_name[name] = _credential(settings, name)
+        credential = by_name[name]
+        if isinstance(credential, TokenCredential):
+            by_target[target] = credential
+        elif target.kind != "appliance":
+            by_target[target] = Installation(credential, target.kind, target.name)
+    return by_target
+
+
+def _credential(settings: Settings, name: str) -> TokenCredential | App:
+    section, network = settings.credentials[name], network_of(settings, name)
+    if section.app_client_id and section.private_key_file:
+        return App(name, section.api_url, section.api_version, section.app_client_id, section.private_key_file, network)
+    return TokenCredential(name, section.api_url, section.api_version, network, section.token, section.token_file)

@@ -1,0 +1,135 @@
+"""Who may ask: HTTP basic authentication (RFC 7617) by bcrypt hashes.
+
+bcrypt is slow on purpose: 60 ms at cost 10, 15 s at cost 18. It runs in a thread of its own, one check at a time: in
+the worker every collector would wait for it. It does not hold Python's global lock, so it takes nothing from the event
+loop but, on a single core, its share of the processor, which a lower priority makes small.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+import sys
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Literal
+
+import bcrypt
+
+REMEMBERED = 200
+"""How many outcomes are remembered, of right and of wrong passwords each."""
+WAITING, WAITING_OF_ONE = 16, 8
+"""How many different logins wait for their check at most, and of one client address. More are refused unchecked."""
+NICENESS = 10
+"""https://man7.org/linux/man-pages/man2/setpriority.2.html, of a thread."""
+LONGEST = 72
+"""bcrypt knows no more bytes of a password."""
+
+Outcome = Literal["right", "wrong", "busy"]
+
+
+class Login:
+    """Checks passwords, and remembers outcomes by a keyed hash of user, bcrypt hash and password."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._right: OrderedDict[bytes, bytes] = OrderedDict()  # digests by user
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        self._waiting: dict[bytes, tuple[str, asyncio.Future[bool]]] = {}
+        self._one = asyncio.Lock()
+
+    async def outcome(self, users: Mapping[bytes, bytes], authorization: bytes, client: str) -> Outcome:
+        """What a header `Authorization` is worth; `client` is the address that sent it, `users` their hashes."""
+        user, password = credentials_in(authorization)
+        if user is None:
+            return "wrong"
+        expected = users.get(user)
+        digest = self._digest(user, expected or b"", password)
+        if expected is not None and hmac.compare_digest(self._right.get(user, b""), digest):
+            return "right"
+        if digest in self._wrong:
+            return "wrong"
+        entry = self._waiting.get(digest)
+        if entry is None:
+            of_client = sum(address == client for address, _ in self._waiting.values())
+            if len(self._waiting) >= WAITING or of_client >= WAITING_OF_ONE:
+                return "busy"
+            check = asyncio.ensure_future(self._check(users, user, password, digest))
+            entry = self._waiting[digest] = (client, check)
+        # The check goes on if the client leaves: others may wait for it, and its outcome is worth remembering.
+        return "right" if await asyncio.shield(entry[1]) else "wrong"
+
+    async def _check(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, digest: bytes) -> bool:
+        try:
+            expected = users.get(user)
+            async with self._one:
+                matches = await _in_thread(password, expected or _decoy(users))
+            is_right = matches and expected is not None
+            if is_right:
+                _remember(self._right, user, digest)
+            else:
+                _remember(self._wrong, digest, None)
+            return is_right
+        finally:
+            del self._waiting[digest]
+
+    def _digest(self, *parts: bytes) -> bytes:
+        digest = hashlib.blake2b(key=self._key, digest_size=32)
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.digest()
+
+
+def credentials_in(authorization: bytes) -> tuple[bytes | None, bytes]:
+    """User and password out of a header's value; no user if there is none."""
+    scheme, _, text = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return None, b""
+    try:
+        user, colon, password = base64.b64decode(text.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return None, b""
+    return (user if colon else None), password
+
+
+def _decoy(users: Mapping[bytes, bytes]) -> bytes:
+    """What an unknown user is checked against: it takes as long as that of most users, and fits no password."""
+    ((cost, _),) = Counter(expected[4:6] for expected in users.values()).most_common(1)
+    return b"$2b$" + cost + b"$" + b"." * 53
+
+
+def _remember(outcomes: OrderedDict[bytes, bytes] | OrderedDict[bytes, None], key: bytes, value: bytes | None) -> None:
+    outcomes.pop(key, None)
+    outcomes[key] = value  # type: ignore[assignment]  # one function for both kinds of values
+    if len(outcomes) > REMEMBERED:
+        outcomes.popitem(last=False)
+
+
+async def _in_thread(password: bytes, expected: bytes) -> bool:
+    """Whether the password fits. The thread is a daemon: the exporter's end does not wait 15 s for it."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[bool] = loop.create_future()
+
+    def check() -> None:
+        if sys.platform == "linux":
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        try:
+            matches = bcrypt.checkpw(password[:LONGEST], expected)
+        except ValueError:  # a NUL in the password
+            matches = False
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(_settle, result, matches)
+
+    threading.Thread(target=check, name="login", daemon=True).start()
+    return await result
+
+
+def _settle(result: "asyncio.Future[bool]", matches: bool) -> None:
+    if not result.done():
+        result.set_result(matches)

@@ -1,0 +1,10 @@
+"""The web configuration file (`--web.config.file`), as the exporter-toolkit of Prometheus has it.
+
+    reading = read(path)
+
+Keys and their meaning: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
+"""
+
+from exporter.settings.web_config.reading import PLAIN, Outline, Reading, WebConfig, outline, read
+
+__all__ = ["PLAIN", "Outline", "Reading", "WebConfig", "outline", "read"]

@@ -1,0 +1,93 @@
+"""The TLS of a web configuration, as Python's ssl has it. What Python cannot do is refused here."""
+
+import ssl
+import warnings
+
+from exporter.settings.web_config.certificates import load
+from exporter.settings.web_config.model import TlsServerConfig
+from exporter.settings.web_config.words import (
+    CIPHERS,
+    CIPHERS_OF_TLS13,
+    CLIENT_AUTH,
+    CURVES,
+    FOR_OLD_VERSIONS,
+    STRONG,
+    VERSIONS,
+)
+
+
+class Impossible(Exception):
+    """What the key says cannot be done; `str()` says why."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(why)
+        self.key = key
+
+
+def context_of(tls: TlsServerConfig, chain: str, key: str, authorities: str | None) -> ssl.SSLContext:
+    """One context for all connections; raises `Unfit` and `Impossible`.
+
+    The policies that verify clients trust `authorities` (PEM), or the machine's own if that is None.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    if not tls.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.set_alpn_protocols(["http/1.1"])
+    _set_versions(context, tls)
+    _set_ciphers(context, tls)
+    _set_curve(context, tls)
+    _set_clients(context, tls, authorities)
+    load(context, chain, key)
+    return context
+
+
+def _is_old(version: str) -> bool:
+    return VERSIONS[version] < ssl.TLSVersion.TLSv1_2
+
+
+def _set_versions(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
+    if VERSIONS[tls.min_version] > VERSIONS[tls.max_version]:
+        raise Impossible("min_version", f"{tls.min_version} is newer than max_version, {tls.max_version}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1, which the operator asks for
+        context.minimum_version, context.maximum_version = VERSIONS[tls.min_version], VERSIONS[tls.max_version]
+
+
+def _set_ciphers(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
+    names = [CIPHERS[name] for name in tls.cipher_suites if name not in CIPHERS_OF_TLS13]
+    if tls.cipher_suites and not names:
+        if tls.max_version != "TLS13":
+            raise Impossible("cipher_suites", f"has suites of TLS 1.3 only, and max_version is {tls.max_version}")
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        return
+    text = ":".join(names) or (FOR_OLD_VERSIONS if _is_old(tls.min_version) else STRONG)
+    if _is_old(tls.min_version):
+        text += ":@SECLEVEL=0"  # OpenSSL 3 counts the hash of TLS 1.0 and 1.1, SHA-1, as level 0
+    try:
+        context.set_ciphers(text)
+    except ssl.SSLError:
+        raise Impossible("cipher_suites", "has no suite that the machine's OpenSSL has") from None
+
+
+def _set_curve(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
+    """OpenSSL's own choice has all curves that can be named: naming all of them restricts nothing."""
+    names = set(tls.curve_preferences)
+    if len(names) == 1:
+        context.set_ecdh_curve(CURVES[names.pop()])
+    elif names and names != set(CURVES):
+        raise Impossible("curve_preferences", "Python's TLS takes one curve, or all: name one, or remove the key")
+
+
+def _set_clients(context: ssl.SSLContext, tls: TlsServerConfig, authorities: str | None) -> None:
+    context.verify_mode = CLIENT_AUTH[tls.client_auth_type]
+    if context.verify_mode == ssl.CERT_NONE:
+        return
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, as in Go
+    # A resumed session would be let in by the certificate that it began with, even when that has expired meanwhile.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    if authorities is None:
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+    else:
+        context.load_verify_locations(cadata=authorities)

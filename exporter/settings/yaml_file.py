@@ -1,0 +1,98 @@
+"""A YAML file as a mapping, with the line of every key in a report, so that messages can name it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from exporter.github.secret_files.encodings import decoded
+from exporter.regular_files import read_file_or_pipe, unreadable
+from exporter.settings.report import ProblemReport, Where
+from exporter.settings.yaml_errors import in_plain_words
+
+_MAX_BYTES = 1 << 20
+
+
+class Unusable(Exception):
+    """The file can be read, but is no configuration; `str()` says why, `line` where, if that is known."""
+
+    def __init__(self, why: str, line: int | None = None) -> None:
+        super().__init__(why)
+        self.line = line
+
+
+def mapping_in(path: Path, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> dict[str, Any] | None:
+    """The mapping of a file; None if there is none, which is then a problem in the report.
+
+    `prepare` may change the YAML nodes before values are made of them.
+    """
+    report.file = path.name
+    line = None
+    try:
+        return _mapping(_load(path, report, prepare))
+    except Unusable as error:
+        text, line = str(error), error.line
+    except OSError as error:
+        text = f"{path} {unreadable(error)}"
+    except (yaml.YAMLError, ValueError, RecursionError):
+        text = "is not valid YAML in UTF-8: a character or a value in it cannot be read"
+    report.add(report.file, text, line)
+    return None
+
+
+def folder_of(path: Path) -> Path:
+    """Where relative paths start; of a pipe, such as a shell's `<(…)`, which has no folder, the working directory."""
+    return path.absolute().parent if path.is_file() else Path.cwd()
+
+
+def _mapping(values: object) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise Unusable("must be a mapping (key: value) at its top")
+    return values
+
+
+def _load(path: Path, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> object:
+    content = read_file_or_pipe(path, _MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise Unusable("is larger than 1 MiB; is it the right file?")
+    text = decoded(content)
+    if text is None:
+        raise Unusable("is not valid YAML in UTF-8 or UTF-16: a character in it cannot be read")
+    try:
+        return _parsed(text, report, prepare)
+    except yaml.MarkedYAMLError as error:
+        line, why = in_plain_words(error, text)
+    raise Unusable(why, line)
+
+
+def _parsed(text: str, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> object:
+    loader = yaml.SafeLoader(text)
+    node = loader.get_single_node()
+    if node is None:
+        return {}
+    prepare(node)
+    _note_lines(node, (), report, set())
+    return loader.construct_document(node)
+
+
+def _note_lines(node: yaml.Node, where: Where, report: ProblemReport, seen: set[int]) -> None:
+    """Note the line of each key and item, and report duplicate keys, which PyYAML accepts."""
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            place = (*where, str(key.value))
+            line = key.start_mark.line + 1
+            if place in report.lines and key.tag != "tag:yaml.org,2002:merge":
+                dotted = ".".join(map(str, place))
+                text = f"this key was already given in line {report.lines[place]}; keep one"
+                report.add(f"{report.file}: {dotted}", text, line)
+                continue
+            report.lines[place] = line
+            _note_lines(value, place, report, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            report.lines[*where, index] = item.start_mark.line + 1
+            _note_lines(item, (*where, index), report, seen)
