@@ -8,14 +8,14 @@ from exporter import output, signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; gives the exit code."""
+    """Run a command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     signals.prepare(argv)
     output.prepare()
     try:
         status = int(importlib.import_module("exporter.cli.main").main(argv))
     except output.CannotWrite as failure:
-        status = failure.tell()
+        status = failure.report()
     signals.ignore()
     output.finish()
     return status

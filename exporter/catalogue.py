@@ -22,7 +22,7 @@ PAGE_SIZE = 100
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The lengths of GitHub's lists; the defaults are what a plan assumes if it does not ask GitHub."""
+    """The lengths of GitHub's lists; `plan` assumes the defaults unless it reads GitHub (`--live`)."""
 
     subjects: int = 1_000
     actors_of_a_user: int = 20
@@ -31,17 +31,17 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The requests of one run: single ones, and the pages of the list whose length is the field `listed` of `Sizes`."""
+    """The requests of a run: `single` ones, and the pages of a list, whose length is the field `listed` of `Sizes`."""
 
     single: int = 0
     listed: str = ""
 
     def requests(self, sizes: Sizes) -> int:
-        """Requests of one run."""
+        """How many requests one run sends."""
         return self.single + (max(1, -(-self.rows(sizes) // PAGE_SIZE)) if self.listed else 0)
 
     def rows(self, sizes: Sizes) -> int:
-        """Rows that one run reads."""
+        """How many rows one run reads."""
         return int(getattr(sizes, self.listed)) if self.listed else 1
 
 
@@ -61,13 +61,13 @@ class Permission:
 
     @property
     def kinds(self) -> tuple[TokenKind, ...]:
-        """The kinds of credential that GitHub takes."""
-        takes: dict[TokenKind, bool] = {
+        """The kinds of credential that the endpoint accepts."""
+        accepts: dict[TokenKind, bool] = {
             "classic": bool(self.classic) or not self.app,
             "fine_grained": self.fine_grained and (bool(self.app) or not self.classic),
             "app": bool(self.app) or not self.classic,
         }
-        return tuple(kind for kind, taken in takes.items() if taken)
+        return tuple(kind for kind, is_accepted in accepts.items() if is_accepted)
 
     def __str__(self) -> str:
         apps = "a GitHub App or fine-grained token" if self.fine_grained else "a GitHub App (no fine-grained token)"
@@ -83,22 +83,22 @@ class Permission:
 class Collector:
     """One endpoint: its path, how often it is fetched, how, and the tables it fills.
 
-    Endpoints that give the same figures of a whole target, a user and an actor share a `name` and differ in `scope` or
-    in `subject`, the labels of the user or actor.
+    Endpoints that give the same figures for a target, a user and an actor share a `name` and differ in `scope`, or in
+    `subject`, the labels of the user or actor.
 
     - `switch`: the option without which it does not run.
     - `target_label`: the label with the target's name, if it is not the target's kind.
     - `deadline`: seconds that a run may take, if that is longer than usual.
-    - `late`: from which age on its data are too old although its runs succeed; the alerts of lateness use it, too.
-    - `nothing`: what it means that a successful run gives no series, and what to do about it, without a full stop.
-    - `filters`: the options that narrow the response; other values make another job.
+    - `late`: the age from which its data are too old although its runs succeed; the alerts for late data use it too.
+    - `nothing`: why a successful run may give no series, and what to do about it, without a full stop.
+    - `filters`: the options that narrow the response; with other values it is another job.
     - `names_in_memory`: the key under which its memory (a mapping) has names of people.
 
     For drill-downs:
 
-    - `subject_of`: the subject that a row's identity leads to, if GitHub can be asked about it.
-    - `top`: the option that says how many of the busiest subjects are drilled into.
-    - `totals`: the collector of the whole target; while its counters do not change, nothing new is visible here.
+    - `subject_of`: the subject of a row's identity, if there is an endpoint for it.
+    - `top`: the option with the number of busiest subjects that are drilled into.
+    - `totals`: the collector of the target's totals; while its counters do not change, nothing new is visible here.
     """
 
     name: str
@@ -128,7 +128,7 @@ class Collector:
     counting: Table | None = field(init=False)
 
     def __post_init__(self) -> None:
-        """Find the table that counts: at most one, because a window is read for one set of rows."""
+        """Set `counting`, the table with counters: at most one, because a window is read for one set of rows."""
         counting = [table for table in self.tables if table.counters]
         if len(counting) > 1:
             raise TypeError(f"{self.name}: at most one table counts")
@@ -152,7 +152,7 @@ class Collector:
 
     @property
     def accepts(self) -> tuple[TokenKind, ...]:
-        """The kinds of credential that GitHub takes."""
+        """The kinds of credential that the endpoint accepts."""
         return self.permission.kinds
 
     def labels(self, table: Table) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""Standard output, written so that whoever reads it may leave and a disk may be full. Imports nothing heavy."""
+"""Standard output and error, safe against a reader that has left, a full disk and closed streams.
+
+Imports nothing that is slow to import.
+"""
 
 import io
 import os
@@ -8,21 +11,21 @@ from contextlib import redirect_stdout, suppress
 from typing import TextIO
 
 BROKEN_PIPE = 141
-"""The status of a program that ends by SIGPIPE, as a shell shows it."""
+"""The exit code by which a shell shows that SIGPIPE ended a program."""
 
 _USUAL_WIDTH = 80
 
 
 class CannotWrite(Exception):
-    """Standard output takes nothing."""
+    """Standard output cannot be written to."""
 
     def __init__(self, cause: OSError | None) -> None:
         super().__init__(f"cannot write: {cause.strerror if cause else 'standard output is closed'}")
-        self._quiet = isinstance(cause, BrokenPipeError)
+        self._reader_left = isinstance(cause, BrokenPipeError)
 
-    def tell(self) -> int:
-        """Say why, except of a reader that has left, which is no fault; the exit code."""
-        if self._quiet:
+    def report(self) -> int:
+        """Print why, unless the reader has left, which is no fault; returns the exit code."""
+        if self._reader_left:
             return BROKEN_PIPE
         complain(str(self))
         return 1
@@ -31,8 +34,8 @@ class CannotWrite(Exception):
 def prepare() -> None:
     """Make both streams safe to print to.
 
-    A file that is opened must not get the number of a closed stream: libraries would write their messages into it. A
-    letter that the terminal's encoding lacks is shown as a question mark.
+    The descriptors 0 to 2 are opened if they are closed: else a file would get such a number, and libraries would print
+    into it. A character that the terminal's encoding lacks is printed as a question mark.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
@@ -44,7 +47,7 @@ def prepare() -> None:
 
 
 def write(text: str) -> None:
-    """Write at once, whole; raises `CannotWrite`."""
+    """Write all of the text now; raises `CannotWrite`."""
     if sys.stdout is None:
         raise CannotWrite(None)
     try:
@@ -56,13 +59,13 @@ def write(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Write to standard error what went wrong; the exit code says it too, so a failure here changes nothing."""
+    """Print an error to standard error. If that fails, the exit code still says that there was one."""
     with suppress(OSError):
         print(text, file=sys.stderr)
 
 
 def finish() -> None:
-    """Leave nothing that the interpreter's end would fail to write: it would change the exit code."""
+    """Flush standard error: a failure to do so at the interpreter's exit would change the exit code."""
     try:
         sys.stderr.flush()
     except OSError:
@@ -70,7 +73,7 @@ def finish() -> None:
 
 
 def width() -> int | None:
-    """The columns of the terminal that standard output is; None of a pipe or a file, which has no width."""
+    """The columns of the terminal; None if standard output is a pipe or a file."""
     try:
         return os.get_terminal_size(1).columns or _USUAL_WIDTH
     except OSError:
@@ -78,16 +81,16 @@ def width() -> int | None:
 
 
 def printed(command: Callable[[], int]) -> int:
-    """Run what prints an answer and give its status; the answer is written whole, at its end."""
-    with redirect_stdout(io.StringIO()) as answer:
-        status = command()
-    if text := answer.getvalue():
+    """Run a command and return its exit code; what it prints is written at once when it has ended."""
+    with redirect_stdout(io.StringIO()) as printed_text:
+        code = command()
+    if text := printed_text.getvalue():
         write(text)
-    return status
+    return code
 
 
 def _drop(stream: TextIO) -> None:
-    """Let what is left in the buffer go nowhere, for the interpreter's end writes it once more."""
+    """Point the stream to /dev/null: the interpreter writes what is left in the buffer once more when it exits."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

@@ -1,9 +1,9 @@
-"""Signals, from the first instant of the process to its last.
+"""Signal handlers for the three phases of a process: imports, event loop, exit.
 
 By default SIGHUP ends a process, and Ctrl-C prints a traceback. `prepare` is called before the slow imports, `watched`
-in the event loop, `ignore` when only the interpreter's own end is left. SIGUSR1 and SIGUSR2 are always ignored.
+in the event loop, `ignore` when only the interpreter's exit is left. SIGUSR1 and SIGUSR2 are always ignored.
 
-asyncio is imported only by `watched`: its import is a twentieth of a second in which SIGHUP would end the process.
+asyncio is imported in `watched` and not before: for the 50 ms of its import SIGHUP would end the process.
 """
 
 import os
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import asyncio
 
 WORDS = frozenset({"help", "version"})
-"""Commands that may be written instead of a flag."""
+"""Words that may stand for the flag of the same name."""
 
 ANSWERING = frozenset({"check", "plan", "doctor", "metrics", "healthcheck"}) | WORDS
-"""Commands that print something and end; the others are daemons."""
+"""Commands that print an answer and end; the others are daemons."""
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _early_hangups: set[int] = set()
@@ -33,10 +33,10 @@ class Signals(NamedTuple):
 
 
 def prepare(argv: Sequence[str]) -> None:
-    """Let SIGTERM and SIGINT end a daemon with 0, and remember SIGHUP until a reload is possible.
+    """Let SIGTERM and SIGINT end a daemon with exit code 0, and remember SIGHUP until a reload is possible.
 
-    A command that answers is ended by the signal itself: only then does a shell end the loop that runs it. Process 1
-    of a container is the exception, since the kernel ends it by no signal: it exits with the status of a killed one.
+    A command that answers keeps the default handlers, because a shell's loop around it ends only if the signal ended
+    the command. Process 1 of a container cannot be ended by a default handler: it exits with the code of a killed one.
     """
     if ANSWERING.isdisjoint(argv):
         for number in _STOPS:
@@ -55,8 +55,8 @@ def prepare(argv: Sequence[str]) -> None:
 def watched() -> Signals:
     """The signals as events of the running loop.
 
-    Handlers of `signal` and not of the loop: asyncio would restore the default ones when the loop is closed, and the
-    second Ctrl-C of an impatient operator would print a traceback.
+    The handlers are set by `signal` and not by the loop: asyncio restores the default handlers when the loop is closed,
+    so a second Ctrl-C would print a traceback.
     """
     import asyncio  # noqa: PLC0415 - the module's docstring says why
 
@@ -71,7 +71,7 @@ def watched() -> Signals:
 
 
 def ignore() -> None:
-    """Ignore all signals: nothing is left to do, and none may turn a clean end into a failure."""
+    """Ignore all signals: nothing is left to do, and no signal may turn success into failure."""
     for number in (*_STOPS, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 

@@ -36,14 +36,14 @@ def _epoch(value: object) -> object:
 
 
 Timestamp = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_epoch)]
-"""GitHub's ISO 8601 text (UTC) as epoch seconds."""
+"""Epoch seconds, from GitHub's ISO 8601 text (UTC)."""
 
 Amount = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
-"""A count as GitHub's int64; text, fractions and negative numbers do not pass."""
+"""A count, GitHub's int64; text, fractions and negative numbers are refused."""
 
 
 class Row(BaseModel):
-    """One item as GitHub words it. Fields that it lacks are counted in `Fetched.unknown`."""
+    """One item of a response, with GitHub's field names. Fields that it does not declare count in `Fetched.unknown`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -52,7 +52,7 @@ class Row(BaseModel):
         return ()
 
     def value(self, field: str) -> float | None:
-        """The value of this field; None if GitHub gave none."""
+        """The value of a field; None if GitHub gave none."""
         return cast("float | None", getattr(self, field))
 
 
@@ -65,7 +65,7 @@ class Figures(Row):
     figures: Mapping[str, float] = Field(default_factory=dict)
 
     def value(self, field: str) -> float | None:
-        """The number of that name, if GitHub gave it."""
+        """The number with this name; None if GitHub gave none."""
         return self.figures.get(field)
 
 
@@ -90,7 +90,7 @@ class Family:
             raise TypeError(f"{self.name}: a gauge's name does not end in {', '.join(_GAUGE_MUST_NOT_END)}")
 
     def of(self, row: Row) -> float | None:
-        """The family's value of a row: 1 for an info family, None if GitHub gave none."""
+        """The family's value in a row: 1 for an info family, None if GitHub gave none."""
         return row.value(self.field) if self.field else 1.0
 
 
@@ -115,13 +115,13 @@ def info(name: str, help: str) -> Family:  # noqa: A002 - Prometheus' own word
 class Table:
     """Labels and families over one kind of row.
 
-    - `display`: the labels that can change for the same thing; the other labels are its identity.
-    - `last_seen`: the field with the instant of the thing's last activity, if GitHub gives one.
-    - `other`: the label values under which rows beyond `max_series` are summed, for tables that count and for gauges
-      that may be added up. In a table of gauges, None keeps the row's own value, and `max_series` holds for each value.
+    - `display`: the labels that can change while the row stays the same; the other labels are its identity.
+    - `last_seen`: the field with the instant of the last activity, if GitHub gives one.
+    - `other`: the label values under which rows beyond `max_series` are summed, for counters and for gauges that may be
+      added up. In a table of gauges, None keeps the row's own value, and `max_series` applies to each value.
     - `computed_from`: GitHub's fields that the rows are computed from, if they are not rows of GitHub's.
-    - `shared`: the rows belong to the target, whichever job read them: they have no labels of a subject, and of rows
-      with the same identity the newest is exported.
+    - `shared`: the rows belong to the target, whichever job reads them: they have no labels of a subject, and of rows
+      with one identity the newest is exported.
     - `endpoints`: where the rows come from, if that is not the collector's one endpoint.
     - `dated`: the field with the instant that a row describes, if it differs between the rows of one response. Each
       row is withdrawn `max_age` after its own instant, or `stays` seconds after it if that is later.

@@ -1,4 +1,4 @@
-"""`check`: what would run, by a configuration that is valid. Nothing is requested from GitHub."""
+"""`check`: validates the configuration and prints what would run. Sends no request."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,6 +7,7 @@ from exporter.cli.tables import table
 from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collectors import COLLECTORS
 from exporter.github.links import serves
+from exporter.github.network.system_store import find_system_store
 from exporter.jobs import Job, Target
 from exporter.options import duration_text
 from exporter.settings import DIRECT, Settings, doubts, masked_proxy
@@ -14,14 +15,15 @@ from exporter.settings.web_config import read
 
 
 def main(settings: Settings) -> int:
-    """Print the jobs, each credential's way to GitHub, and warnings."""
+    """Print the jobs, the proxy and certificate authorities of each credential, and warnings."""
     jobs = _jobs(settings)
-    for target, of_target in jobs.items():
-        if not of_target:
+    for target, target_jobs in jobs.items():
+        if not target_jobs:
             print(f"{target}: nothing is asked; this version has no collector for it")
-    rows = [_row(settings, job) for of_target in jobs.values() for job in of_target]
+    rows = [_row(settings, job) for target_jobs in jobs.values() for job in target_jobs]
     print(table([("COLLECTOR", "TARGET", "SUBJECT", "INTERVAL", "CREDENTIAL", "API"), *rows]))
-    print(f"\n{table([('CREDENTIAL', 'ASKS', 'THROUGH', 'CA FILES'), *_ways(settings)])}")
+    print(f"\n{table([('CREDENTIAL', 'ASKS', 'THROUGH', 'CA FILES'), *_routes(settings)])}")
+    print(f"\n{_authorities()}")
     top = [
         f"{getattr(settings.collectors[collector.name].options, collector.top)} by {collector.name}"
         for collector in COLLECTORS
@@ -42,7 +44,7 @@ def _web_warnings(settings: Settings) -> Sequence[str]:
 
 
 def _jobs(settings: Settings) -> dict[Target, list[Job]]:
-    """The jobs of each target that are known before GitHub is asked whom it has."""
+    """The jobs of each target that are known before GitHub names its busiest users and apps."""
     credentials = credentials_by_target(settings)
     return {
         target: select_jobs(COLLECTORS, settings.collectors, target, Candidates(settings.watched_at(target)))
@@ -60,7 +62,7 @@ def _row(settings: Settings, job: Job) -> tuple[str, ...]:
 
 
 def _unusual_roots(settings: Settings) -> Iterator[str]:
-    """API roots that are allowed and hardly meant."""
+    """Warnings about API roots that are valid but probably a mistake."""
     for name, credential in settings.credentials.items():
         root = credential.api_url
         if serves(root) == "unknown":
@@ -77,11 +79,20 @@ def _unusual_roots(settings: Settings) -> Iterator[str]:
             )
 
 
-def _ways(settings: Settings) -> Iterator[tuple[str, ...]]:
-    """For each credential in use, the proxy and the authorities for its API and for downloads."""
-    around = f", but for {', '.join(settings.no_proxy)}" if settings.no_proxy else ""
+def _authorities() -> str:
+    """Which certificate authorities every route trusts, besides its CA files."""
+    store = find_system_store()
+    if store is None:
+        return "This machine has no certificate store: the public authorities are those that httpx brings (certifi)."
+    places = " and ".join(str(path) for path in store if path)
+    return f"Trusted besides CA FILES: this machine's certificate store, {places}."
+
+
+def _routes(settings: Settings) -> Iterator[tuple[str, ...]]:
+    """For each credential in use, the proxy and the certificate authorities for its API and for downloads."""
+    exceptions = f", but for {', '.join(settings.no_proxy)}" if settings.no_proxy else ""
     for name in dict.fromkeys(target.credential for target in settings.targets()):
         root, network = settings.credentials[name].api_url, network_of(settings, name)
-        proxy, trusted = masked_proxy(network.proxy), ", ".join(map(str, network.ca_files))
-        yield name, root, masked_proxy(network.proxy_for(root)) or DIRECT, trusted
-        yield name, "downloads", f"{proxy}{around}" if proxy else DIRECT, trusted
+        proxy, ca_files = masked_proxy(network.proxy), ", ".join(map(str, network.ca_files))
+        yield name, root, masked_proxy(network.proxy_for(root)) or DIRECT, ca_files
+        yield name, "downloads", f"{proxy}{exceptions}" if proxy else DIRECT, ca_files

@@ -30,6 +30,7 @@ from exporter.options import duration_text
 from exporter.serving.server import Listening
 from exporter.settings import Settings, parse
 from exporter.settings.web import WebSection
+from exporter.settings.web_config import outline
 from exporter.signals import watched
 from exporter.simulator.child_process import serving_in_child
 from exporter.simulator.showcase import (
@@ -47,15 +48,16 @@ BIRTH_DELAY = "5s"
 SHORTEST = 5.0
 """Seconds between two runs of a collector whose interval is half an hour or less."""
 
-DRILL_DOWNS = {one.name for one in COLLECTORS} - {one.name for one in COLLECTORS if not one.subject}
-"""Collectors that ask about single users or actors only, so that they have many jobs."""
+_ABOUT_TARGETS = {collector.name for collector in COLLECTORS if not collector.subject}
+DRILL_DOWNS = {collector.name for collector in COLLECTORS} - _ABOUT_TARGETS
+"""Collectors that read single users or actors only, so that they have many jobs."""
 
 
 def demo_interval(collector: Collector) -> str:
     """How often a collector runs in the demo: 5 s for 30 min, twice that for four times the interval, and so on.
 
-    So what is asked once a day runs within a minute, and slower collectors are still the slower ones. Drill-downs take
-    twice the time.
+    So a daily collector runs within a minute, and slower collectors stay slower than others. Drill-downs have twice the
+    interval.
     """
     seconds = SHORTEST * max(1.0, sqrt(collector.interval / (HOUR / 2)))
     return duration_text(round(seconds * (2 if collector.name in DRILL_DOWNS else 1)))
@@ -87,7 +89,7 @@ async def _demo(settings: Settings) -> None:
 
 
 async def _running(exporter: Exporter, stack: AsyncExitStack) -> Listening:
-    """The exporter until the stack is closed; if its port is taken, the error says how make names another."""
+    """Start the exporter, to run until the stack is closed; if the port is taken, the error shows make's way out."""
     try:
         return await stack.enter_async_context(exporter.running())
     except OSError as error:
@@ -97,7 +99,7 @@ async def _running(exporter: Exporter, stack: AsyncExitStack) -> Listening:
 
 
 def _key_pair() -> tuple[bytes, bytes]:
-    """A GitHub App's key: private for the exporter, public for GitHub."""
+    """A GitHub App's key, as PEM: the private key for the exporter, the public one for the simulated GitHub."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -107,7 +109,7 @@ def _key_pair() -> tuple[bytes, bytes]:
 
 
 def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict[str, Any]:
-    """The demo is configured by a file, as any exporter is."""
+    """The content of the demo's configuration file."""
     collectors: dict[str, dict[str, Any]] = {
         collector.name: {"enabled": True, "interval": demo_interval(collector)} for collector in COLLECTORS
     }
@@ -149,10 +151,12 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
 
 
 def _welcome(port: int, web: WebSection, api_url: str) -> None:
+    known = outline(web.config_file) if web.config_file else None
+    scheme = "https" if known and known.has_tls else "http"
     output.write(
         f"\nThe exporter serves a simulated GitHub Enterprise ({', '.join(SIZES)}):\n\n"
-        f"  metrics   http://localhost:{port}{web.prefix}{web.telemetry_path}\n"
-        f"  status    http://localhost:{port}{web.prefix}/\n"
+        f"  metrics   {scheme}://localhost:{port}{web.prefix}{web.telemetry_path}\n"
+        f"  status    {scheme}://localhost:{port}{web.prefix}/\n"
         f"  GitHub    {api_url} (simulated)\n\n"
         "Counters begin at 0 and move within seconds. Stop with Ctrl-C.\n\n"
     )

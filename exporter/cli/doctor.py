@@ -30,26 +30,26 @@ _SUBJECTS = {(): "", ("user_id",): " per user", ("actor_type", "actor_id"): " pe
 
 
 def main(settings: Settings) -> int:
-    """Print what works, and how to fix what does not; 0 if all works, 1 if not."""
+    """Print what works, and how to fix what does not; exit code 0 if everything works, 1 if not."""
     clock, width = SystemClock(), output.width()
     for doubt in unread_proxy(settings):
         print(f"warning: {doubt}")
-    result = asyncio.run(survey(settings, COLLECTORS, clock, whole=False))
+    result = asyncio.run(survey(settings, COLLECTORS, clock, every_job=False))
     print(table([("RESULT", "COLLECTOR", "TARGET", "CREDENTIAL"), *map(_row, result.findings)]))
     for fix, findings in _by_fix(result.findings).items():
         print("\n" + "\n".join(_instructions(fix, findings, width)))
     for finding in result.findings:
-        for words in filter(None, (finding.note and f"data are missing: {finding.note}.", _closing(finding))):
-            print("\n" + _folded(f"{finding.job.target}: {_name(finding.job.collector)}: {words}", width))
+        for text in filter(None, (finding.note and f"data are missing: {finding.note}.", _closing(finding))):
+            print("\n" + _folded(f"{finding.job.target}: {_name(finding.job.collector)}: {text}", width))
     if not_tried := _not_tried(settings, result):
-        print("\nNot tried, for nobody is watched or was seen:")
+        print("\nNot tried, because no user or app is watched or was seen:")
         for names, targets in not_tried.items():
             print(_folded(f"{', '.join(targets)}: {', '.join(names)}", width, "  "))
     for name, end in result.expiries.items():
-        print("\n" + _folded(f"credential {name}: {_ending(end, clock.wall())}", width))
-    works = sum(isinstance(finding.result, Cost) for finding in result.findings)
-    print(f"\n{works} of {len(result.findings)} endpoints work.")
-    return 0 if works == len(result.findings) else 1
+        print("\n" + _folded(f"credential {name}: {_expiry(end, clock.wall())}", width))
+    working = sum(isinstance(finding.result, Cost) for finding in result.findings)
+    print(f"\n{working} of {len(result.findings)} endpoints work.")
+    return 0 if working == len(result.findings) else 1
 
 
 def _row(finding: SurveyEntry) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def _row(finding: SurveyEntry) -> tuple[str, ...]:
 
 
 def _name(collector: Collector) -> str:
-    """A collector by its name in the configuration, and whom it asks about."""
+    """A collector by its name in the configuration, with the kind of its subject."""
     return collector.name + _SUBJECTS[collector.subject]
 
 
@@ -71,7 +71,7 @@ def _by_fix(findings: Sequence[SurveyEntry]) -> dict[str, list[SurveyEntry]]:
 
 
 def _instructions(fix: str, findings: Sequence[SurveyEntry], width: int | None) -> Iterator[str]:
-    """A fix, at which targets it is due, what GitHub said there, and the permissions, if they are the question."""
+    """A fix, the targets that need it, GitHub's messages there, and the permissions, if they may be the cause."""
     yield _folded(fix, width, "fix     ")
     places: dict[tuple[Target, str], list[SurveyEntry]] = {}
     by_needs: dict[str, list[Collector]] = {}
@@ -80,9 +80,9 @@ def _instructions(fix: str, findings: Sequence[SurveyEntry], width: int | None) 
         places.setdefault((finding.job.target, needs), []).append(finding)
         if needs:
             by_needs.setdefault(needs, []).append(finding.job.collector)
-    for (target, _), there in places.items():
-        yield _folded(f"{target}: {', '.join(_name(finding.job.collector) for finding in there)}", width, "  at      ")
-        yield _folded(str(there[0].result), width, "  GitHub  ")
+    for (target, _), group in places.items():
+        yield _folded(f"{target}: {', '.join(_name(finding.job.collector) for finding in group)}", width, "  at      ")
+        yield _folded(str(group[0].result), width, "  GitHub  ")
     for needs, collectors in by_needs.items():
         names = f"{', '.join(dict.fromkeys(map(_name, collectors)))}: " if len(by_needs) > 1 else ""
         yield _folded(f"{names}{needs}", width, "  needs   ")
@@ -91,20 +91,20 @@ def _instructions(fix: str, findings: Sequence[SurveyEntry], width: int | None) 
 
 
 def _fix(finding: SurveyEntry) -> str:
-    """What to do about a failure; no permission helps a token of a kind that the endpoint does not accept."""
+    """What to do about a failure. If the endpoint does not accept the token's kind, that comes before permissions."""
     accepted, result = finding.job.collector.accepts, finding.result
     if not isinstance(result, GitHubError):
         return ""
-    cause_is_open = result.hint in GENERAL_HINTS or of_permission(result.hint)
+    is_cause_unknown = result.hint in GENERAL_HINTS or of_permission(result.hint)
     # GitHub gives a link only to a token that the endpoint accepts.
     was_accepted = isinstance(result, CredentialRejected | HostRefused | LinkExpired)
-    if finding.kind and finding.kind not in accepted and cause_is_open and not was_accepted:
+    if finding.kind and finding.kind not in accepted and is_cause_unknown and not was_accepted:
         kinds = " or ".join(TOKEN_KINDS[kind] for kind in accepted)
         return f"give the target a {kinds} token: this endpoint does not take {_KIND_OF_CREDENTIAL[finding.kind]}"
     return result.hint
 
 
-def _ending(end: float, now: float) -> str:
+def _expiry(end: float, now: float) -> str:
     days = (end - now) / DAY
     if days <= 0:
         return f"its token has expired on {utc_time(end)}; make a new one"
@@ -120,18 +120,18 @@ def _closing(finding: SurveyEntry) -> str:
 
 
 def _not_tried(settings: Settings, result: Survey) -> dict[tuple[str, ...], list[str]]:
-    """Drill-down collectors that had no subject to ask about, by the targets where anything could be asked."""
-    asked = {(finding.job.target, finding.job.collector.endpoint) for finding in result.findings}
-    works = dict.fromkeys(finding.job.target for finding in result.findings if isinstance(finding.result, Cost))
+    """Targets where something works, by the names of their enabled drill-down collectors that had no subject."""
+    tried = {(finding.job.target, finding.job.collector.endpoint) for finding in result.findings}
+    working = dict.fromkeys(finding.job.target for finding in result.findings if isinstance(finding.result, Cost))
     targets: dict[tuple[str, ...], list[str]] = {}
-    for target in works:
+    for target in working:
         names = tuple(
             _name(collector)
             for collector in COLLECTORS
             if collector.subject
-            and (chosen := settings.collectors[collector.name]).enabled
-            and collector.runs(target.kind, chosen.options)
-            and (target, collector.endpoint) not in asked
+            and (section := settings.collectors[collector.name]).enabled
+            and collector.runs(target.kind, section.options)
+            and (target, collector.endpoint) not in tried
         )
         if names:
             targets.setdefault(names, []).append(str(target))
@@ -139,17 +139,17 @@ def _not_tried(settings: Settings, result: Survey) -> dict[tuple[str, ...], list
 
 
 def _folded(text: str, width: int | None, label: str = "") -> str:
-    """The text behind a label, in lines of a terminal's width. Lines to be pasted stay as they are."""
-    words, _, pasted = text.partition("\n")
+    """The text after a label, folded to the terminal's width. The lines after the first one are YAML and stay."""
+    first, _, yaml = text.partition("\n")
     margin = " " * len(label)
-    lines = [label + words]
+    lines = [label + first]
     if width is not None:
         lines = wrap(
-            words,
+            first,
             width,
             initial_indent=label,
             subsequent_indent=margin,
             break_long_words=False,
             break_on_hyphens=False,
         )
-    return "\n".join([*lines, indent(pasted, margin)] if pasted else lines)
+    return "\n".join([*lines, indent(yaml, margin)] if yaml else lines)

@@ -1,6 +1,6 @@
-"""Log lines as logfmt or JSON on standard error; other libraries' lines take the same way.
+"""Log lines as logfmt or JSON on standard error; lines of other libraries have the same format.
 
-A last processor masks what looks like a credential. It is a second wall: nothing in the exporter logs one.
+The last processor masks what looks like a credential, as a second defence: nothing in the exporter logs one.
 """
 
 import logging

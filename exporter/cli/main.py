@@ -11,13 +11,13 @@ from exporter.signals import ANSWERING
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command; the exit code is 1 for whatever the operator must fix first."""
+    """Run a command; returns its exit code, 1 if the configuration is invalid."""
     try:
         name, settings = parse(argv, collectors=COLLECTORS)
     except SettingsError as error:
         output.complain(str(error))
         return 1
-    # A command's module is imported by name, so that `healthcheck` does not import a daemon every few seconds.
+    # Only the module of the command is imported: `healthcheck` runs every few seconds and needs no daemon.
     command: Callable[..., int] = importlib.import_module(f"exporter.cli.{name}").main
     run = partial(command, settings, argv) if name == "run" else partial(command, settings)
     return output.printed(run) if name in ANSWERING else run()

@@ -1,4 +1,4 @@
-"""`plan`: what the configuration will cost, by stated sizes or, with `--live`, by what GitHub shows now."""
+"""`plan`: the requests and series of a configuration, by assumed sizes or, with `--live`, by GitHub's answers."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ DOES_NOT_FIT = 2
 
 
 def main(settings: Settings) -> int:
-    """Print the cost; 2 if it does not fit into a budget, 1 if GitHub could not be asked."""
+    """Print the cost; exit code 2 if it does not fit into a budget, 1 if a job failed."""
     budget = Budget(settings.budget.share, settings.budget.reserve)
     failures: list[SurveyEntry] = []
     if settings.plan.live:
@@ -44,7 +44,7 @@ def main(settings: Settings) -> int:
         pools = pool_loads(_live(result.findings), limits, budget)
         print("By what GitHub shows now:\n")
     else:
-        pools = pool_loads(_stated(settings), _usual_limits(settings), budget)
+        pools = pool_loads(_assumed(settings), _usual_limits(settings), budget)
         print(
             f"By stated sizes: {settings.plan.subjects:,} apps and users per organization, and GitHub's usual limits."
         )
@@ -79,7 +79,7 @@ def _complain(failures: Iterable[SurveyEntry]) -> None:
 
 
 def _live(findings: Iterable[SurveyEntry]) -> list[CollectorLoad]:
-    """What the jobs that GitHub answered cost, a line for each pool and collector."""
+    """What the jobs cost that GitHub answered, a line per pool and collector."""
     costs: dict[tuple[str, str], list[tuple[Job, int, Cost]]] = {}
     for finding in findings:
         if not isinstance(finding.result, GitHubError):
@@ -87,14 +87,14 @@ def _live(findings: Iterable[SurveyEntry]) -> list[CollectorLoad]:
     return [collector_load(pool, group) for (pool, _collector), group in costs.items()]
 
 
-def _stated(settings: Settings) -> list[CollectorLoad]:
-    """The same by the sizes that the command line states."""
+def _assumed(settings: Settings) -> list[CollectorLoad]:
+    """What the jobs cost if the lists have the sizes that the command line assumes, a line per pool and collector."""
     sizes = Sizes(subjects=settings.plan.subjects)
     costs: dict[tuple[str, str], list[tuple[Job, int, Cost]]] = {}
     for target in credentials_by_target(settings):
-        for job, times in expected_jobs(COLLECTORS, settings.collectors, target, settings.watched_at(target)):
+        for job, count in expected_jobs(COLLECTORS, settings.collectors, target, settings.watched_at(target)):
             key = (settings.pool_of(target), job.collector.name)
-            costs.setdefault(key, []).append((job, times, expected_cost(job, sizes)))
+            costs.setdefault(key, []).append((job, count, expected_cost(job, sizes)))
     return [collector_load(pool, group) for (pool, _collector), group in costs.items()]
 
 

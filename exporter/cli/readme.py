@@ -20,28 +20,28 @@ def updated(readme: str, collectors: Sequence[Collector]) -> str:
 
 
 def permissions(collectors: Iterable[Collector]) -> list[str]:
-    """What each endpoint takes; endpoints that take the same in one row."""
+    """The permission that each endpoint needs; endpoints with the same one are in one row."""
     rows: dict[Permission, list[Collector]] = {}
     for collector in collectors:
         rows.setdefault(collector.permission, []).append(collector)
-    whole = {collector.name for row in rows.values() for collector in row if _is_whole(collector, row, rows)}
+    in_one_row = {collector.name for row in rows.values() for collector in row if _is_in_one_row(collector, row, rows)}
     return [
         "| collector | GitHub App, fine-grained token | classic token | besides |",
         "|---|---|---|---|",
         *(
-            _row(_names(row, whole), _of_app(takes), takes.classic or "no", takes.besides)
-            for takes, row in rows.items()
+            _row(_names(row, in_one_row), _of_app(permission), permission.classic or "no", permission.besides)
+            for permission, row in rows.items()
         ),
     ]
 
 
 def freshness(collectors: Iterable[Collector]) -> list[str]:
-    """How often each collector asks, and how late GitHub's data are."""
+    """How often each collector refreshes its metrics, and how late GitHub's data are."""
     rows: dict[tuple[float, str], list[Collector]] = {}
     for collector in collectors:
         rows.setdefault((collector.interval, collector.lateness), []).append(collector)
     return [
-        "| metrics | asked every | GitHub's own delay |",
+        "| metrics | refreshed every | GitHub's own delay |",
         "|---|---|---|",
         *(_row(_metrics(row), _interval(interval), lateness) for (interval, lateness), row in rows.items()),
         "| `github_exporter_…` | at each scrape | None: the exporter's own success, freshness, reasons, budgets. |",
@@ -52,31 +52,40 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _is_whole(collector: Collector, row: Sequence[Collector], rows: dict[Permission, list[Collector]]) -> bool:
-    """Whether all endpoints of that name take the same."""
-    return all(other is row or all(one.name != collector.name for one in other) for other in rows.values())
+def _is_in_one_row(collector: Collector, row: Sequence[Collector], rows: dict[Permission, list[Collector]]) -> bool:
+    """Whether all endpoints of that name need the same permission."""
+    others = (other for other in rows.values() if other is not row)
+    return all(other.name != collector.name for group in others for other in group)
 
 
-def _names(row: Iterable[Collector], whole: Iterable[str]) -> str:
-    names = {f"`{one.name}`" + ("" if one.name in whole else f", {one.scope}s"): one for one in row}
-    return ", ".join(name + ("" if one.enabled else " (off by default)") for name, one in names.items())
+def _names(row: Iterable[Collector], in_one_row: Iterable[str]) -> str:
+    names = {
+        f"`{collector.name}`" + ("" if collector.name in in_one_row else f", {collector.scope}s"): collector.enabled
+        for collector in row
+    }
+    return ", ".join(name + ("" if enabled else " (off by default)") for name, enabled in names.items())
 
 
-def _of_app(takes: Permission) -> str:
-    return takes.app + ("" if takes.fine_grained else "; no fine-grained token") if takes.app else "no"
+def _of_app(permission: Permission) -> str:
+    if not permission.app:
+        return "no"
+    return permission.app + ("" if permission.fine_grained else "; no fine-grained token")
 
 
 def _metrics(row: Iterable[Collector]) -> str:
     """What the names of the row's metrics begin with."""
-    prefixes = {_prefix([family.name for family in table.families]) for one in row for table in one.tables}
-    shortest = sorted(one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes))
+    tables = (table for collector in row for table in collector.tables)
+    prefixes = {_prefix([family.name for family in table.families]) for table in tables}
+    shortest = sorted(
+        prefix for prefix in prefixes if not any(prefix != other and prefix.startswith(other) for other in prefixes)
+    )
     return ", ".join(f"`{prefix}…`" for prefix in shortest)
 
 
 def _prefix(names: Sequence[str]) -> str:
-    """What several names have in common, up to an underscore."""
+    """The words that several names begin with."""
     words = zip(*(name.split("_") for name in names), strict=False)
-    return "_".join(word for word, *_ in takewhile(lambda alike: len(set(alike)) == 1, words))
+    return "_".join(word for word, *_ in takewhile(lambda column: len(set(column)) == 1, words))
 
 
 def _interval(seconds: float) -> str:

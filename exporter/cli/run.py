@@ -9,7 +9,7 @@ from exporter.settings import Settings, parse
 
 
 def main(settings: Settings, argv: Sequence[str]) -> int:
-    """Run the daemon; a reload parses the same command line again, with the file and the environment of that time."""
+    """Run the daemon. A reload parses the same command line again, with the file and environment at that time."""
 
     def load() -> Settings:
         return parse(argv, collectors=COLLECTORS, reload=True)[1]

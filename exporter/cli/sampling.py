@@ -1,4 +1,4 @@
-"""GitHub's API as `plan --live` and `doctor` use it: only the first page of every list, the busiest rows first."""
+"""GitHub's API for `plan --live` and `doctor`: only the first page of every list, the busiest rows first."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -13,9 +13,9 @@ BUSIEST_FIRST: dict[str, str | int] = {"sort": "total_request_count", "direction
 
 
 class Sampler:
-    """The `Api` of one run of a collector, which reads first pages only.
+    """The `Api` of one run of a collector; it reads first pages only.
 
-    `calls` is the number of requests that a whole run would send, `longest` the pages of the longest list.
+    `calls` is the number of requests that a complete run would send, `longest` the pages of the longest list.
     """
 
     def __init__(self, github: GitHub) -> None:
@@ -25,7 +25,7 @@ class Sampler:
 
     @property
     def skew(self) -> float:
-        """GitHub's clock less ours, in seconds."""
+        """GitHub's clock minus ours, in seconds."""
         return self._github.skew
 
     def now(self) -> float:
@@ -33,16 +33,18 @@ class Sampler:
         return self._github.now()
 
     async def get(self, path: str, params: dict[str, str | int] | None = None) -> Reply:
-        """One answer."""
+        """Request one answer."""
         self.calls += 1
         return await self._github.get(path, params)
 
     async def post(self, path: str, content: Mapping[str, Any]) -> Reply:
-        """Always raises `Refused`: a sample creates nothing at GitHub."""
-        raise Refused(f"{path} was not asked to make {', '.join(map(str, content))}: nothing is made for a look")
+        """Always raises `Refused`: nothing is created at GitHub for a sample."""
+        raise Refused(
+            f"{path} was not asked to create {', '.join(map(str, content))}: `doctor` and `plan` create nothing"
+        )
 
     async def pages(self, path: str, params: dict[str, str | int] | None = None) -> AsyncIterator[Reply]:
-        """The first page. The link to the next one is checked, not followed."""
+        """Yield the first page. The link to the next one is checked, not followed."""
         ranked = {**(params or {}), **(BUSIEST_FIRST if params and "sort" in params else {})}
         reply = await self._github.get(path, ranked)
         self._github.next_page(reply)
@@ -54,7 +56,7 @@ class Sampler:
     async def stream(
         self, path: str, params: dict[str, str | int] | None, take: Callable[[bytes], Awaitable[None]], most: int
     ) -> AsyncIterator[Reply]:
-        """The first page, to its last byte."""
+        """Stream the first page, to its last byte."""
         async with aclosing(self._github.stream(path, params, take, most)) as replies:
             async for reply in replies:
                 pages = page_count(reply.headers.get("link", ""))
@@ -64,5 +66,5 @@ class Sampler:
                 return
 
     def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
-        """A signed file, read whole: whether it can be downloaded is part of the sample."""
+        """Stream a signed file to its end: whether it can be downloaded is part of the sample."""
         return self._github.download(url, hosts, most)

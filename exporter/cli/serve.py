@@ -1,4 +1,4 @@
-"""What the commands that run until a signal share: logs, the event loop, and why one cannot start."""
+"""Runs a command that ends by a signal: sets up logs and the event loop, and logs why it cannot start."""
 
 from collections.abc import Coroutine
 from typing import Any

@@ -1,12 +1,12 @@
-"""Asking GitHub how much there is and what may be read: `plan --live` and `doctor`. Nothing is written anywhere.
+"""Runs each job once, for `plan --live` and `doctor`: how much there is, and what may be read. Writes nothing.
 
-Every collector's own fetch is run once, against the first page of each list; files behind links are read to their last
-byte. The drill-down goes where the daemon's would. Quota pools are asked in parallel, each serially, and within
-GitHub's limits, though not within our budget.
+Every collector's own fetch is run against the first page of each list; files behind links are read to their last byte.
+The drill-down selects the same users and actors as the daemon. Quota pools are surveyed in parallel, each pool's jobs
+one after another, within GitHub's limits but not within our budget.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from exporter.accesses import credentials_by_target, open_client
@@ -28,13 +28,14 @@ from exporter.github.pacing import Pool
 from exporter.jobs import Job, Target
 from exporter.privacy import IDS, hide_subject, people_at
 from exporter.settings import Settings
+from exporter.tables import Row
 
 
 @dataclass(frozen=True, slots=True)
 class SurveyEntry:
-    """One job, asked once: what a run costs, or why it does not work.
+    """One job, run once: what a run costs, or why it does not work.
 
-    `kind` is what kind of token asked, `closing` when GitHub ends the endpoint, `note` which data are missing.
+    `kind` is the kind of its token, `closing` when GitHub ends the endpoint, `note` which data are missing.
     """
 
     job: Job
@@ -47,7 +48,7 @@ class SurveyEntry:
 
 @dataclass(slots=True)
 class Survey:
-    """All findings, the pools as GitHub told, and when the tokens of credentials end, by the credentials' names."""
+    """The findings; the quota pools, with GitHub's limits; and when tokens expire, by the names of credentials."""
 
     findings: list[SurveyEntry] = field(default_factory=list)
     pools: dict[str, Pool] = field(default_factory=dict)
@@ -59,116 +60,124 @@ async def survey(
     collectors: Sequence[Collector],
     clock: Clock,
     *,
-    whole: bool = True,
+    every_job: bool = True,
 ) -> Survey:
-    """Ask for each job; with `whole` false for one of each collector at each target."""
-    made = Survey()
+    """Run every job once; with `every_job` false only one of each endpoint at each target."""
+    result = Survey()
     clients: dict[str, GitHub] = {}
     try:
-        works = []
+        runs = []
         for target, credential in credentials_by_target(settings).items():
-            pool = made.pools.setdefault(settings.pool_of(target), Pool(settings.pool_of(target)))
+            pool = result.pools.setdefault(settings.pool_of(target), Pool(settings.pool_of(target)))
             if credential.name not in clients:
                 clients[credential.name] = open_client(credential, pool, settings, clock, lambda *_: None)
-            surveyor = _Surveyor(settings, collectors, whole, made.findings.append)
-            works.append(surveyor.target(target, clients[credential.name], pool, credential.token_kind()))
-        await asyncio.gather(*works)
-    except GitHubError as error:  # a client that cannot be made: its certificate authority, say
+            surveyor = _TargetSurvey(settings, collectors, every_job, target, clients[credential.name], pool)
+            runs.append(surveyor.run(credential.token_kind()))
+        for findings in await asyncio.gather(*runs):
+            result.findings += findings
+    except GitHubError as error:  # a client cannot be set up, because of its certificate authorities for example
         raise SystemExit(str(error)) from None
     finally:
         for client in clients.values():
             await client.aclose()
-    made.expiries = {name: end for name, one in clients.items() if (end := one.token_expiry) is not None}
-    made.findings.sort(key=lambda finding: (finding.pool, str(finding.job.target), finding.job.order, finding.job.key))
-    return made
+    result.expiries = {name: end for name, client in clients.items() if (end := client.token_expiry) is not None}
+    result.findings.sort(
+        key=lambda finding: (finding.pool, str(finding.job.target), finding.job.order, finding.job.key)
+    )
+    return result
 
 
 @dataclass(frozen=True, slots=True)
-class _Surveyor:
+class _TargetSurvey:
+    """The survey of one target. `requests` are those of each subject that was seen, `done` the findings by job key."""
+
     settings: Settings
     collectors: Sequence[Collector]
-    whole: bool
-    tell: Callable[[SurveyEntry], None]
+    every_job: bool
+    target: Target
+    client: GitHub
+    pool: Pool
+    requests: dict[Subject, int] = field(default_factory=dict)
+    done: dict[str, SurveyEntry] = field(default_factory=dict)
+    unknown: dict[str, UnknownSubjects] = field(default_factory=dict)
 
-    async def target(self, target: Target, client: GitHub, pool: Pool, kind: TokenKind | None) -> None:
-        """Every job of one target; what is found leads to more."""
-        seen: dict[Subject, int] = {}
-        done: dict[str, SurveyEntry] = {}
-        unknown: dict[str, UnknownSubjects] = {}
-        rejected = await self._greeted(client, pool)
-        while new := self._open(target, Candidates(self.settings.watched_at(target), dict(seen), (), unknown), done):
-            # One after another, and those that lead to more first: what they find may change whom the next is about.
-            job = min(new, key=lambda job: (job.collector.subject_of is None, job.order, -job.busy))
+    async def run(self, kind: TokenKind | None) -> list[SurveyEntry]:
+        """The findings of all jobs; subjects that a job sees lead to further jobs."""
+        rejected = await self._read_limits()
+        while jobs := self._remaining_jobs():
+            # One at a time, first those that lead to subjects: what they see may change the selection of others.
+            job = min(jobs, key=lambda job: (job.collector.subject_of is None, job.order, -job.busy))
             result: Cost | GitHubError
-            async with pool.turn(0):
-                result, note = (rejected, "") if rejected else await self._asked(job, client, seen)
-                closing = pool.closing
+            async with self.pool.turn(0):
+                result, note = (rejected, "") if rejected else await self._run_job(job)
+                closing = self.pool.closing
             rejected = result if isinstance(result, CredentialRejected) else rejected
             endpoint = job.collector.endpoint
             if isinstance(result, GitHubError) and is_unknown(job.subject, result):
-                unknown[endpoint] = unknown.get(endpoint, UnknownSubjects()).with_unknown(job.subject, 0.0)
-                if unknown[endpoint].not_found:
+                self.unknown[endpoint] = self.unknown.get(endpoint, UnknownSubjects()).with_unknown(job.subject, 0.0)
+                if self.unknown[endpoint].not_found:
                     explain(result, job.collector.needs)
-            done[job.key] = SurveyEntry(job, pool.name, result, kind, closing, note)
-        last = {finding.job.collector.endpoint: finding for finding in done.values()}
-        for finding in (done if self.whole else last).values():
-            self.tell(finding)
+            self.done[job.key] = SurveyEntry(job, self.pool.name, result, kind, closing, note)
+        last_of_endpoint = {finding.job.collector.endpoint: finding for finding in self.done.values()}
+        return list((self.done if self.every_job else last_of_endpoint).values())
 
-    def _open(self, target: Target, follow: Candidates, done: Mapping[str, SurveyEntry]) -> list[Job]:
-        """The jobs that are still to be asked for; of an endpoint that knows no subject there are none."""
-        answered_endpoints = {
+    def _remaining_jobs(self) -> list[Job]:
+        """The jobs that are still to be run; none of an endpoint that does not know its subjects."""
+        candidates = Candidates(self.settings.watched_at(self.target), dict(self.requests), (), self.unknown)
+        finished_endpoints = {
             finding.job.collector.endpoint
-            for finding in done.values()
-            if not self.whole and not is_unknown(finding.job.subject, finding.result)
+            for finding in self.done.values()
+            if not self.every_job and not is_unknown(finding.job.subject, finding.result)
         }
-        answered_endpoints |= {endpoint for endpoint, unknown in follow.unknown.items() if unknown.not_found}
-        jobs = select_jobs(self.collectors, self.settings.collectors, target, follow)
-        return [job for job in jobs if job.key not in done and job.collector.endpoint not in answered_endpoints]
+        finished_endpoints |= {endpoint for endpoint, unknown in self.unknown.items() if unknown.not_found}
+        jobs = select_jobs(self.collectors, self.settings.collectors, self.target, candidates)
+        return [job for job in jobs if job.key not in self.done and job.collector.endpoint not in finished_endpoints]
 
-    async def _greeted(self, client: GitHub, pool: Pool) -> CredentialRejected | None:
-        """Learn GitHub's clock and limit by a question that costs nothing, so that no other is asked twice."""
-        async with pool.turn(0):
+    async def _read_limits(self) -> CredentialRejected | None:
+        """Learn GitHub's clock and limit by a request that is free, so that no other request has to be repeated."""
+        async with self.pool.turn(0):
             try:
-                await client.get("/rate_limit")
+                await self.client.get("/rate_limit")
             except CredentialRejected as error:
                 return error
-            except GitHubError:  # without limits there is no such page, and other faults will show by themselves
+            except GitHubError:  # an appliance without limits has no such page; other faults are reported by the jobs
                 return None
         return None
 
-    def _anonymous(self, error: GitHubError, job: Job) -> GitHubError:
-        """Let a failure name nobody who must not be named; without the state there are no pseudonyms."""
-        if self.settings.privacy.user_names != "login":
-            people = people_at(job.collector.subject, job.subject, IDS)
-            names = job.collector.subject
-            hide_subject(
-                error, job, tuple(f"{{{names[at]}}}" if at in people else word for at, word in enumerate(job.subject))
-            )
-        return error
-
-    async def _asked(self, job: Job, client: GitHub, seen: dict[Subject, int]) -> tuple[Cost | GitHubError, str]:
+    async def _run_job(self, job: Job) -> tuple[Cost | GitHubError, str]:
         """What a run costs, and which data it lacks; or why it does not work."""
-        sampler = Sampler(client)
+        sampler = Sampler(self.client)
         deadline = max(JOB_DEADLINE, job.collector.deadline)
         try:
             async with asyncio.timeout(deadline):
-                brought = await ask(Question(job, None, Windows()), sampler)
+                reading = await ask(Question(job, None, Windows()), sampler)
         except GitHubError as error:
-            return self._anonymous(error, job), ""
+            return self._without_people(error, job), ""
         except TimeoutError:
             return Unavailable(f"no complete answer within {deadline:.0f} s"), ""
-        fetched = brought.fetched
+        fetched = reading.fetched
         if fetched.fault:
-            return self._anonymous(fetched.fault, job), fetched.note or ""
+            return self._without_people(fetched.fault, job), fetched.note or ""
         if job.collector.counting is None:
-            tables, rows = job.collector.tables, fetched.rows
-            shown = [(table, row) for table in tables for row in rows if isinstance(row, table.row)]
-            series = sum(family.of(row) is not None for table, row in shown for family in table.gauges)
-            return Cost(sampler.calls, len(rows), series), note_of(job, fetched, {}, series)
-        count = 0
-        for identity, row in (brought.read.rows if brought.read else {}).items():
-            count += 1
+            series = _gauge_series(job.collector, fetched.rows)
+            return Cost(sampler.calls, len(fetched.rows), series), note_of(job, fetched, {}, series)
+        rows = reading.read.rows if reading.read else {}
+        for identity, row in rows.items():
             subject = job.collector.subject_of(identity) if job.collector.subject_of else None
             if subject and row.numbers[0]:
-                seen[subject] = seen.get(subject, 0) + row.numbers[0]
-        return Cost(sampler.calls, rows_of(sampler.longest, count)), note_of(job, fetched, {}, count)
+                self.requests[subject] = self.requests.get(subject, 0) + row.numbers[0]
+        return Cost(sampler.calls, rows_of(sampler.longest, len(rows))), note_of(job, fetched, {}, len(rows))
+
+    def _without_people(self, error: GitHubError, job: Job) -> GitHubError:
+        """The failure without people's names if `privacy` hides them; only the state has the key of pseudonyms."""
+        if self.settings.privacy.user_names != "login":
+            names, people = job.collector.subject, people_at(job.collector.subject, job.subject, IDS)
+            hidden = (f"{{{names[at]}}}" if at in people else value for at, value in enumerate(job.subject))
+            hide_subject(error, job, tuple(hidden))
+        return error
+
+
+def _gauge_series(collector: Collector, rows: Sequence[Row]) -> int:
+    """How many series the rows give."""
+    pairs = ((table, row) for table in collector.tables for row in rows if isinstance(row, table.row))
+    return sum(family.of(row) is not None for table, row in pairs for family in table.gauges)

@@ -1,1 +1,1 @@
-"""From numbers to ready bytes."""
+"""Snapshots of jobs, rendered to text when they change, and joined into the body of a scrape."""

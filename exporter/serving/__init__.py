@@ -1,1 +1,1 @@
-"""From snapshots to bytes to a scrape."""
+"""The HTTP server, and what it serves: metrics, the exporter's own metrics, the status page."""

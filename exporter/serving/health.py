@@ -1,4 +1,4 @@
-"""What the exporter knows of itself beside its sources: the facts of the verdict and of the metrics about ourselves."""
+"""The exporter's own health, apart from its sources: facts for the status page's verdict and for self metrics."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Reload:
 
 
 class Gap(NamedTuple):
-    """So many seconds that no window of a collector covered, found at an instant (epoch seconds)."""
+    """How many seconds no window of a collector covered, and when that was noticed (epoch seconds)."""
 
     seconds: float
     at: float
@@ -25,14 +25,15 @@ class Gap(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All of it.
+    """The exporter's health.
 
-    `credentials` maps each to why it cannot be read now, empty if it can. `rejected` tells of each target whether
-    GitHub refuses its credential, `paused` are the targets that wait for their credential or for a limit of GitHub's.
-    `expiries` are when tokens end, by credential; `skew` is GitHub's clock less ours. By quota pool, `left` is which
-    share of GitHub's limit remains until a reset that is to come, `spent` which share of our budget an hour has taken.
-    `gaps` are the newest of this process, by collector. `rejected_at` is when a slow scrape was last cut.
-    `web` is of the web configuration file, None without one.
+    `credentials` maps each credential to why it cannot be read now; empty if it can. `rejected` says of each target
+    whether GitHub rejects its credential; `paused` are the targets whose runs are paused, by a rejected credential or a
+    rate limit. `expiries` is when tokens expire, by credential. `skew` is GitHub's clock minus ours, in seconds. By
+    quota pool, `left` is the share of GitHub's limit that remains until its next reset, and `spent` the share of our
+    budget that was used within the last hour. `gaps` has the newest gap of each collector since the start.
+    `rejected_at` is when a slow scrape was last cut (epoch seconds). `web` is the health of the web configuration file;
+    None without one.
     """
 
     state: StateHealth = field(default_factory=StateHealth)

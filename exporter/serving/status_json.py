@@ -1,4 +1,4 @@
-"""`/api/v1/status`: the facts of the status page for programs. No secret is in it; a pure function."""
+"""`/api/v1/status`: the facts of the status page as JSON, without secrets. Pure."""
 
 import json
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from exporter.serving.page.sources import Source, facts_of, sources_of
 from exporter.serving.page.verdict import verdict
 
 SCHEMA = 1
-"""Rises when a field changes its meaning or goes; new ones may come without it."""
+"""The version of the format: it rises when a field is removed or changes its meaning, not when one is added."""
 
 
 def status_json(entries: Iterable[Entry], *, version: str, now: float, health: Health) -> str:
-    """The verdict, everything that is wrong, and every source; `now` and instants are epoch seconds."""
+    """The verdict, its findings and every source; `now` and all instants are epoch seconds."""
     ordered = sorted(entries, key=lambda entry: (entry.job.order, entry.job.key))
     sources = sources_of(ordered, health, now)
     result = verdict(facts_of(sources), health, now)

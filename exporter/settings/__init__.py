@@ -7,6 +7,7 @@ All errors are reported at once, in one `SettingsError`, and none of them repeat
 
 from exporter.settings.changes import changes, fixed_changes
 from exporter.settings.doubts import doubts, unread_proxy
+from exporter.settings.environment import socket_descriptors
 from exporter.settings.layers import parse
 from exporter.settings.model import Settings, masked_proxy
 from exporter.settings.names import COMMANDS
@@ -27,5 +28,6 @@ __all__ = [
     "parse",
     "parse_address",
     "reference",
+    "socket_descriptors",
     "unread_proxy",
 ]

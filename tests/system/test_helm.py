@@ -19,6 +19,7 @@ from exporter.settings.model import StateSection
 from exporter.settings.names import VARIABLES
 from tests.support.chart import CHART, VALUES, helm, render
 from tests.support.deploy import PORT, accepted
+from tests.support.harness import Exporter, command, config_for
 from tests.support.manifests import (
     NAME,
     VERSIONS,
@@ -35,6 +36,7 @@ from tests.support.manifests import (
     pods,
 )
 from tests.support.pem import certificate
+from tests.support.web import HASH, PASSWORD, Certificates
 
 CONFIGURED = [name for name in VALUES if name != "environment"]
 
@@ -158,17 +160,14 @@ def test_the_exporter_takes_its_configuration_and_finds_what_it_names(
     assert {str(StateSection().path), *re.findall(r"ca_file: (\S+)/", config)} <= places
 
 
-@pytest.mark.parametrize("name", sorted(VALUES.keys() - {"web-config"}))
+@pytest.mark.parametrize("name", VALUES)
 def test_the_flags_and_variables_are_the_exporters(name: str, rendered: Callable[[str], list[Resource]]) -> None:
     (pod,) = pods(rendered(name))
     container = ours(pod)
     environ = {entry["name"]: entry.get("value", "") for entry in container.get("env", [])}
     assert environ.keys() <= {*VARIABLES.values(), "GITHUB_EXPORTER_TOKEN"}
-    flags = [arg for arg in container["args"] if not arg.startswith("--config.file=")]
-    command, settings = parse(
-        ["check", *flags], {"GITHUB_EXPORTER_TOKEN": "t", "GITHUB_EXPORTER_ORGANIZATIONS": "acme"}
-    )
-    assert command == "check"
+    flags = [arg for arg in container["args"] if not arg.startswith(("--config.file=", "--web.config.file="))]
+    _, settings = parse(["check", *flags], {"GITHUB_EXPORTER_TOKEN": "t", "GITHUB_EXPORTER_ORGANIZATIONS": "acme"})
     assert settings.web.listen_address == (f":{PORT}",)
     assert container["ports"] == [{"name": "github-metrics", "containerPort": PORT}]
 
@@ -194,6 +193,31 @@ def test_with_a_web_configuration_the_probes_are_the_exporters_own(rendered: Cal
         assert "httpGet" not in container[probe]
     assert container["args"][0].startswith("--config.file=")
     assert container["env"] == [{"name": "GITHUB_EXPORTER_HEALTHCHECK_PASSWORD_FILE", "value": f"{folder}/password"}]
+
+
+def test_those_probes_log_in_to_a_running_exporter(rendered: Callable[[str], list[Resource]], tmp_path: Path) -> None:
+    (pod,) = pods(rendered("web-config"))
+    container = ours(pod)
+
+    def local(text: str) -> str:
+        return re.sub(rf"/(run/secrets|etc)/{NAME}(-web)?(?=/)", str(tmp_path), text)
+
+    Certificates(tmp_path)
+    tls = "tls_server_config: {cert_file: cert.pem, key_file: key.pem}"
+    (tmp_path / "web.yml").write_text(f"{tls}\nbasic_auth_users: {{prometheus: {HASH}}}\n")
+    (tmp_path / "password").write_text(PASSWORD)
+    (tmp_path / "token").write_text("t")
+    web = yaml.safe_load(VALUES["web-config"].read_text())["config"]["web"]
+    config = config_for("http://127.0.0.1:9", "acme", token_file=tmp_path / "token", web=web)
+    with Exporter(tmp_path, config) as exporter:
+        exporter.start(*(local(arg) for arg in container["args"]))
+        address = f"--web.listen-address=127.0.0.1:{exporter.port}"
+        variables = {entry["name"]: local(entry["value"]) for entry in container["env"]}
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            words = [local(word) for word in container[probe]["exec"]["command"][1:]]
+            done = command(*words, address, **variables)
+            assert done.returncode == 0, done.stderr
+        assert command(*words, address).returncode == 1, "without the password"
 
 
 @pytest.mark.parametrize(

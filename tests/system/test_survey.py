@@ -121,7 +121,7 @@ def test_doctor_says_of_each_credential_what_works_and_what_is_missing(github: t
         assert block.startswith("fix  ")
         for word in (*words, "\n  needs ", "\n  takes   classic, fine-grained, App\n", "https://docs.github.com/"):
             assert word in block
-    assert done.stdout.count("nobody is watched") == 1
+    assert done.stdout.count("no user or app is watched") == 1
     assert "\n  organization/acme, organization/umbrella: summary_stats per user, " in done.stdout
     assert "canary" not in done.stdout
     assert not (config.parent / "state").exists()
@@ -155,7 +155,7 @@ def test_on_80_columns_the_result_comes_first_and_a_fix_once(github: tuple[Simul
     for name in ("globex", "initech", "hooli"):
         assert f"\n  at      organization/{name}: summary_stats, time_stats, subject_stats\n" in fix
     assert fix.count("\n  needs ") == 1
-    assert shown.count("nobody is watched") == 1
+    assert shown.count("no user or app is watched") == 1
     assert details[-1] == "10 of 19 endpoints work."
 
 

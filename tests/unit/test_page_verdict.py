@@ -17,12 +17,12 @@ from exporter.serving.health import Gap, Health, Reload
 from exporter.serving.page.quotas import Quota, shares
 from exporter.serving.page.sources import facts_of, sources_of
 from exporter.serving.page.verdict import (
-    FAILED_LATELY,
-    LOST_LATELY,
-    REJECTED_LATELY,
+    GAP_SECONDS,
+    REJECTION_SECONDS,
     SCARCE,
     SKEWED,
     SPENT,
+    WRITE_FAILURE_SECONDS,
     Facts,
     Finding,
     LateData,
@@ -57,18 +57,23 @@ LATE_DATA = LateData("time_stats", 28_800.0, "Look.", ["organization/acme"])
         ),
         pytest.param(
             FIVE,
-            Health(state=StateHealth("", "", 2, NOW - FAILED_LATELY + 1)),
+            Health(state=StateHealth("", "", 2, NOW - WRITE_FAILURE_SECONDS + 1)),
             "warn",
             "State could not be written until 2026-11-21T14:00:01Z; it can be written again.",
             "Look in the log",
             id="state could not be written within the hour",
         ),
         pytest.param(
-            FIVE, Health(state=StateHealth("", "", 2, NOW - FAILED_LATELY)), "ok", "All is well.", "", id="long ago"
+            FIVE,
+            Health(state=StateHealth("", "", 2, NOW - WRITE_FAILURE_SECONDS)),
+            "ok",
+            "All is well.",
+            "",
+            id="long ago",
         ),
         pytest.param(
             FIVE,
-            Health(rejected_at=NOW - REJECTED_LATELY + 1),
+            Health(rejected_at=NOW - REJECTION_SECONDS + 1),
             "warn",
             "Slow scrapes were cut: more than --web.max-requests ran at the same time.",
             "Find out who scrapes",
@@ -155,7 +160,7 @@ LATE_DATA = LateData("time_stats", 28_800.0, "Look.", ["organization/acme"])
             FIVE,
             Health(left={"token": SCARCE - 0.01}),
             "warn",
-            "Only 9% of GitHub's hourly limit is left in quota pool token: others use it up.",
+            "Only 9% of GitHub's hourly limit is left in quota pool token: other clients use it up.",
             "Give the exporter a GitHub App",
             id="others use up the limit",
         ),
@@ -170,7 +175,7 @@ LATE_DATA = LateData("time_stats", 28_800.0, "Look.", ["organization/acme"])
         ),
         pytest.param(
             FIVE,
-            Health(gaps={"summary_stats": Gap(3 * 3_600, NOW - LOST_LATELY + 1)}),
+            Health(gaps={"summary_stats": Gap(3 * 3_600, NOW - GAP_SECONDS + 1)}),
             "warn",
             "summary_stats has a gap of 3 h, found at 2026-11-21T09:00:01Z: requests in it are not counted.",
             "It cannot be filled",
@@ -178,7 +183,7 @@ LATE_DATA = LateData("time_stats", 28_800.0, "Look.", ["organization/acme"])
         ),
         pytest.param(
             FIVE,
-            Health(gaps={"summary_stats": Gap(60, NOW - LOST_LATELY)}),
+            Health(gaps={"summary_stats": Gap(60, NOW - GAP_SECONDS)}),
             "ok",
             "All is well.",
             "",
@@ -258,7 +263,7 @@ def test_a_limit_is_one_cause_for_which_all_wait() -> None:
         return facts.paused, facts.failing, facts.not_run
 
     assert counts(health) == (2, 0, 0)
-    assert "! 2 of 3 sources paused by a rate limit of GitHub's." in Parsed(page_of(*entries, health=health)).text
+    assert "! 2 of 3 sources paused by a rate limit." in Parsed(page_of(*entries, health=health)).text
     assert counts(Health()) == (0, 1, 1)
     entries.append(entry(failed("forbidden"), server_statistics.COLLECTOR))
     assert counts(health) == (2, 1, 0)
@@ -315,10 +320,10 @@ def test_alerts_of_lateness_and_the_page_go_by_the_same_numbers() -> None:
 
 def test_other_alerts_and_the_page_go_by_the_same_numbers() -> None:
     assert ALERTS["GithubExporterClockSkewed"].endswith(f"> {SKEWED:.0f}")
-    assert f"[{FAILED_LATELY / 3_600:.0f}h]" in ALERTS["GithubExporterStateNotPersisted"]
-    assert f"[{REJECTED_LATELY / 60:.0f}m]" in ALERTS["GithubExporterScrapesRejected"]
+    assert f"[{WRITE_FAILURE_SECONDS / 3_600:.0f}h]" in ALERTS["GithubExporterStateNotPersisted"]
+    assert f"[{REJECTION_SECONDS / 60:.0f}m]" in ALERTS["GithubExporterScrapesRejected"]
     assert f"< {EXPIRES_SOON / DAY:.0f} * 86400" in ALERTS["GithubCredentialExpiring"]
-    assert f"[{LOST_LATELY / 3_600:.0f}h]" in ALERTS["GithubCountsLost"]
+    assert f"[{GAP_SECONDS / 3_600:.0f}h]" in ALERTS["GithubCountsLost"]
     assert f"remaining:ratio < {SCARCE}\n" in ALERTS["GithubQuotaExhausted"]
     assert f"ratio_increase1h > {SPENT}\n" in ALERTS["GithubBudgetTooSmall"]
 

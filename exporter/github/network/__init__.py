@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from exporter.github.network.hosts import address_of, is_loopback, port_of
+from exporter.github.network.system_store import SystemStore, find_system_store
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:]+))(?::(?P<port>[0-9]+))?")
 
@@ -17,17 +18,20 @@ class Network:
     """The network settings of a credential, for its API, its downloads and the proxy itself.
 
     `no_proxy` holds entries as `asked_directly` reads them, `ca_files` the certificate authorities that are trusted
-    besides the public ones. Two networks are equal only if no file changed between them.
+    besides those of the machine's `store`. Two networks are equal only if none of these files changed between them.
     """
 
     proxy: str | None = field(default=None, repr=False)  # it may hold a password
     no_proxy: tuple[str, ...] = ()
     ca_files: tuple[Path, ...] = ()
+    store: SystemStore | None = field(init=False, repr=False)
     changed: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Note when each file changed last; an unreadable file is reported when it is needed."""
-        object.__setattr__(self, "changed", tuple(map(_changed, self.ca_files)))
+        object.__setattr__(self, "store", find_system_store())
+        files = (*self.ca_files, *(path for path in self.store or () if path))
+        object.__setattr__(self, "changed", tuple(map(_changed, files)))
 
     def proxy_for(self, url: httpx.URL | str) -> str | None:
         """The proxy for a URL; None for a direct connection.

@@ -1,4 +1,4 @@
-"""Failures on the status page: GitHub's message, the fix, and where; those with one fix are one entry."""
+"""Failures on the status page: GitHub's message, the fix, and the targets; failures with the same fix are one entry."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ class FailedJob(NamedTuple):
 
     @property
     def hint(self) -> str:
-        """What to do about it, as log and `doctor` say it."""
+        """What to do about it, in the words of log and `doctor`."""
         return self.outcome.hint or BY_REASON[self.reason].hint
 
     @property
     def needs_permission(self) -> bool:
-        """Whether the fix may be a permission: then it depends on the endpoint which one."""
+        """Whether the fix may be a permission, which depends on the endpoint."""
         return self.reason in ("forbidden", "not_found") and of_permission(self.hint)
 
 
 class Attempts(NamedTuple):
-    """What is served meanwhile, how often it failed, and when it succeeded and runs next; of several jobs the worst."""
+    """What is served for now, how often it failed, its last success and its next run; of several jobs the worst."""
 
     served: str
     failed: str
@@ -42,11 +42,11 @@ class Attempts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Failed jobs that have one fix.
+    """Failed jobs that have the same fix.
 
-    `title` and `subject` make the heading; `is_single` says that the subject is one source. `fix` is empty where the
-    verdict tells it already; `lines` are to be pasted; `needs` is the permission, if that is the question. `common`
-    are the collectors that are affected at each of `places`, empty where they differ.
+    `title` and `subject` are the heading; `is_single` says that the subject is one source. `fix` is empty if the
+    verdict has it already; `lines` is YAML to paste; `needs` is the permission, if the lack of one may be the cause.
+    `common` are the collectors that are affected at each of `places`, empty where they differ.
     """
 
     title: str
@@ -67,9 +67,9 @@ class Failure:
 def failures(
     entries: Sequence[Entry], rejected: Collection[Target], stopped: Mapping[str, Stopped], now: float
 ) -> list[Failure]:
-    """One for each fix. All sources of `rejected` targets are affected, also those that did not fail themselves.
+    """The failures, one for each fix; all sources of `rejected` targets are affected, though not all have run since.
 
-    `stopped` is by credential what the verdict says about it.
+    `stopped` has what the verdict says of each rejected credential.
     """
     groups: dict[tuple[str, ...], list[FailedJob]] = {}
     for entry in entries:
@@ -77,12 +77,12 @@ def failures(
         if outcome and outcome.reason:
             failed = FailedJob(entry, outcome, outcome.reason)
             groups.setdefault(_fix_key(failed), []).append(failed)
-    idle = [entry for entry in entries if entry.job.target in rejected]
-    return [_failure(group, _affected(group, idle), stopped, now) for group in groups.values()]
+    stopped_entries = [entry for entry in entries if entry.job.target in rejected]
+    return [_failure(group, _affected(group, stopped_entries), stopped, now) for group in groups.values()]
 
 
 def _fix_key(failed: FailedJob) -> tuple[str, ...]:
-    """Failures with the same key have one fix, wherever they are."""
+    """A key that is equal for failures with the same fix."""
     job, hint = failed.entry.job, failed.hint
     key = (failed.reason, job.target.credential, hint)
     if failed.needs_permission:
@@ -96,13 +96,15 @@ def _fix_key(failed: FailedJob) -> tuple[str, ...]:
     return key
 
 
-def _affected(group: Sequence[FailedJob], idle: Iterable[Entry]) -> list[Entry]:
-    """The entries that a fix is for; `idle` are those at targets that reject their credential."""
+def _affected(group: Sequence[FailedJob], stopped_entries: Iterable[Entry]) -> list[Entry]:
+    """The entries that a fix helps; `stopped_entries` are those of targets whose credential is rejected."""
     entries = [failed.entry for failed in group]
     if group[0].reason != "credential":
         return entries
-    credential, known = entries[0].job.target.credential, {id(entry) for entry in entries}
-    return entries + [entry for entry in idle if id(entry) not in known and entry.job.target.credential == credential]
+    credential, failed = entries[0].job.target.credential, {id(entry) for entry in entries}
+    return entries + [
+        entry for entry in stopped_entries if id(entry) not in failed and entry.job.target.credential == credential
+    ]
 
 
 def _failure(
@@ -141,7 +143,7 @@ def _collectors_by_target(entries: Iterable[Entry]) -> dict[str, tuple[str, ...]
 
 
 def _subject(collectors_at: Mapping[str, Collection[str]]) -> tuple[bool, str]:
-    """Whether it is a single source, and its name; or how many there are."""
+    """Whether it is a single source, and its name or the number of sources."""
     count = sum(map(len, collectors_at.values()))
     if count == 1:
         ((target, (collector,)),) = collectors_at.items()
@@ -151,7 +153,7 @@ def _subject(collectors_at: Mapping[str, Collection[str]]) -> tuple[bool, str]:
 
 
 def _places(collectors_at: Mapping[str, tuple[str, ...]]) -> tuple[str, list[str]]:
-    """The collectors that are the same everywhere, and the targets; or none, and each target with its collectors."""
+    """If all targets have the same collectors, these and the targets; else "" and each target with its collectors."""
     if len(set(collectors_at.values())) == 1:
         return ", ".join(next(iter(collectors_at.values()))), list(collectors_at)
     return "", [f"{target}: {', '.join(collectors)}" for target, collectors in collectors_at.items()]
@@ -163,7 +165,7 @@ def _message(group: Sequence[FailedJob]) -> str:
 
 
 def _fix(failed: FailedJob) -> tuple[str, str]:
-    """What to do, and the lines to paste."""
+    """What to do, and the YAML to paste."""
     words, _, lines = failed.hint.partition("\n")
     if failed.hint == Retired.hint:
         words, lines = f"{words}:", f"collectors:\n  {failed.entry.job.collector.name}:\n    enabled: false"
@@ -187,5 +189,5 @@ def _served(group: Sequence[FailedJob]) -> str:
     with_values = sum(failed.entry.samples > 0 for failed in group)
     if not with_values:
         return "No values are served"
-    of = f" ({with_values} of {len(group)})" if with_values < len(group) else ""
-    return f"The last good values are served{of}"
+    share = f" ({with_values} of {len(group)})" if with_values < len(group) else ""
+    return f"The last good values are served{share}"

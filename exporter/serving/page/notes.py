@@ -1,4 +1,4 @@
-"""Notes of the status page: facts that leave the verdict as it is, each in a plain sentence or two."""
+"""Notes on the status page: facts that do not change the verdict, each in a sentence or two."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,7 +12,7 @@ MOST_FIELDS = 20
 
 
 def notes(sources: Sequence[Sequence[Entry]]) -> list[str]:
-    """Every note; a source is given as the entries of its jobs."""
+    """All notes; each source is the entries of its jobs."""
     return [*_rows_without_series(sources), *_closing_endpoints(sources), *_unknown_fields(sources)]
 
 
@@ -40,7 +40,7 @@ def _closing_endpoints(sources: Iterable[Sequence[Entry]]) -> Iterator[str]:
 
 
 def _unknown_fields(sources: Iterable[Sequence[Entry]]) -> Iterator[str]:
-    """By collector: fields that GitHub sends and this version does not know."""
+    """By collector, the fields in GitHub's answers that this version does not know."""
     targets: dict[str, dict[str, set[str]]] = {}
     for entries in sources:
         job = entries[0].job

@@ -22,7 +22,7 @@ from exporter.serving.page.verdict import Level, verdict
 from exporter.serving.page.words import Moment, moment
 
 FEW_TARGETS = 12
-"""Up to so many targets, their tables are open; of more, all are closed, for what is wrong is said above."""
+"""With more targets than this, their tables are folded: failures are listed above them anyway."""
 _WORST_FIRST: tuple[Level, ...] = ("bad", "warn", "ok")
 _WELL = Health()
 
@@ -42,7 +42,7 @@ _ENVIRONMENT.globals |= {
 
 
 class SourceRow(NamedTuple):
-    """A source as a row of its target's table; `affected` of its `jobs` are in that state."""
+    """A source as a row of its target's table; `affected` of its `jobs` are in the state `state`."""
 
     collector: str
     jobs: int
@@ -104,7 +104,10 @@ def _summary(sources: Sequence[Source], now: float) -> dict[str, Any]:
     counts = Counter(source.condition for source in sources)
     successes = [source.last_success for source in sources if source.last_success is not None]
     return {
-        "summary": ", ".join(f"{counts[one]:,} {one.summary}" for one in CONDITIONS if counts[one]) or "none",
+        "summary": ", ".join(
+            f"{counts[condition]:,} {condition.summary}" for condition in CONDITIONS if counts[condition]
+        )
+        or "none",
         "series": sum(source.series for source in sources),
         "oldest": moment(min(successes), now) if successes else None,
     }

@@ -26,9 +26,9 @@ class Quota:
 
 
 class QuotaRow(NamedTuple):
-    """A quota pool as a row of the page. None is: unknown (limit), unlimited (budget), not paused (resumes).
+    """A quota pool as a row of the page. None means unknown (limit), unlimited (budget) or not paused (resumes).
 
-    `remaining` is what is left of the limit until `reset`; None if the last known hour is over, or nothing is known.
+    `remaining` is what is left of the limit until `reset`; None if that instant is past or nothing is known.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Expiry(NamedTuple):
 
 
 def quota_of(pool: Pool, skew: float, now: float, monotonic: float) -> Quota:
-    """What a pool knows; `skew` is GitHub's clock less ours, in seconds."""
+    """The quota of a pool now; `skew` is GitHub's clock minus ours, in seconds."""
     blocked = max(pool.blocked(now + skew), pool.reserved(now + skew))
     return Quota(
         pool.name,
@@ -63,7 +63,7 @@ def quota_of(pool: Pool, skew: float, now: float, monotonic: float) -> Quota:
 
 
 def shares(quotas: Sequence[Quota], now: float) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """By pool: the share of GitHub's limit that is left in the current hour, and of our budget that is used."""
+    """By pool, the share of GitHub's limit that is left until its reset, and the share of our budget that is used."""
     left = {
         quota.name: quota.remaining / quota.limit
         for quota in quotas
@@ -92,7 +92,7 @@ def _row(quota: Quota, now: float) -> QuotaRow:
 
 
 def expiries_of(expiries: Mapping[str, float], now: float) -> list[Expiry]:
-    """The credentials whose tokens expire (epoch seconds), the first to expire on top."""
+    """The credentials whose tokens expire, the first to expire on top; `expiries` are epoch seconds."""
     ends = sorted(expiries.items(), key=itemgetter(1))
     return [Expiry(credential, moment(end, now), _level(end - now)) for credential, end in ends]
 

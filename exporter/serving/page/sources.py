@@ -1,4 +1,4 @@
-"""Sources: all jobs of a collector at a target, and their condition; the facts of the verdict."""
+"""Sources, which are all jobs of a collector at a target, with their condition; and the facts of the verdict."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +19,7 @@ OVERDUE = 600.0
 
 
 class Condition(NamedTuple):
-    """How a source is: the word for it in its row, the word that counts such sources, and the colour."""
+    """A source's condition: its text in the source's row, its text in the summary, and its level."""
 
     state: str
     summary: str
@@ -41,8 +41,7 @@ CONDITIONS = (WORKING, STOPPED, PAUSED, FAILING, LATE, OLD_DATA, MISSING_DATA, N
 class Source:
     """All jobs of a collector at a target, and how many of them fail, are late, have old or missing data, never ran.
 
-    `is_stopped`: its credential is rejected, so that no job runs. `is_paused`: nothing is wrong but a limit of
-    GitHub's, which passes.
+    `is_stopped`: its credential is rejected, so that no job runs. `is_paused`: it only waits for a rate limit to reset.
     """
 
     entries: Sequence[Entry]
@@ -66,7 +65,7 @@ class Source:
 
     @property
     def condition(self) -> Condition:
-        """The worst that is true of it."""
+        """The worst condition that applies."""
         conditions = (
             (self.is_stopped, STOPPED),
             (self.is_paused, PAUSED),
@@ -80,13 +79,13 @@ class Source:
 
     @property
     def state(self) -> str:
-        """Its condition in a word or two; of a failure the state of the endpoint."""
+        """The text of its condition; if it fails, the state of the endpoint."""
         condition = self.condition
         return next(outcome.state for outcome in _failures(self.entries)) if condition is FAILING else condition.state
 
     @property
     def affected(self) -> int:
-        """How many of its jobs are in that condition; 0 where all are, for one cause."""
+        """How many of its jobs are in that condition; 0 if the cause concerns them all."""
         if self.is_stopped or self.is_paused:
             return 0
         return self.failing or self.late or self.old_data or self.missing_data or self.not_run
@@ -98,19 +97,19 @@ class Source:
 
     @property
     def data_time(self) -> float | None:
-        """The instant that its oldest data describe."""
+        """The instant that its oldest data describe (epoch seconds)."""
         times = (entry.status.data_time for entry in self.entries)
         return min((time for time in times if time is not None), default=None)
 
     @property
     def last_success(self) -> float | None:
-        """The last success of the job that succeeded the longest ago."""
+        """The oldest last success of its jobs; None if none has succeeded."""
         times = (entry.status.last_success for entry in self.entries)
         return min((time for time in times if time is not None), default=None)
 
     @property
     def next_run(self) -> float:
-        """When the first of its jobs runs next."""
+        """When its next job runs."""
         return min(entry.status.next_run for entry in self.entries)
 
 
@@ -120,7 +119,7 @@ def _failures(entries: Iterable[Entry]) -> list[Outcome]:
 
 
 def sources_of(entries: Sequence[Entry], health: Health, now: float) -> list[Source]:
-    """By collector and target, in the order of the entries."""
+    """The sources, in the order of the entries."""
     rejected = rejected_targets(entries, health)
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
@@ -129,7 +128,7 @@ def sources_of(entries: Sequence[Entry], health: Health, now: float) -> list[Sou
 
 
 def rejected_targets(entries: Iterable[Entry], health: Health) -> set[Target]:
-    """Where GitHub rejects the credential: known from its access, or from the last attempt of a job."""
+    """The targets whose credential GitHub rejects, by `Health` or by the last attempt of a job."""
     by_attempt = {entry.job.target for entry in entries if _is_rejected(entry)}
     return by_attempt | {target for target, is_rejected in health.rejected.items() if is_rejected}
 
@@ -169,7 +168,7 @@ def _has_old_data(entry: Entry, now: float) -> bool:
 
 
 def facts_of(sources: Sequence[Source]) -> Facts:
-    """What the verdict needs to know; each source is counted once, by its worst condition."""
+    """The facts of the verdict; each source counts once, in its worst condition."""
     running = [source for source in sources if not source.is_stopped]
     unpaused = [source for source in running if not source.is_paused]
     succeeding = [source for source in unpaused if not source.failing]
@@ -213,7 +212,7 @@ def _late_data(sources: Iterable[Source]) -> list[LateData]:
 
 
 def _missing_data(sources: Iterable[Source]) -> list[Finding]:
-    """Where runs succeed and data are missing, with cause and fix; targets with the same cause are one finding."""
+    """A finding for each cause by which runs succeed without all data, with the targets."""
     targets: dict[tuple[str, str], dict[str, None]] = {}
     for source in sources:
         for entry in source.entries:

@@ -1,6 +1,6 @@
-"""The verdict: is everything well, and if not, what is wrong and what to do about it. Pure: facts in, sentences out.
+"""The verdict: what is wrong and what to do about it, in sentences. Pure.
 
-The thresholds are those of the alerts, so that page and alerts never contradict each other.
+The thresholds are those of the alerts, so that page and alerts agree.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ Level = Literal["ok", "warn", "bad"]
 """Green, amber, red."""
 
 SKEWED = 30.0
-"""Seconds that the clocks may differ, as in the alert GithubExporterClockSkewed."""
+"""How many seconds the clocks may differ, as in the alert GithubExporterClockSkewed."""
 SCARCE, SPENT = 0.1, 0.9
-"""The share of GitHub's limit below which little is left, as in GithubQuotaExhausted, and the share of our budget above
-which it is used up, as in GithubBudgetTooSmall."""
-FAILED_LATELY = HOUR
+"""Findings: less than SCARCE of GitHub's limit is left, as in GithubQuotaExhausted; more than SPENT of our budget is
+used, as in GithubBudgetTooSmall."""
+WRITE_FAILURE_SECONDS = HOUR
 """For how many seconds a failed write of the state is shown after writes work again, as in
 GithubExporterStateNotPersisted."""
-LOST_LATELY = 6 * HOUR
+GAP_SECONDS = 6 * HOUR
 """For how many seconds a gap is shown, as in GithubCountsLost."""
-REJECTED_LATELY = 900.0
+REJECTION_SECONDS = 900.0
 """For how many seconds a cut scrape is shown, as in GithubExporterScrapesRejected."""
 
 PUT_BACK = "Put the file back, readable for the exporter's user; it is read again when it changes."
@@ -34,7 +34,7 @@ PLAN = "github-enterprise-exporter plan --live"
 
 
 class Finding(NamedTuple):
-    """Something that is wrong: one sentence, the fix, and the cause, which may have several lines."""
+    """A problem in one sentence, the fix, and the cause, which may have several lines."""
 
     level: Level
     what: str
@@ -61,10 +61,10 @@ class Stopped(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Counts of sources by their condition, and what else is known of them.
+    """How many sources are in each condition, and findings about their data.
 
-    `stopped` is by rejected credential; `paused` wait for a limit of GitHub's; `failing` fail for another reason;
-    `late` had no success for too long; `not_run` wait for their first run. `warnings` are data that are missing.
+    `stopped` is by rejected credential; `paused` wait for a rate limit; `failing` fail for another reason; `late` had
+    no success for too long; `not_run` wait for their first run. `warnings` are findings about missing data.
     """
 
     sources: int = 0
@@ -79,7 +79,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The worst finding, and all others in order of weight."""
+    """The worst finding, and all others, the bad ones first."""
 
     top: Finding
     more: Sequence[Finding] = ()
@@ -114,7 +114,7 @@ def _of_state(health: Health, now: float) -> Iterator[Finding]:
     if state.problem:
         failed = f" {many(state.failed_writes, 'write')} failed since the start." if state.failed_writes else ""
         yield Finding("bad", f"State cannot be written.{failed}", f"{state.problem}. A restart now would lose counts.")
-    elif state.failed_writes and now - state.failed_at < FAILED_LATELY:
+    elif state.failed_writes and now - state.failed_at < WRITE_FAILURE_SECONDS:
         yield Finding(
             "warn",
             f"State could not be written until {utc_time(state.failed_at)}; it can be written again.",
@@ -125,7 +125,7 @@ def _of_state(health: Health, now: float) -> Iterator[Finding]:
 
 
 def _of_credentials(stopped: Mapping[str, Stopped], health: Health) -> Iterator[Finding]:
-    """A credential that cannot be read is not called rejected as well."""
+    """A finding for each credential that is rejected or cannot be read, never two for one."""
     for credential, (count, sources, hint) in stopped.items():
         problem = health.credentials.get(credential)
         cause = "cannot be read" if problem else "is rejected"
@@ -155,8 +155,8 @@ def _of_limits(facts: Facts) -> Iterator[Finding]:
     if facts.paused:
         yield Finding(
             "warn",
-            f"{facts.paused} of {many(facts.sources, 'source')} paused by a rate limit of GitHub's.",
-            "Nothing to do if this is rare: runs resume when the limit resets; the table of quota pools says when.",
+            f"{facts.paused} of {many(facts.sources, 'source')} paused by a rate limit.",
+            "Nothing to do if this is rare: runs resume when the limit resets, which the table of quota pools shows.",
         )
 
 
@@ -208,7 +208,7 @@ def _of_lateness(facts: Facts) -> Iterator[Finding]:
 
 def _of_gaps(health: Health, now: float) -> Iterator[Finding]:
     for collector, (seconds, at) in health.gaps.items():
-        if now - at < LOST_LATELY:
+        if now - at < GAP_SECONDS:
             yield Finding(
                 "warn",
                 f"{collector} has a gap of {span(seconds)}, found at {utc_time(at)}: requests in it are not counted.",
@@ -220,16 +220,16 @@ def _of_gaps(health: Health, now: float) -> Iterator[Finding]:
 def _of_quotas(health: Health) -> Iterator[Finding]:
     for pool, share in health.left.items():
         if share < SCARCE:
-            what = f"Only {share:.0%} of GitHub's hourly limit is left in quota pool {pool}: others use it up."
-            yield Finding("warn", what, "Give the exporter a GitHub App, or a user, of its own.")
+            what = f"Only {share:.0%} of GitHub's hourly limit is left in quota pool {pool}: other clients use it up."
+            yield Finding("warn", what, "Give the exporter a GitHub App or a user of its own.")
     for pool, share in health.spent.items():
         if share > SPENT:
             yield Finding(
                 "warn",
                 f"Quota pool {pool} has used {share:.0%} of its budget within an hour.",
-                "Runs are paused while it is used up. If this stays: longer intervals, a narrower drill-down "
-                "(top_actors, top_users), a GitHub App, or a larger budget.share. What uses how much is shown by: "
-                f"{PLAN}",
+                "Runs are paused while the budget is used up. If this stays: longer intervals, a narrower drill-down "
+                "(top_actors, top_users), a GitHub App, or a larger budget.share. What each collector uses is shown "
+                f"by: {PLAN}",
             )
 
 
@@ -240,7 +240,7 @@ def _of_clock(skew: float) -> Iterator[Finding]:
 
 
 def _of_scrapes(rejected_at: float, now: float) -> Iterator[Finding]:
-    if now - rejected_at < REJECTED_LATELY:
+    if now - rejected_at < REJECTION_SECONDS:
         yield Finding(
             "warn",
             "Slow scrapes were cut: more than --web.max-requests ran at the same time.",

@@ -1,4 +1,4 @@
-"""Counts, times and sentences as the status page words them."""
+"""Texts for counts, times and sentences on the status page."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,14 +9,14 @@ _UNITS = ((DAY, "d"), (HOUR, "h"), (60.0, "min"))
 
 
 class Moment(NamedTuple):
-    """An instant in words, relative to now, and as ISO 8601 (UTC); `exact` is empty where there is no instant."""
+    """An instant, as text relative to now and as ISO 8601 (UTC); `exact` is empty if there is no instant."""
 
     text: str
     exact: str = ""
 
 
 def moment(instant: float | None, now: float, never: str = "never") -> Moment:
-    """How long ago or in how long an instant is (epoch seconds); `never` if there is none."""
+    """An instant (epoch seconds) relative to `now`: `5 min ago`, `in 3 h`; `never` is the text if there is none."""
     if instant is None:
         return Moment(never)
     try:
@@ -45,7 +45,7 @@ def many(count: int, word: str) -> str:
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
-    """The first names, and how many more there are."""
+    """The first `most` names, and the number of the others."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
