@@ -1,4 +1,4 @@
-"""The way to a host: proxy, certificate authorities, names, sockets. `Network` holds what is configured of it."""
+"""How hosts are reached: proxy, certificate authorities, names, sockets. `Network` has the settings for it."""
 
 import ipaddress
 import re
@@ -15,7 +15,7 @@ _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:]+))(?::(?P<port
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One way out, for the API, for downloads and for the proxy itself.
+    """The network settings of a credential, for its API, its downloads and the proxy itself.
 
     `no_proxy` holds entries as `asked_directly` reads them, `ca_files` the certificate authorities that are trusted
     besides those of the machine's `store`. Two networks are equal only if none of these files changed between them.
@@ -34,9 +34,9 @@ class Network:
         object.__setattr__(self, "changed", tuple(map(_changed, files)))
 
     def proxy_for(self, url: httpx.URL | str) -> str | None:
-        """The proxy to ask a URL through, None for a direct connection.
+        """The proxy for a URL; None for a direct connection.
 
-        Plain http on loopback is always direct: it is on this host, and a proxy would read what is sent.
+        Plain http on loopback is always direct: it stays on this host, and a proxy could read it.
         """
         url = httpx.URL(url)
         host = url.raw_host.decode()
@@ -47,7 +47,7 @@ class Network:
 
 
 def asked_directly(host: str, port: int, no_proxy: tuple[str, ...]) -> bool:
-    """Whether an entry of `no_proxy` names a host, so that it is asked without a proxy.
+    """Whether an entry of `no_proxy` matches a host, so that no proxy is used.
 
     `ghes.example.com` is that host and all below it, `.corp.example` all below that domain, `*` every host. An address
     or a network (`10.0.0.0/8`) is compared with hosts that are written as addresses: no name is looked up. `:PORT`

@@ -1,4 +1,4 @@
-"""Which certificate authorities count: those of the machine's store, and those in files that people wrote."""
+"""The trusted certificate authorities: those of the machine's store, and those in the files of the settings."""
 
 import ssl
 from functools import lru_cache
@@ -13,7 +13,7 @@ from exporter.github.secret_files.encodings import der_of, kind_of_pem, pem_bloc
 from exporter.regular_files import read_regular, unreadable
 
 LARGEST_BUNDLE = 8 * 1024 * 1024
-"""A machine's whole bundle has a quarter of a MiB."""
+"""Bytes; the complete bundle of a machine has a quarter of a MiB."""
 
 _LABELS = ("CERTIFICATE", "X509 CERTIFICATE")
 
@@ -27,7 +27,7 @@ def trusted_by(network: Network) -> ssl.SSLContext:
 
 
 def trust(context: ssl.SSLContext, raw: bytes) -> str:
-    """Let a context trust the certificates in a file's content; what is wrong with that, or the empty text."""
+    """Let a context trust the certificates in the content of a file; returns what is wrong, empty if nothing is."""
     if len(raw) > LARGEST_BUNDLE:
         return f"is larger than {LARGEST_BUNDLE >> 20} MiB"
     certificates = [block.text for block in pem_blocks(raw) if block.label in _LABELS]
@@ -44,12 +44,13 @@ def trust(context: ssl.SSLContext, raw: bytes) -> str:
 
 @lru_cache(maxsize=8)
 def _context(store: SystemStore | None, ca_files: tuple[Path, ...], _changed: tuple[int, ...]) -> ssl.SSLContext:
-    """One context for all that trust the same: each takes 20 ms and 0.7 MB, and an App has many installations.
+    """A cached context, shared by equal networks: each takes 20 ms and 0.7 MB, and an App has many installations.
 
-    A company's own authority, in its machines' store or in a file, is checked as OpenSSL does by itself. Python 3.13
-    refuses more: an authority whose basicConstraints are not critical, a certificate without authorityKeyIdentifier.
-    Many companies have those, and cannot renew them for us. What an operator lists is trusted even if it is not
-    self-signed, as Python 3.13 and curl have it. https://docs.python.org/3/library/ssl.html#ssl.VERIFY_X509_STRICT
+    With authorities of a company, in its machines' store or in a file, certificates are checked as OpenSSL does by
+    default. Python 3.13 would also refuse an authority whose basicConstraints are not critical, and a certificate
+    without authorityKeyIdentifier. Many companies have those and cannot renew them. A listed authority is trusted even
+    if it is not self-signed, as in Python 3.13 and curl.
+    https://docs.python.org/3/library/ssl.html#ssl.VERIFY_X509_STRICT
     """
     context = _of_machine(store) if store else httpx.create_ssl_context(trust_env=False)  # certifi's authorities
     for path in ca_files:
@@ -69,7 +70,7 @@ def _of_machine(store: SystemStore) -> ssl.SSLContext:
 
 
 def _load(context: ssl.SSLContext, path: Path) -> str:
-    """Let a context trust the authorities in a file; why they cannot be used, or the empty text."""
+    """Let a context trust the authorities in a file; returns why they cannot be used, empty if they can."""
     try:
         return trust(context, read_regular(path, LARGEST_BUNDLE + 1))
     except OSError as error:
