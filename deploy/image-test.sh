@@ -6,6 +6,7 @@
 # A stand-in tests the Dockerfile's steps and the image's behaviour, but not the official base's content.
 #
 # ENGINE=docker|podman|stand-in chooses; podman is podman with a registry. BASE=IMAGE builds on another base.
+# SBOM=FILE writes the image's bill of materials, with .venv's Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,14 +38,6 @@ choose() {
     elif docker info >/dev/null 2>&1; then echo docker
     else echo stand-in
     fi
-}
-
-# The files of a fresh clone: known to git or about to be, without what is ignored.
-checkout() {
-    mkdir "$work/source"
-    git ls-files -z --cached --others --exclude-standard |
-        while IFS= read -r -d '' file; do [ -e "$file" ] && printf '%s\0' "$file"; done |
-        tar --null --files-from=- -c | tar -C "$work/source" -x
 }
 
 install_tools() {
@@ -80,6 +73,7 @@ stand_in() {
 
 build() {
     arguments=(${BASE:+--build-arg "BASE=$BASE"} --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)"
+        --build-arg "VERSION=$(python3 deploy/release/version.py --print)"
         --tag "$image" "$work/source")
     case $kind in
         stand-in)
@@ -149,9 +143,13 @@ case $kind in
 esac
 say "engine $kind, base ${BASE:-as pinned}"
 
-checkout
+sh deploy/release/checkout.sh "$work/source"
 build
 say "built"
+if [ -n "${SBOM:-}" ]; then
+    sh deploy/release/image-sbom.sh .venv/bin/python "$image" "$SBOM" "${engine[@]}"
+    say "bill of materials: $(grep -c '"purl"' "$SBOM") components"
+fi
 
 expect User "$(setting User)" '"65532:65532"'
 expect Entrypoint "$(setting Entrypoint)" '["github-enterprise-exporter"]'
@@ -161,6 +159,8 @@ expect ExposedPorts "$(setting ExposedPorts)" '{"10171/tcp":{}}'
 "${engine[@]}" image inspect "$image" | tr -d ' \n' | grep -q '"CMD","github-enterprise-exporter","healthcheck"' ||
     fail "no health check in the image"
 setting Labels | grep -q '"org.opencontainers.image.revision":"[0-9a-f]\{40\}"' || fail "labels: $(setting Labels)"
+expect "the version" "$("${engine[@]}" run --rm --network none "${extra[@]}" "$image" --version)" \
+    "github-enterprise-exporter $(python3 deploy/release/version.py --print)"
 
 base=${BASE:-$(sed -n 's/^ARG BASE=//p' Dockerfile | head -1)}
 [ "$kind" = stand-in ] || "${engine[@]}" pull --quiet "$base" >/dev/null

@@ -30,8 +30,9 @@ from exporter.options import duration_text
 from exporter.serving.server import Listening
 from exporter.settings import Settings, parse
 from exporter.settings.web import WebSection
+from exporter.settings.web_config import outline
 from exporter.signals import watched
-from exporter.simulator.aside import serving_aside
+from exporter.simulator.child_process import serving_in_child
 from exporter.simulator.showcase import (
     APPLIANCES,
     CLIENT_ID,
@@ -75,7 +76,7 @@ async def _demo(settings: Settings) -> None:
         for credential, token in TOKENS.items():
             (folder / credential).write_text(token)
         (folder / "app.pem").write_bytes(private)
-        async with serving_aside(partial(github, public)) as (api_url, watch):
+        async with serving_in_child(partial(github, public)) as (api_url, watch):
             file = folder / "config.yaml"
             file.write_text(json.dumps(_configuration(folder, api_url, watch)))  # JSON is YAML
             # No environment: only the file counts, besides the flags of web and log.
@@ -150,10 +151,12 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
 
 
 def _welcome(port: int, web: WebSection, api_url: str) -> None:
+    known = outline(web.config_file) if web.config_file else None
+    scheme = "https" if known and known.has_tls else "http"
     output.write(
         f"\nThe exporter serves a simulated GitHub Enterprise ({', '.join(SIZES)}):\n\n"
-        f"  metrics   http://localhost:{port}{web.prefix}{web.telemetry_path}\n"
-        f"  status    http://localhost:{port}{web.prefix}/\n"
+        f"  metrics   {scheme}://localhost:{port}{web.prefix}{web.telemetry_path}\n"
+        f"  status    {scheme}://localhost:{port}{web.prefix}/\n"
         f"  GitHub    {api_url} (simulated)\n\n"
         "Counters begin at 0 and move within seconds. Stop with Ctrl-C.\n\n"
     )

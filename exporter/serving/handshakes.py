@@ -71,7 +71,7 @@ class Handshakes:
     ) -> None:
         """`protocol` makes a `TlsConnection`, but for its own two arguments; `connections` are those it belongs to."""
         self._web, self._limits, self._protocol, self._connections = web, limits, protocol, connections
-        self._under_way: dict[asyncio.Task[None], socket.socket] = {}  # the oldest first
+        self._under_way: dict[asyncio.Task[None], None] = {}  # the oldest first
 
     @asynccontextmanager
     async def accepting(self, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
@@ -99,8 +99,9 @@ class Handshakes:
             if len(self._under_way) + len(self._connections) >= self._limits.connections:
                 self._make_room()
             task = loop.create_task(self._open(client, loop.time()), name="handshake")
-            self._under_way[task] = client
-            task.add_done_callback(self._under_way.pop)
+            self._under_way[task] = None
+            task.add_done_callback(lambda ended: self._under_way.pop(ended, None))
+            await asyncio.sleep(0)  # a queue full of connections is no reason to let scrapes wait
 
     def _make_room(self) -> None:
         """Cut the oldest handshake under way, if there is one: a scrape's takes milliseconds.
@@ -108,7 +109,9 @@ class Handshakes:
         Without one, `Connection` makes room when the new connection's handshake is over.
         """
         if self._under_way:
-            next(iter(self._under_way)).cancel()
+            oldest = next(iter(self._under_way))
+            del self._under_way[oldest]
+            oldest.cancel()
 
     async def _open(self, client: socket.socket, since: float) -> None:
         """Shake hands if there is TLS; HTTP begins in the protocol. A failure is the client's affair."""

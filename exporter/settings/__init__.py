@@ -6,6 +6,7 @@ All errors are reported at once, in one `SettingsError`, and none of them repeat
 """
 
 from exporter.settings.docs.reference import reference
+from exporter.settings.environment import socket_descriptors
 from exporter.settings.layers import parse
 from exporter.settings.model import Settings, masked_proxy
 from exporter.settings.names import COMMANDS
@@ -26,6 +27,7 @@ __all__ = [
     "parse",
     "parse_address",
     "reference",
+    "socket_descriptors",
     "unread_proxy",
     "warnings_of",
 ]

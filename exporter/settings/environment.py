@@ -16,6 +16,7 @@ from exporter.settings.sample_values import in_file_only
 _SERVICE_LINK = re.compile(
     r"(PORT.*|(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?))=.*", re.DOTALL
 )
+_FIRST_SOCKET = 3  # SD_LISTEN_FDS_START: 0 to 2 are standard input, output and error
 _SERVICE_PORT = re.compile(r"\w+_PORT=(tcp|udp|sctp)://.*")
 
 
@@ -57,6 +58,18 @@ def proxy_variables(environ: Mapping[str, str] | None) -> dict[str, str]:
     variables = os.environ if environ is None else environ
     names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
     return {name: value for name in names if (value := variables.get(name, "").strip())}
+
+
+def socket_descriptors(environ: Mapping[str, str] | None = None) -> range:
+    """The descriptors of the sockets that systemd passed to this process; `environ=None` is the process' environment.
+
+    https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
+    """
+    variables = os.environ if environ is None else environ
+    count = variables.get("LISTEN_FDS", "")
+    if variables.get("LISTEN_PID") != str(os.getpid()) or not re.fullmatch("[0-9]{1,4}", count):
+        return range(0)
+    return range(_FIRST_SOCKET, _FIRST_SOCKET + int(count))
 
 
 def _meant(variable: str, known: Iterable[str]) -> str:

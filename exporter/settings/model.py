@@ -230,8 +230,8 @@ class Settings(Section):
     )
     ca_file: FilePath | None = Field(
         None,
-        description="PEM file with certificate authorities that are trusted besides the public ones, for API, "
-        "downloads and proxy.",
+        description="PEM file with certificate authorities that are trusted besides those of this machine's store, "
+        "for API, downloads and proxy.",
         examples=["/etc/ssl/corp.pem"],
     )
     web: WebSection = Field(WebSection(), description="The HTTP server.")

@@ -37,7 +37,7 @@ class WebSection(Section):
     config_file: FilePath | None = Field(
         None,
         description="File with TLS, users and more, as the exporter-toolkit has it.",
-        examples=["/etc/github-enterprise-exporter/web.yml"],
+        examples=["/etc/exporter/web.yml"],
     )
     enable_lifecycle: bool = Field(False, description="Reload the configuration on `POST /-/reload`, as on SIGHUP.")
     docs_url: DocsUrl = Field(DOCS_URL, description="Where the links of the status page find this documentation.")

@@ -1,6 +1,8 @@
 """Wheel and sdist: what is in them, that the same files give the same bytes, and that the wheel needs nothing else."""
 
+import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -15,7 +17,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.support.deploy import DEPLOY, ROOT, tool
 from tests.support.harness import ENVIRON, get, until
@@ -81,9 +86,10 @@ def requirements() -> Iterator[str]:
                 yield requirement.name
 
 
-@pytest.fixture
-def clean(tmp_path: Path, dist: tuple[Path, Path]) -> Path:
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory, dist: tuple[Path, Path]) -> Path:
     """An environment with the locked requirements, copied so that no network is needed, and the wheel; its `bin`."""
+    tmp_path = tmp_path_factory.mktemp("clean")
     tool(sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv"))
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     for name in requirements():
@@ -154,3 +160,50 @@ def test_a_new_version_is_written_into_every_file_that_has_one(tmp_path: Path) -
     for text in changed.values():
         assert "7.8.9" in text
         assert not re.search(rf"{NAME}:{re.escape(VERSION)}|newTag: {re.escape(VERSION)}", text)
+
+
+def test_the_bill_of_materials_of_the_wheel_has_the_locked_libraries(dist: tuple[Path, Path]) -> None:
+    first, again = (tool(sys.executable, str(RELEASE / "sbom.py"), "wheel", str(dist[0]), "1796000000") for _ in "12")
+    assert first == again
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(first) is None
+    bill = json.loads(first)
+    assert {one["name"] for one in bill["components"]} == {canonicalize_name(name) for name in requirements()}
+    subject = bill["metadata"]["component"]
+    assert (subject["name"], subject["version"]) == (NAME, VERSION)
+    assert subject["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(dist[0].read_bytes()).hexdigest()}]
+    needs = {one["ref"]: one.get("dependsOn", []) for one in bill["dependencies"]}
+    assert any(one.startswith("pkg:pypi/httpx@") for one in needs[subject["bom-ref"]])
+
+
+DPKG = """Package: libc6
+Status: install ok installed
+Architecture: arm64
+Source: glibc
+Version: 2.41-12
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: all
+Version: 1
+"""
+
+
+def test_the_bill_of_materials_of_an_image_has_debian_s_packages_and_python(clean: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "opt").mkdir(parents=True)
+    (root / "opt" / "exporter").symlink_to(clean.parent)
+    for name, text in {
+        "var/lib/dpkg/status": DPKG,
+        "usr/lib/os-release": 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nVERSION_ID="13"\n',
+        "usr/local/include/python3.13/patchlevel.h": '#define PY_VERSION              "3.13.15"\n',
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    text = tool(sys.executable, str(RELEASE / "sbom.py"), "image", str(root), "1796000000")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    purls = {one["purl"] for one in json.loads(text)["components"]}
+    assert "pkg:deb/debian/libc6@2.41-12?arch=arm64&distro=debian-13" in purls
+    assert "pkg:generic/python@3.13.15" in purls
+    assert f"pkg:pypi/{NAME}@{VERSION}" in purls
+    assert not any("gone" in purl for purl in purls)
+    assert len(purls) == len(set(requirements())) + 3

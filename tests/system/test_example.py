@@ -45,7 +45,7 @@ def test_every_key_of_the_reference_is_in_the_example() -> None:
 
 
 def test_check_accepts_the_example_without_its_comment_signs(tmp_path: Path) -> None:
-    contents = {".pem": FIRST, "app.pem": PKCS1}
+    contents = {".pem": FIRST, "app.pem": PKCS1, ".yml": b"{}"}
     config = UNCOMMENTED
     for number, path in enumerate(sorted(set(re.findall(r"/(?:run|etc)/[\w/.]+", UNCOMMENTED)))):
         file = tmp_path / f"secret-{number}"

@@ -4,7 +4,7 @@ import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -251,6 +251,16 @@ def test_certificates_are_replaced_under_load_and_nobody_notices(certificates: C
 # --- hostile clients ---
 
 
+def is_closed(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
 def test_silent_connections_and_half_a_handshake_are_cut_at_the_header_deadline(certificates: Certificates) -> None:
     limits = ClientLimits(header_seconds=1.0)
     with serving_by(certificates.configure(tls()), limits=limits) as served:
@@ -279,13 +289,14 @@ def test_a_handshake_without_a_request_is_cut_at_the_header_deadline(certificate
 def test_a_scrape_beside_more_silent_tls_connections_than_fit_takes_less_than_a_second(
     certificates: Certificates,
 ) -> None:
-    with serving_by(certificates.configure(tls()), limits=ClientLimits(connections=512)) as served:
-        clients = silent(served.port, 560)
+    limits = ClientLimits(connections=512)
+    with serving_by(certificates.configure(tls()), limits=limits) as served, ExitStack() as stack:
+        clients = [stack.enter_context(client) for client in silent(served.port, 560)]
         begin = time.monotonic()
         assert ask(served.port, tls=client_context()) is not None
         assert time.monotonic() - begin < 1
-        for client in clients:
-            client.close()
+        open_ = [client for client in clients if not is_closed(client)]
+        assert len(open_) <= limits.connections
 
 
 def test_the_server_ends_while_handshakes_are_under_way(certificates: Certificates) -> None:
@@ -297,3 +308,13 @@ def test_the_server_ends_while_handshakes_are_under_way(certificates: Certificat
     assert time.monotonic() - begin < 5
     for client in clients:
         client.close()
+
+
+def test_a_tls_client_that_does_not_read_is_cut_at_the_answer_deadline(certificates: Certificates) -> None:
+    with serving_by(certificates.configure(tls()), limits=ClientLimits(answer_seconds=0.7)) as served:
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", served.port))
+        with client_context().wrap_socket(raw) as secured:
+            secured.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+            until(lambda: served.delivered == [False], "the connection is cut", 5)
