@@ -24,7 +24,7 @@ _TOKEN = re.compile(rf"{TOKEN.pattern}|\b[0-9a-f]{{40}}\b")
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: where it was made, the line in the file if it was there, and what to do."""
+    """One problem: where it is, its line if that is in the file, and what to do about it."""
 
     where: str
     line: int | None

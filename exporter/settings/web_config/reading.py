@@ -47,7 +47,7 @@ PLAIN = WebConfig()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class WebConfigResult:
     """The configuration, or why there is none; and every file that decides about it, the configuration's first."""
 
     config: WebConfig | None
@@ -56,12 +56,12 @@ class Reading:
     is_empty: bool = False
 
 
-def read(path: Path) -> Reading:
+def read(path: Path) -> WebConfigResult:
     """Read a web configuration file and the certificates that it names."""
     report = ProblemReport()
     values = mapping_in(path, report, _read_as_text)
     if values is None:
-        return Reading(None, report.error(), (path,))
+        return WebConfigResult(None, report.error(), (path,))
     _anchor(values, folder_of(path), report)
     files = (path, *(Path(text) for part in _PARTS if (text := _text(_section(values, _TLS), f"{part}_file"))))
     valid = _validated(values, report)
@@ -71,8 +71,8 @@ def read(path: Path) -> Reading:
     if valid is not None and not report.problems and parts:
         context = _context(valid.tls_server_config, parts, report)
     if report.problems or valid is None:
-        return Reading(None, report.error(), files)
-    return Reading(_config(valid, context), None, files, is_empty=not report.lines)
+        return WebConfigResult(None, report.error(), files)
+    return WebConfigResult(_config(valid, context), None, files, is_empty=not report.lines)
 
 
 class Outline(NamedTuple):
