@@ -37,7 +37,7 @@ from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
 from exporter.serving.systemd_socket import NONE_PASSED
 from exporter.serving.web_config import WebConfigFile
-from exporter.settings import Settings, changes, doubts, fixed_changes, socket_descriptors
+from exporter.settings import Settings, changes, fixed_changes, socket_descriptors, warnings_of
 from exporter.settings.web import WebSection
 from exporter.settings.web_config import PLAIN
 from exporter.signals import watched
@@ -273,8 +273,8 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
     """Run until SIGTERM or SIGINT; SIGHUP applies the settings that `load` reads."""
     signals = watched()
     exporter = Exporter(settings, timing=timing, load=load)
-    for doubt in doubts(settings):
-        log.warning(doubt)
+    for warning in warnings_of(settings):
+        log.warning(warning)
 
     async def reload() -> None:
         while await signals.hangup.wait():
