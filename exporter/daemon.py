@@ -35,8 +35,10 @@ from exporter.serving.prefix import below
 from exporter.serving.self_metrics import SelfMetrics
 from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
+from exporter.serving.systemd_socket import NONE_PASSED
 from exporter.serving.web_config import WebConfigFile
-from exporter.settings import Settings, changes, doubts, fixed_changes
+from exporter.settings import Settings, changes, fixed_changes, socket_descriptors, warnings_of
+from exporter.settings.web import WebSection
 from exporter.settings.web_config import PLAIN
 from exporter.signals import watched
 from exporter.state.database import Restored, State
@@ -129,7 +131,7 @@ class Exporter:
             del restored  # this frame lives as long as the exporter
             web = self._settings.web
             app = self._guarded(below(web.prefix, web.link_prefix, self._web()))
-            bound = await stack.enter_async_context(listening(app, web.listen_address, web=self._web_file))
+            bound = await stack.enter_async_context(listening(app, _addresses(web), web=self._web_file))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
             stack.callback(self.reloads.stop)
@@ -271,8 +273,8 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
     """Run until SIGTERM or SIGINT; SIGHUP applies the settings that `load` reads."""
     signals = watched()
     exporter = Exporter(settings, timing=timing, load=load)
-    for doubt in doubts(settings):
-        log.warning(doubt)
+    for warning in warnings_of(settings):
+        log.warning(warning)
 
     async def reload() -> None:
         while await signals.hangup.wait():
@@ -284,6 +286,16 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
         await signals.stop.wait()
         reloading.cancel()
         log.info("stopping")
+
+
+def _addresses(web: WebSection) -> Sequence[str | int]:
+    """Where to listen; the descriptors of the sockets that systemd opened, if it did."""
+    if not web.systemd_socket:
+        return web.listen_address
+    descriptors = socket_descriptors()
+    if not descriptors:
+        raise OSError(NONE_PASSED)
+    return descriptors
 
 
 def _log_reload(changed: Sequence[str], waiting: Sequence[str]) -> None:

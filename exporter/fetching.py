@@ -12,16 +12,14 @@ Subject = tuple[str, ...]
 """Whom a drill-down job asks about: `(user_id,)` or `(actor_type, actor_id)`; empty for the whole target."""
 
 
-class ApiReply(Protocol):
-    """GitHub's response to one request."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete response: header names are lower case, the body is decompressed, the path has no query."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def body(self) -> bytes:
-        """The body, decompressed."""
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    path: str
 
 
 class Api(Protocol):
@@ -34,17 +32,17 @@ class Api(Protocol):
     def now(self) -> float:
         """GitHub's clock, epoch seconds."""
 
-    async def get(self, path: str, params: dict[str, str | int] | None = None) -> ApiReply:
+    async def get(self, path: str, params: dict[str, str | int] | None = None) -> Reply:
         """The response to one request."""
 
-    async def post(self, path: str, content: Mapping[str, Any]) -> ApiReply:
+    async def post(self, path: str, content: Mapping[str, Any]) -> Reply:
         """The response to a request that creates something.
 
         It is sent once. After a failure it is unknown whether GitHub created it.
         """
 
     def pages(self, path: str, params: dict[str, str | int] | None = None) -> Any:
-        """All pages of a list, one after another (an async iterator of `ApiReply`)."""
+        """All pages of a list, one after another (an async iterator of `Reply`)."""
 
     def stream(
         self, path: str, params: dict[str, str | int] | None, take: Callable[[bytes], Awaitable[None]], most: int

@@ -7,9 +7,10 @@ from exporter.cli.tables import table
 from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collectors import COLLECTORS
 from exporter.github.links import serves
+from exporter.github.network.system_store import find_system_store
 from exporter.jobs import Job, Target
 from exporter.options import duration_text
-from exporter.settings import DIRECT, Settings, doubts, masked_proxy
+from exporter.settings import DIRECT, Settings, masked_proxy, warnings_of
 from exporter.settings.web_config import read
 
 
@@ -22,14 +23,15 @@ def main(settings: Settings) -> int:
     rows = [_row(settings, job) for target_jobs in jobs.values() for job in target_jobs]
     print(table([("COLLECTOR", "TARGET", "SUBJECT", "INTERVAL", "CREDENTIAL", "API"), *rows]))
     print(f"\n{table([('CREDENTIAL', 'ASKS', 'THROUGH', 'CA FILES'), *_routes(settings)])}")
+    print(f"\n{_authorities()}")
     top = [
         f"{getattr(settings.collectors[collector.name].options, collector.top)} by {collector.name}"
         for collector in COLLECTORS
         if collector.top and settings.collectors[collector.name].enabled
     ]
     print(f"\n{len(rows)} jobs, and of each organization the busiest: {', '.join(top) or 'none'}.")
-    for doubt in (*_unusual_roots(settings), *doubts(settings), *_web_warnings(settings)):
-        print(f"warning: {doubt}")
+    for warning in (*_unusual_roots(settings), *warnings_of(settings), *_web_warnings(settings)):
+        print(f"warning: {warning}")
     print("The configuration is valid.")
     return 0
 
@@ -75,6 +77,15 @@ def _unusual_roots(settings: Settings) -> Iterator[str]:
                 f"{target} is asked at {root}, an appliance, which has none of what is collected from "
                 "organizations and enterprises: that is at https://api.github.com or https://api.SUBDOMAIN.ghe.com"
             )
+
+
+def _authorities() -> str:
+    """Which certificate authorities every route trusts, besides its CA files."""
+    store = find_system_store()
+    if store is None:
+        return "This machine has no certificate store: the public authorities are those that httpx brings (certifi)."
+    places = " and ".join(str(path) for path in store if path)
+    return f"Trusted besides CA FILES: this machine's certificate store, {places}."
 
 
 def _routes(settings: Settings) -> Iterator[tuple[str, ...]]:

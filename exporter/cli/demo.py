@@ -32,7 +32,7 @@ from exporter.settings import Settings, parse
 from exporter.settings.web import WebSection
 from exporter.settings.web_config import outline
 from exporter.signals import watched
-from exporter.simulator.aside import serving_aside
+from exporter.simulator.child_process import serving_in_child
 from exporter.simulator.showcase import (
     APPLIANCES,
     CLIENT_ID,
@@ -76,7 +76,7 @@ async def _demo(settings: Settings) -> None:
         for credential, token in TOKENS.items():
             (folder / credential).write_text(token)
         (folder / "app.pem").write_bytes(private)
-        async with serving_aside(partial(github, public)) as (api_url, watch):
+        async with serving_in_child(partial(github, public)) as (api_url, watch):
             file = folder / "config.yaml"
             file.write_text(json.dumps(_configuration(folder, api_url, watch)))  # JSON is YAML
             # No environment: only the file counts, besides the flags of web and log.

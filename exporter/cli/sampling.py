@@ -5,8 +5,8 @@ from contextlib import aclosing
 from typing import Any
 
 from exporter.errors import Refused
+from exporter.fetching import Reply
 from exporter.github.client import GitHub
-from exporter.github.exchange import Reply
 from exporter.github.links import page_count
 
 BUSIEST_FIRST: dict[str, str | int] = {"sort": "total_request_count", "direction": "desc"}

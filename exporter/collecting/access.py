@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from exporter.catalogue import Sizes
 from exporter.errors import GitHubError
-from exporter.github.budget import SHORT
+from exporter.github.budget import BURST_WINDOW
 from exporter.github.client import GitHub
 from exporter.github.credentials import Credential
 from exporter.github.pacing import Pool
@@ -110,7 +110,7 @@ def wait_for_budget(own: Claim, all_of_pool: Iterable[Claim], pool: Pool, now: f
         return 0.0
     reserved, usual = 0, 0.0
     for other in all_of_pool:
-        usual += other.cost * SHORT / other.interval
+        usual += other.cost * BURST_WINDOW / other.interval
         if other.rank < own.rank:
-            reserved += max(0, other.hourly - pool.spending.of(other.job, now))
+            reserved += max(0, other.hourly - pool.spending.sent_by(other.job, now))
     return pool.spending.wait(own.cost, reserved, pool.hourly, now, int(usual))

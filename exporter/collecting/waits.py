@@ -15,7 +15,7 @@ from exporter.collecting.access import MINUTE, Access
 from exporter.collecting.clock import Clock
 from exporter.collecting.unknown import ASK_AGAIN_AFTER, UnknownSubjects, is_unknown, load
 from exporter.errors import CredentialRejected, GitHubError, OverBudget, Unavailable
-from exporter.github.budget import LONG
+from exporter.github.budget import HOUR_WINDOW
 from exporter.github.responses import LONGEST_WINDOW
 from exporter.instants import HOUR
 from exporter.jobs import Job, Target
@@ -65,7 +65,7 @@ class Waits:
                 limit = spent["limit"] if spent["limit"] is None else int(spent["limit"])
                 pool.limit = pool.limit or limit
                 for ago, requests in sent:
-                    if ago + since < LONG:
+                    if ago + since < HOUR_WINDOW:
                         pool.spending.add("", now - ago - since, requests)
 
     async def record(self, access: Access, error: GitHubError | None, fingerprint: str) -> bool:

@@ -1,4 +1,4 @@
-"""What GitHub offers: one file per endpoint family. Jobs of a quota pool that are due together run in this order."""
+"""The collectors, one file or folder per endpoint family. Jobs of a pool that are due together run in this order."""
 
 from exporter.catalogue import Collector
 from exporter.collectors import (

@@ -11,14 +11,14 @@ from exporter.catalogue import Calls, Collector, Permission
 from exporter.collectors.reading.leaves import by_field, field_gauges, parsers_of, read_object
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import Forbidden, Invalid, NotFound, Retired
-from exporter.fetching import Api, ApiReply, Ask, Doubt, Fetched
+from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
 from exporter.github.decoding import decode_json
 from exporter.instants import HOUR
 from exporter.tables import Figures, Table
 
 
 class StatsRow(Figures):
-    """The numbers of `/enterprise/stats/all`, by their place, such as `hooks.total_hooks`."""
+    """The numbers of `/enterprise/stats/all`, by place, such as `hooks.total_hooks`."""
 
 
 class SecurityRow(Figures):
@@ -152,7 +152,7 @@ NO_SECURITY = "the appliance gives no figures of security products, though it di
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Read both endpoints. An appliance without security products, or too old for them, refuses the second."""
+    """Read both endpoints. An appliance without security products, or of an older version, refuses the second."""
     unknown = UnknownFields()
     reply = await api.get("/enterprise/stats/all")
     totals, rejected = await worker.run(_read, reply, TOTALS, unknown)
@@ -169,8 +169,8 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     return Fetched(rows, rejected + rejected_security, float(ask.end), unknown=unknown, doubts=doubts)
 
 
-def _read(reply: ApiReply, table: Table, unknown: UnknownFields) -> tuple[dict[str, float], int]:
-    """The figures of a table by field, and how many values cannot be read. Raises `Invalid` if it is no object."""
+def _read(reply: Reply, table: Table, unknown: UnknownFields) -> tuple[dict[str, float], int]:
+    """The figures of a table by field, and how many could not be read. Raises `Invalid` if the body is no object."""
     item = decode_json(reply.body)
     if not isinstance(item, dict):
         raise Invalid(f"{table.endpoints or '/enterprise/stats/all'}: the answer is no object")

@@ -1,4 +1,4 @@
-"""How many Copilot seats an organization has, how many are used, and which Copilot policies it has set.
+"""Copilot seats of an organization, how many are used, and its Copilot policies.
 
     github_copilot_seats{organization="acme"} 12
     github_copilot_seats_inactive_this_cycle{organization="acme"} 11
@@ -23,7 +23,7 @@ class Seats(Figures):
 
 
 class Policies(Row):
-    """Plan and policies in GitHub's words; empty where it gives none."""
+    """Plan and policies as GitHub writes them; empty where it gives none."""
 
     plan_type: str = ""
     seat_management_setting: str = ""
@@ -88,9 +88,9 @@ NO_SEATS = "GitHub's answer has an empty seat_breakdown; compare it with the org
 
 
 def read(answer: object, unknown: UnknownFields | None = None) -> tuple[tuple[Row, ...], int]:
-    """The rows of an answer, and how many of its values cannot be read; `Invalid` without a breakdown.
+    """The rows of a response, and how many of its values could not be read; `Invalid` without a breakdown.
 
-    `unknown` takes the fields that this version does not know.
+    `unknown` counts the fields that this version does not know.
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("seat_breakdown"), dict):
         raise Invalid("the answer has no seat_breakdown")
@@ -104,7 +104,7 @@ def read(answer: object, unknown: UnknownFields | None = None) -> tuple[tuple[Ro
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """One call; the answer describes the present."""
+    """Send one request; the response describes the present."""
     reply = await api.get(f"/orgs/{ask.target}/copilot/billing")
     unknown = UnknownFields()
     rows, unusable = await worker.run(lambda: read(decode_json(reply.body), unknown))

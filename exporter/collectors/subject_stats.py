@@ -88,9 +88,10 @@ def subject_of(identity: Labels) -> Subject | None:
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Walk all pages, sorted by name: requests do not change that order.
+    """Walk all pages, sorted by name, because new requests do not change that order.
 
-    The organization's sums of the same window are fetched before and after. If they are equal, they are compared.
+    The organization's sums of the same window are fetched before and after the walk. If they did not change, they are
+    compared with the sum of the rows.
     """
     substring = ask.options.subject_name_substring
     sums = window_sums(api, ask)

@@ -66,7 +66,7 @@ async def total(api: Api, ask: Ask, start: int, end: int) -> int | None:
     """The organization's requests in a window, to check other endpoints; None if GitHub does not give them."""
     try:
         summary = await _summary(api, replace(ask, start=start, end=end))
-    except CredentialRejected:  # it concerns all jobs of the credential
+    except CredentialRejected:  # all jobs of the credential must be paused
         raise
     except GitHubError:
         return None
@@ -74,7 +74,7 @@ async def total(api: Api, ask: Ask, start: int, end: int) -> int | None:
 
 
 def window_sums(api: Api, ask: Ask) -> ListSums:
-    """Both sums of the same window, which prove a walk over the rows of a target, a user or an actor complete."""
+    """The sums of the job's window, which prove a walk over the rows of a target, a user or an actor complete."""
 
     async def fetch_sums() -> Numbers:
         try:

@@ -1,6 +1,6 @@
 """API requests over time: the newest settled interval, the busiest hour, how late GitHub is.
 
-Of an organization, and of its watched users, apps and tokens.
+There are series of each organization, and of its watched users, apps and tokens.
 
     github_api_insights_newest_data_timestamp_seconds{organization="acme"} 1726674300
     github_api_insights_busiest_hour_requests{organization="acme"} 48210
@@ -122,7 +122,7 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
 
 
 async def fetch_and_compare(api: Api, ask: Ask) -> Fetched:
-    """Read the same of an organization, and compare its intervals with its summary over the 24 settled hours.
+    """Read the intervals of an organization, and compare them with its summary over the 24 settled hours.
 
     Both are read with the same bounds, so it does not matter which intervals these include.
     """
@@ -171,7 +171,7 @@ MEASURES = (
     ("busiest_hour_rate_limited_requests", "Rate-limited requests{of} in the busiest hour."),
     ("busiest_hour_start", "Start of the busiest hour of the requests{of}."),
 )
-"""Field and help of the seven families that each of the three endpoints fills; `{of}` is whose requests they are."""
+"""Field and help of the families of each of the three endpoints; `{of}` says whose requests they are."""
 
 
 def _table(of: str, *names: str) -> Table:

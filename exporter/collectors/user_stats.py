@@ -24,7 +24,7 @@ _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
 def askable(number: str) -> bool:
-    """Whether it is an id that can be part of a path."""
+    """Whether a text is an id that can be part of a path."""
     return _ID.fullmatch(number) is not None
 
 
@@ -51,7 +51,7 @@ class ActorRow(Row):
     oauth_application_id: int | None = None
 
     def people(self) -> tuple[str, ...]:
-        """The name, unless it is an app's: people name their tokens. An unknown type may be one of tokens."""
+        """The name, unless it is that of an app: people name their tokens, and an unknown type may be a token."""
         return () if is_app(self.actor_type) else ("actor_name",)
 
 
@@ -107,13 +107,13 @@ ACTORS = Table(
 
 
 def subject_of(identity: Labels) -> Subject | None:
-    """The actor that `route_stats` can ask about."""
+    """The actor whose routes `route_stats` can read; None if it cannot."""
     kind, number = identity
     return (kind, number) if _TYPE.fullmatch(kind) and askable(number) else None
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Walk all pages, sorted by the actor's name, which GitHub calls `subject_name` here, too."""
+    """Walk all pages, sorted by the actor's name; GitHub calls this order `subject_name`, too."""
     substring = ask.options.actor_name_substring
     filters: dict[str, str | int] = {"actor_name_substring": substring} if substring else {}
     params = {**window_params(ask), "sort": "subject_name", **filters}

@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.errors import CredentialRejected, Forbidden, NotFound
-from exporter.github.exchange import Exchange, Method, Reply
+from exporter.fetching import Reply
+from exporter.github.exchange import Exchange, Method
 from exporter.github.network import Network
 from exporter.github.secret_files import SecretFile
 from exporter.github.secret_files.keys import SigningKey, signed, signing_key
 from exporter.instants import HOUR
 
 FIRST_REJECTION = 55.0
-"""Seconds until a key that GitHub refused once is tried again: less than the minute that all its jobs wait."""
+"""Seconds until a key that GitHub refused once is tried again: less than the minute for which its jobs are paused."""
 LATER_REJECTION = HOUR
-"""Seconds until a key that GitHub refused twice is tried again though its file did not change."""
+"""Seconds until a key that GitHub refused twice is tried again, unless its file changes before."""
 _SKEWED = 60.0
-"""Seconds by which our clock was wrong, if the JWT may have been refused for that."""
+"""Seconds; if our clock was wrong by more, the JWT may have been refused for its date."""
 
 
 class AppRejected(CredentialRejected):
@@ -44,7 +45,7 @@ class Suspended(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class _RejectedKey:
-    """A key that GitHub refused. The instants are GitHub's clock as we knew it before the refusal and after it."""
+    """A key that GitHub refused. The instants are GitHub's clock, as estimated before the refusal and after it."""
 
     identity: bytes
     instants: tuple[float, float]
@@ -52,7 +53,7 @@ class _RejectedKey:
     wait: float
 
     def applies(self, key: SigningKey, now: float) -> bool:
-        # A client that has asked GitHub knows its clock, another does not yet: each compares with its own instant.
+        # Clients estimate GitHub's clock differently before and after their first response: compare with both instants.
         return self.identity == key.identity and any(abs(now - instant) < self.wait for instant in self.instants)
 
 
@@ -76,7 +77,7 @@ class App:
     _rejected: "_RejectedKey | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Read nothing yet."""
+        """Do not read the file yet."""
         self._file = SecretFile(self.private_key_file, "private key", self.name, signing_key)
 
     def fingerprint(self, salt: bytes) -> str:
@@ -88,7 +89,7 @@ class App:
         return self._file.problem()
 
     async def ask(self, exchange: Exchange, method: Method, path: str) -> Reply:
-        """One answer to the App itself; raises `GitHubError`."""
+        """The reply to a request of the App itself; raises `GitHubError`."""
         if self._accepted_identity != self._key().identity:
             async with self._first_request:
                 if self._accepted_identity != self._key().identity:
@@ -106,7 +107,7 @@ class App:
                 reply = await exchange(method, path, self._jwt(key, signed_at))
             except CredentialRejected as error:
                 why = str(error)
-                # The answer showed GitHub's clock: the JWT may have been refused because ours is wrong.
+                # The response has corrected our estimate of GitHub's clock: sign again if the JWT had a wrong date.
                 if may_sign_again and abs(exchange.now() - signed_at) >= _SKEWED:
                     continue
             except NotFound as error:
@@ -125,8 +126,8 @@ class App:
 
     def _rejection(self, key: SigningKey, instants: tuple[float, float], message: str) -> AppRejected:
         why = (
-            f"credential {self.name}: GitHub does not take what client_id {self.client_id} and private key file "
-            f"{self.private_key_file} sign; {message}"
+            f"credential {self.name}: GitHub refuses the signature of client_id {self.client_id} and private key file "
+            f"{self.private_key_file}; {message}"
         )
         again = self._rejected is not None and self._rejected.identity == key.identity
         self._accepted_identity = b""
@@ -140,6 +141,6 @@ class App:
         return key
 
     def _jwt(self, key: SigningKey, now: float) -> str:
-        """Valid for ten minutes, the most that GitHub allows, and dated a minute back for clocks that differ."""
+        """A JWT for ten minutes, the most that GitHub allows, dated a minute back because clocks differ."""
         claims: dict[str, str | int] = {"iss": self.client_id, "iat": int(now) - 60, "exp": int(now) + 540}
         return signed(key, claims)

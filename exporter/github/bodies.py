@@ -1,4 +1,4 @@
-"""Read and unpack bodies up to a limit: httpx would unpack 64 kB to 64 MB before anyone could count the bytes."""
+"""Reads and decompresses bodies up to a limit. httpx would decompress 64 kB to 64 MB before we could count bytes."""
 
 import asyncio
 import zlib
@@ -17,7 +17,7 @@ _FIRST_BYTE = 0x1F
 
 
 async def read_body(stream: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:
-    """The whole body, unpacked; `encoding` is its `Content-Encoding`, and `limit` counts bytes packed and unpacked.
+    """The decompressed body. `encoding` is its `Content-Encoding`; `limit` bounds its bytes before and after that.
 
     Raises `Invalid` for a body that is larger or not in its encoding, `Unavailable` for one that was cut off.
     """
@@ -28,7 +28,7 @@ async def read_body(stream: AsyncIterable[bytes], encoding: str, limit: int) -> 
 
 
 async def read_start(stream: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:
-    """The body of an error, only as much of it as GitHub's message can need. Raises as `read_body`."""
+    """The beginning of an error's body, long enough for GitHub's message. Raises as `read_body`."""
     body = bytearray()
     async with aclosing(unpacked(stream, encoding, most=limit)) as pieces:
         async for piece in pieces:
@@ -39,7 +39,7 @@ async def read_start(stream: AsyncIterable[bytes], encoding: str, limit: int) ->
 
 
 async def unpacked(stream: AsyncIterable[bytes], encoding: str, *, most: int) -> AsyncGenerator[bytes, None]:
-    """A body, unpacked, in pieces of at most 256 KiB; `most` counts bytes packed and unpacked.
+    """The decompressed pieces of a body, 256 KiB at most; `most` is for its bytes as sent and as decompressed.
 
     Raises as `read_body`, before it yields more than the limit.
     """
@@ -70,7 +70,7 @@ def _slices(chunk: bytes) -> Iterator[bytes]:
 
 
 class _Members:
-    """Unpacks gzip data: one member after another (RFC 1952, section 2.2), perhaps padded with zeros at the end.
+    """Decompresses gzip data: one member after another (RFC 1952, section 2.2), perhaps padded with zeros at the end.
 
     gzip and Python's `gzip` ignore such zeros as well: https://www.gnu.org/software/gzip/manual/gzip.html#Tapes
     """
@@ -84,10 +84,10 @@ class _Members:
         return self._member is None
 
     def unpack(self, chunk: bytes) -> Iterator[bytes]:
-        """The content of a chunk, in pieces, some of them empty. Raises `Invalid`."""
+        """The decompressed pieces of a chunk, some of them empty. Raises `Invalid`."""
         rest, more = memoryview(chunk), False
         while rest or more:  # `more`: zlib may have read the whole chunk and still hold output
-            # In slices: zlib copies what it leaves unread, so a whole chunk would be copied for each of its members.
+            # In slices: zlib copies its unread input, so a large chunk would be copied for each of its members.
             part = bytes(rest[:_SLICE])
             if self._member is None:
                 unpadded = part.lstrip(b"\0")
@@ -106,9 +106,9 @@ class _Members:
 
 
 def _inflated(member: "zlib._Decompress", part: bytes) -> bytes:
-    """The next piece."""
+    """The next decompressed piece; raises `Invalid`."""
     try:
         return member.decompress(part, _PIECE)
     except zlib.error:
         pass
-    raise Invalid("the answer is not gzip, though its header says so")  # outside, so that it has no context
+    raise Invalid("the answer is not gzip, though its header says so")  # outside the handler, so that it has no context

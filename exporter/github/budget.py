@@ -1,9 +1,9 @@
-"""How much of a pool's hourly limit we use: a share of it, spread over the hour. Instants are arguments.
+"""The request budget of a quota pool: a share of GitHub's hourly limit, spread over the hour. Instants are arguments.
 
-There are two sliding windows: no hour has more requests than the budget, and no five minutes more than a third of it
-(or what the jobs' own intervals need, if that is more), so that neither a start nor the end of a pause is a burst.
-Before a job runs, its cost must fit beside what more important jobs still need in the hour, so totals never wait for
-details.
+Two sliding windows limit the requests. In an hour there are no more than the budget. In five minutes there are no more
+than a third of it, or what the jobs' own intervals need if that is more, so that a start or the end of a pause is not a
+burst. Before a job runs, its cost must fit beside what more important jobs still need in the hour, so totals never wait
+for details.
 """
 
 from collections import Counter, deque
@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 from exporter.instants import HOUR
 
-TRAVEL = 30.0
-"""The longest time that a request may take: the client gives up then."""
-LONG = HOUR + TRAVEL
-"""An hour as GitHub may count it: the first request may arrive late, and the next one at once."""
-SHORT = 300.0
-SHORT_SHARE = 1 / 3
-LEAST_RESERVE_SHARE = 0.1
+REQUEST_TIMEOUT = 30.0
+"""Seconds after which the client gives up a request."""
+HOUR_WINDOW = HOUR + REQUEST_TIMEOUT
+"""An hour by the arrivals of requests, which may be later than our times of sending by up to the timeout."""
+BURST_WINDOW = 300.0
+BURST_SHARE = 1 / 3
+"""The share of the budget that may be sent within `BURST_WINDOW`."""
+LARGEST_RESERVE = 0.1
+"""The largest share of the limit that `reserve` may leave to other programs: a small limit would be all reserve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +30,17 @@ class Budget:
     reserve: int
 
     def hourly(self, limit: float) -> int:
-        """Requests per hour, at least one: without any request the limit would stay unknown."""
+        """Requests that may be sent per hour: at least one, because the limit is known from responses only."""
         return max(1, int(limit * self.share))
 
     def untouched(self, limit: float) -> float:
         """Requests that are left to other programs: nothing is sent while fewer remain."""
-        return min(self.reserve, limit * LEAST_RESERVE_SHARE)
+        return min(self.reserve, limit * LARGEST_RESERVE)
 
 
 @dataclass(slots=True)
 class Spending:
-    """The requests of the last hour (`LONG`), by job. Instants are seconds of a clock that never jumps."""
+    """The requests of the last hour (`HOUR_WINDOW`), by job. Instants are seconds of a monotonic clock."""
 
     _sent: deque[tuple[float, str, int]] = field(default_factory=deque)
     _by_job: Counter[str] = field(default_factory=Counter)
@@ -48,13 +50,13 @@ class Spending:
         """Count requests that were sent at `now`, which never decreases."""
         # Requests of one second are one entry, at the second's end: it expires too late, never too early.
         at = float(int(now) + 1)
-        same = bool(self._sent) and self._sent[-1][:2] == (at, job)
-        self._sent.append((at, job, requests + (self._sent.pop()[2] if same else 0)))
+        is_same_entry = bool(self._sent) and self._sent[-1][:2] == (at, job)
+        self._sent.append((at, job, requests + (self._sent.pop()[2] if is_same_entry else 0)))
         self._by_job[job] += requests
         self._total += requests
 
-    def of(self, job: str, now: float) -> int:
-        """A job's requests within the hour."""
+    def sent_by(self, job: str, now: float) -> int:
+        """The requests of a job within the hour."""
         self._forget(now)
         return self._by_job[job]
 
@@ -68,9 +70,9 @@ class Spending:
         return list(minutes.values())
 
     def within(self, seconds: float, now: float) -> int:
-        """The requests of the last `seconds`, `LONG` at most."""
+        """The requests of the last `seconds`, `HOUR_WINDOW` at most."""
         self._forget(now)
-        if seconds >= LONG:
+        if seconds >= HOUR_WINDOW:
             return self._total
         total = 0
         for at, _job, count in reversed(self._sent):
@@ -82,23 +84,23 @@ class Spending:
     def wait(self, cost: int, reserved: int, hourly: int, now: float, usual: int = 0) -> float | None:
         """Seconds until `cost` requests fit while `reserved` are left for other jobs; None if they never will.
 
-        `usual` is what all jobs send in `SHORT` anyway. A cost above the share of `SHORT` waits only until less than a
-        quarter of that share was sent.
+        `usual` is what all jobs send in `BURST_WINDOW` anyway. A job that costs more than may be sent in `BURST_WINDOW`
+        waits only until less than a quarter of that was sent.
         """
         if cost > hourly:
             return None
-        short = max(int(hourly * SHORT_SHARE), usual)
+        short = max(int(hourly * BURST_SHARE), usual)
         return max(
-            self._free(LONG, hourly - cost - reserved, now),
-            self._free(SHORT, max(short - cost, short // 4), now),
+            self._free(HOUR_WINDOW, hourly - cost - reserved, now),
+            self._free(BURST_WINDOW, max(short - cost, short // 4), now),
         )
 
     def full(self, hourly: int, now: float) -> float:
         """Seconds until one more request fits into the hour."""
-        return self._free(LONG, hourly - 1, now)
+        return self._free(HOUR_WINDOW, hourly - 1, now)
 
     def _free(self, seconds: float, most: int, now: float) -> float:
-        """Seconds until the window holds at most `most` requests; until it is empty for less than none."""
+        """Seconds until the window of `seconds` holds at most `most` requests; a negative `most` counts as 0."""
         excess = self.within(seconds, now) - max(0, most)
         free_at = now
         for at, _job, count in self._sent:
@@ -110,7 +112,7 @@ class Spending:
         return free_at - now
 
     def _forget(self, now: float) -> None:
-        while self._sent and self._sent[0][0] <= now - LONG:
+        while self._sent and self._sent[0][0] <= now - HOUR_WINDOW:
             _at, job, count = self._sent.popleft()
             self._total -= count
             self._by_job[job] -= count

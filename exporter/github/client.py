@@ -1,7 +1,7 @@
-"""GitHub's API for one credential: requests, walks over pages, files; a failure is an error of `errors.py`.
+"""GitHub's API for one credential: single requests, lists of pages, files. Failures are errors of `errors.py`.
 
-The credential is added to each request on its own, and only below its API root (`sender.py`). What it must ask GitHub
-for its token goes through the same client (`exchange.py`).
+`sender.py` adds the token to each request, and sends it to its API root only. A credential that gets its token from
+GitHub uses the same client (`exchange.py`).
 """
 
 import asyncio
@@ -14,15 +14,16 @@ import httpx
 from pydantic import SecretStr
 
 from exporter.errors import CredentialRejected, GitHubError, Invalid, RateLimited, Refused
+from exporter.fetching import Reply
 from exporter.github.credentials import Credential
 from exporter.github.dates import token_expiry
 from exporter.github.downloads import Downloads
-from exporter.github.exchange import Method, Reply, Sink
+from exporter.github.exchange import Method, Sink
 from exporter.github.links import Params, api_root, below, confined, next_link, path_of, wrong_api_url
 from exporter.github.network import Network
 from exporter.github.network.transport import open_transport
 from exporter.github.pacing import Pool
-from exporter.github.refusals import NOT_THE_API, OLDEST_VERSION, VERSION_UNKNOWN, may_pass
+from exporter.github.refusals import NOT_THE_API, OLDEST_VERSION, VERSION_UNKNOWN, may_be_temporary
 from exporter.github.responses import Failure, RateLimit, Success, meaning_of
 from exporter.github.sender import AnswerBounds, Observe, Sender
 from exporter.instants import utc_time
@@ -31,8 +32,8 @@ from exporter.instants import utc_time
 class GitHub:
     """GitHub's API for one credential.
 
-    `token_expiry` is when the token ends (epoch seconds), by the headers of its own answers; None where they do not say
-    it, and for tokens of Apps, which last for hours.
+    `token_expiry` is when the token expires (epoch seconds), by the headers of its responses; None where they do not
+    say it, and for tokens of Apps, which are renewed all the time.
     """
 
     def __init__(
@@ -48,9 +49,9 @@ class GitHub:
         transport: httpx.AsyncBaseTransport | None = None,
         downloads: Downloads | None = None,
     ) -> None:
-        """Connect to nothing yet; raises `GitHubError` for an API root, `ca_file` or proxy that cannot be used.
+        """Open no connection yet; raises `GitHubError` for an API root, `ca_file` or proxy that cannot be used.
 
-        Unless `quoted`, GitHub's messages, which may name a person, are not repeated.
+        Unless `quoted`, errors leave out GitHub's messages, which may name a person.
         """
         self.quoted = quoted
         self.token_expiry: float | None = None
@@ -76,7 +77,7 @@ class GitHub:
 
     @property
     def skew(self) -> float:
-        """GitHub's clock less ours in seconds, 0 until an answer has shown it."""
+        """GitHub's clock less ours in seconds; 0 until the first response."""
         return self._sender.server_clock.offset
 
     def clock_was_set(self) -> None:
@@ -88,38 +89,38 @@ class GitHub:
         return self._sender.now()
 
     def replaced_token(self) -> SecretStr | None:
-        """The token that ends at `token_expiry`, if the credential has another one by now. Reads the token's file."""
+        """The token that expires at `token_expiry`, if the credential has another one by now. Reads its file."""
         token = self._expiring
         is_replaced = self.token_expiry is not None and not self._credential.sends(token.get_secret_value())
         return token if is_replaced else None
 
     def forget_expiry(self, token: SecretStr | None) -> None:
-        """Forget when a token ends that was replaced, unless `token_expiry` is that of another one by now."""
+        """Forget the expiry of a replaced token, unless `token_expiry` is already that of another one."""
         if token is not None and token == self._expiring:
             self.token_expiry = None
 
     async def post(self, path: str, content: Mapping[str, Any]) -> Reply:
-        """The answer to a request that creates something. Raises `GitHubError`; GitHub may have done it all the same.
+        """The reply to a request that creates something. Raises `GitHubError`; GitHub may have created it anyway.
 
-        It is sent once: again only after a 401, when GitHub did nothing.
+        It is sent once, and repeated only after a 401, when GitHub has created nothing.
         """
         return await self._ask(below(self._credential.api_url, path, None), "POST", json.dumps(content).encode())
 
     async def get(self, path: str, params: Params | None = None) -> Reply:
-        """One answer with a 2xx status; `path` is below the API root. Raises `GitHubError`."""
+        """The reply, with a 2xx status; `path` is below the API root. Raises `GitHubError`."""
         return await self._ask(below(self._credential.api_url, path, params))
 
     def pages(self, path: str, params: Params | None = None) -> AsyncIterator[Reply]:
-        """All pages, by their `Link` headers, one after another. Raises `GitHubError`, then the walk is incomplete."""
+        """All pages, by their `Link` headers, one after another. After a `GitHubError` the walk is incomplete."""
         return self._pages(path, params)
 
     def stream(
         self, path: str, params: Params | None, take: Callable[[bytes], Awaitable[None]], most: int
     ) -> AsyncGenerator[Reply, None]:
-        """All pages likewise, of answers too large for memory: `take` gets each body, and then its reply follows.
+        """All pages as `pages` gives them, for bodies too large for memory: `take` gets them, the replies have none.
 
-        The body is unpacked, in pieces of at most 256 KiB, and may have `most` bytes, packed and unpacked; the reply
-        is without it. The pieces of a page whose reply does not follow are incomplete.
+        `take` gets each body decompressed, in pieces of at most 256 KiB, before its reply follows. A body may have
+        `most` bytes, as sent and as decompressed. If no reply follows, the pieces are incomplete.
         """
         return self._pages(path, params, Sink(take, most))
 
@@ -143,12 +144,12 @@ class GitHub:
         link = next_link(reply.headers.get("link", ""))
         if link is None:
             return None
-        # GitHub sends whole URLs: then the base need not be parsed.
+        # GitHub sends absolute URLs: they need no base.
         base = self._root if link.startswith("http") else self._root.join(reply.path)
         return confined(self._root, base, link, "next-link")
 
     def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
-        """A signed file, unpacked, piece by piece, as `downloads.py` says: without this or any other credential."""
+        """The decompressed pieces of a signed file, requested without any credential; see `downloads.py`."""
         return self._downloads.read(url, hosts, most)
 
     async def aclose(self) -> None:
@@ -157,7 +158,7 @@ class GitHub:
         await self._downloads.aclose()
 
     async def __call__(self, method: Method, path: str, bearer: str) -> Reply:
-        """Ask what a credential needs to make its token, as `exchange.py` says. Raises `GitHubError`."""
+        """Send a request of a credential that gets its token from GitHub; see `exchange.py`. Raises `GitHubError`."""
         secret = SecretStr(bearer)
         del bearer  # a traceback with variables would show it
         result = await self._send(method, below(self._credential.api_url, path, None), secret, as_app=True)
@@ -168,10 +169,10 @@ class GitHub:
     async def _ask(
         self, url: httpx.URL, method: Method = "GET", content: bytes = b"", sink: Sink | None = None
     ) -> Reply:
-        """One answer; after a 401 the request is repeated once if the credential has another token by then."""
+        """The reply; after a 401 the request is repeated once if the credential has another token by then."""
         for may_renew in (True, False):
             token = SecretStr(await self._credential.token(self))
-            result = await self._patiently(token, partial(self._send, method, url, token, content, sink))
+            result = await self._wait_for_acceptance(token, partial(self._send, method, url, token, content, sink))
             rejected = isinstance(result, CredentialRejected)
             if not (rejected and may_renew and self._credential.renew(token.get_secret_value())):
                 break
@@ -179,18 +180,18 @@ class GitHub:
             raise result
         return result
 
-    async def _patiently(
+    async def _wait_for_acceptance(
         self, token: SecretStr, send: Callable[[], Awaitable[Reply | GitHubError]]
     ) -> Reply | GitHubError:
-        """One answer; the refusal of a fresh token counts only after GitHub's servers had time to learn of it."""
+        """The reply; a refused fresh token is tried again until GitHub's servers had time to learn of it."""
         result = await send()
-        if may_pass(result) and self._credential.is_fresh(token.get_secret_value(), self.now()):
-            # A token that was accepted before is known everywhere: its later 403 need no patience.
+        if may_be_temporary(result) and self._credential.is_fresh(token.get_secret_value(), self.now()):
+            # A token that was accepted before is known everywhere: a later 403 is real.
             is_unknown = isinstance(result, CredentialRejected) or self._accepted != token
             for seconds in self._bounds.fresh_waits if is_unknown else ():
                 await asyncio.sleep(seconds)
                 result = await send()
-                if not may_pass(result):
+                if not may_be_temporary(result):
                     break
         if not isinstance(result, CredentialRejected):
             self._accepted = token
@@ -206,12 +207,12 @@ class GitHub:
         *,
         as_app: bool = False,
     ) -> Reply | GitHubError:
-        """One answer or its error. A reply that echoes the bearer is in no frame that raises."""
+        """The reply or the error, which is returned: a traceback would show a reply that echoes the token."""
         reply = await self._sender.send(method, url, bearer, content, sink)
-        return reply if isinstance(reply, GitHubError) else self._judged(reply, bearer, as_app)
+        return reply if isinstance(reply, GitHubError) else self._judge(reply, bearer, as_app)
 
-    def _judged(self, reply: Reply, bearer: SecretStr, as_app: bool) -> Reply | GitHubError:
-        """The reply if it holds data, else an error for the operator; the pool learns from both."""
+    def _judge(self, reply: Reply, bearer: SecretStr, as_app: bool) -> Reply | GitHubError:
+        """The reply if it holds data, else an error for the operator; updates the pool."""
         now = self.now()
         # Redact the token in case the server echoes it.
         body = reply.body if reply.status < 300 else reply.body.replace(bearer.get_secret_value().encode(), b"<token>")
@@ -221,7 +222,7 @@ class GitHub:
             self._note_expiry(reply, bearer)
             self._pool.learn(meaning, reply.status, reply.headers, now)
         elif not isinstance(meaning, Success):
-            self._pool.learn(meaning, reply.status, {}, now)  # the App's own quota is not the pool's
+            self._pool.learn(meaning, reply.status, {}, now)  # the App itself has another quota
         where = f"{reply.path} (credential {self._credential.name})"
         match meaning:
             case Success():
@@ -236,15 +237,15 @@ class GitHub:
         return f"quota pool {self._pool.name} waits until {utc_time(self._pool.blocked_until)}"
 
     def _hint(self, status: int, error: GitHubError) -> str:
-        """What to do about a failure, where the settings tell more than the answer alone."""
+        """What to do about a failure: the error's own hint, or a better one that the settings suggest."""
         if self._misplaced and (status == 404 or error.hint == NOT_THE_API.hint):
             return self._misplaced
-        # An appliance that does not know an API version need not say so in words that we know.
+        # An appliance may reject an unknown API version without saying so.
         newer = self._credential.api_version != OLDEST_VERSION and path_of(self._root).endswith("/api/v3")
         return VERSION_UNKNOWN.hint if newer and status == 400 and error.hint == Refused.hint else error.hint
 
     def _note_expiry(self, reply: Reply, bearer: SecretStr) -> None:
-        """Note when the token ends; an answer without the header, such as a 401, changes nothing for the same token."""
+        """Note when the token expires; a response without the header, such as a 401, changes nothing for that token."""
         expiry = token_expiry(reply.headers, self.now())
         if self._credential.token_kind() == "app" or (expiry is None and self._expiring == bearer):
             return

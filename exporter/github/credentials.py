@@ -1,4 +1,4 @@
-"""Credentials: what GitHub recognises us by. Here also tokens, as text or in a file that may be rotated at any time."""
+"""The interface of credentials, and personal access tokens, which are text or in a file that may be rotated."""
 
 import hashlib
 import math
@@ -30,7 +30,7 @@ https://github.com/octokit/auth-app.js/issues/65
 
 
 class Credential(Protocol):
-    """One configured credential and the only API root that ever sees it."""
+    """One configured credential. It is sent to its own API root only."""
 
     @property
     def name(self) -> str:
@@ -49,16 +49,16 @@ class Credential(Protocol):
         """Proxy and certificate authorities; None for a direct connection that trusts the public authorities."""
 
     def token_kind(self) -> TokenKind | None:
-        """Its kind, which decides what it may read; None if unknown."""
+        """The kind of its token, which decides what it may read; None if unknown."""
 
     async def token(self, exchange: Exchange) -> str:
-        """The bearer token to send now, fetched from GitHub if need be; raises `GitHubError` if there is none."""
+        """The token to send now, requested from GitHub if necessary; raises `GitHubError` if there is none."""
 
     def renew(self, token: str) -> bool:
-        """Forget a token that GitHub rejected with 401; true if there is another one to retry with now."""
+        """Forget a token that GitHub rejected with 401; returns whether there is another one for a retry."""
 
     def sends(self, token: str) -> bool:
-        """Whether the next request would carry this token, without asking GitHub."""
+        """Whether the next request would use this token, as far as is known without a request."""
 
     def is_fresh(self, token: str, now: float) -> bool:
         """Whether a token is so new (`now` is GitHub's clock) that some of GitHub's servers may not know it yet."""
@@ -72,7 +72,7 @@ class Credential(Protocol):
 
 @dataclass(slots=True)
 class TokenCredential:
-    """A personal access token, either as text or in a file, which is read again whenever it changes."""
+    """A personal access token, as text or in a file, which is read again when it changes."""
 
     name: str
     api_url: str
@@ -85,21 +85,21 @@ class TokenCredential:
     _rotated: float = field(default=-math.inf, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse a credential without a token, or with two."""
+        """Raise `ValueError` unless there is exactly one token."""
         if (self.token_text is None) == (self.token_file is None):
             raise ValueError(f"credential {self.name}: give either a token or a token_file")
         if self.token_file is not None:
             self._file = SecretFile(self.token_file, "token", self.name, token_in_file)
 
     def secret(self) -> str:
-        """The token as of now; raises `CredentialRejected` if it is missing or cannot be a token."""
+        """The current token; raises `CredentialRejected` if it is missing or cannot be a token."""
         token = self._file.current() if self._file else self._of_text()
         if isinstance(token, str):
             raise CredentialRejected(f"credential {self.name}: {token}")
         return token.get_secret_value()
 
     def token_kind(self) -> TokenKind | None:
-        """By the token's first letters; older ones and those of an appliance may have none.
+        """The kind by the token's prefix; older tokens and those of appliances may have none.
 
         https://docs.github.com/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats
         """
@@ -110,7 +110,7 @@ class TokenCredential:
         return next((kind for prefix, kind in _KINDS.items() if token.startswith(prefix)), None)
 
     async def token(self, exchange: Exchange) -> str:
-        """As `secret`."""
+        """The current token, as `secret`; notes when it was replaced."""
         secret = SecretStr(self.secret())
         if self._sent is not None and self._sent != secret:
             self._rotated = exchange.now()
@@ -118,30 +118,30 @@ class TokenCredential:
         return secret.get_secret_value()
 
     def renew(self, token: str) -> bool:
-        """Whether the file now holds another token, because it was rotated."""
+        """Whether the file now contains another token, because it was rotated."""
         current = self._file.current() if self._file else ""
         return not isinstance(current, str) and current.get_secret_value() != token
 
     def sends(self, token: str) -> bool:
-        """Whether this is the token of the text or the file."""
+        """Whether it is the current token."""
         try:
             return self.secret() == token
         except CredentialRejected:
             return False
 
     def is_fresh(self, token: str, now: float) -> bool:  # noqa: ARG002 - the protocol's; the newest is sent
-        """Whether it replaced another one less than a minute ago; the age of the first token is unknown."""
+        """Whether the token replaced another one less than a minute ago; the age of the first token is unknown."""
         return abs(now - self._rotated) < FRESH
 
     def problem(self) -> str:
-        """What is wrong with text or file."""
+        """What is wrong with the text or the file; empty if nothing is."""
         if self._file:
             return self._file.problem()
         token = self._of_text()
         return token if isinstance(token, str) else ""
 
     def fingerprint(self, salt: bytes) -> str:
-        """16 hexadecimal digits of the salted token."""
+        """16 hexadecimal digits of the salted digest of the token."""
         return hashlib.sha256(salt + b"\0" + self.secret().encode()).hexdigest()[:16]
 
     def _of_text(self) -> SecretStr | str:

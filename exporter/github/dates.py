@@ -13,13 +13,13 @@ _STRUCTURED = re.compile(r"@([0-9]{1,12})[ \t]*(?:;.*)?")
 _ZONED = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[ T](?P<time>\d\d:\d\d:\d\d(?:\.\d{1,6})?) ?(?P<zone>UTC|GMT|Z|[+-]\d\d:?\d\d|)", re.ASCII
 )
-_TIME_OF_ANSWER = 60.0
+_TIME_OF_RESPONSE = 60.0
 EXPIRES_SOON = 14 * DAY
-"""Seconds before a token's end from which the page warns, as the alert GithubCredentialExpiring does."""
-_END_OF_CALENDAR = 253_402_300_800.0  # the year 10000, which no text form of an instant has
+"""How long before a token's end the status page warns, in seconds; the alert GithubCredentialExpiring uses it, too."""
+_END_OF_CALENDAR = 253_402_300_800.0  # the year 10000: RFC 3339 has four digits for a year
 
 
-@lru_cache(maxsize=64)  # one second's answers say the same
+@lru_cache(maxsize=64)  # responses of one second have the same date
 def http_date(text: str) -> float | None:
     """Epoch seconds of an HTTP date; None if it is none."""
     try:
@@ -30,16 +30,16 @@ def http_date(text: str) -> float | None:
 
 
 def whole_number(text: str) -> float | None:
-    """A header's whole number; None if it is none. Only the first 12 digits count: more are no instant of ours."""
+    """The whole number in a header; None if it is none. Only the first 12 digits are used: no instant has more."""
     text = text.strip()
     return float(text[:12]) if text.isascii() and text.isdigit() else None
 
 
 def token_expiry(headers: Mapping[str, str], now: float) -> float | None:
-    """When the token of a request expires, as GitHub's header says; None if it does not. Never raises.
+    """When the token of a request expires, by GitHub's header; None if the header does not say it. Never raises.
 
-    The zone is UTC or that of the user: `2026-12-31 23:59:59 UTC`, `2026-12-31 23:59:59 +0200`. With fine-grained
-    tokens the time of the answer was seen there, which is ignored; `now` is GitHub's clock.
+    The zone is UTC or that of the user: `2026-12-31 23:59:59 UTC`, `2026-12-31 23:59:59 +0200`. For fine-grained tokens
+    GitHub has sent the time of the response, which is ignored; `now` is GitHub's clock.
     https://github.blog/changelog/2021-07-26-expiration-options-for-personal-access-tokens/
     https://github.com/google/go-github/issues/2649 https://github.com/google/go-github/issues/3708
     """
@@ -52,11 +52,11 @@ def token_expiry(headers: Mapping[str, str], now: float) -> float | None:
         expiry = datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         return None
-    return expiry if 0 <= expiry < _END_OF_CALENDAR and abs(expiry - now) > _TIME_OF_ANSWER else None
+    return expiry if 0 <= expiry < _END_OF_CALENDAR and abs(expiry - now) > _TIME_OF_RESPONSE else None
 
 
 class Closing(NamedTuple):
-    """When an endpoint became deprecated, or will, and when it ends; None where GitHub does not say.
+    """When an endpoint was or will be deprecated, and when it ends; None where GitHub gives no date.
 
     https://www.rfc-editor.org/rfc/rfc9745 (Deprecation), https://www.rfc-editor.org/rfc/rfc8594 (Sunset)
     """
@@ -65,8 +65,8 @@ class Closing(NamedTuple):
     sunset: float | None = None
 
     @classmethod
-    def of(cls, headers: Mapping[str, str]) -> "Closing":
-        """Both dates from the headers of an answer, in either form. Never raises; an impossible date counts as none."""
+    def from_headers(cls, headers: Mapping[str, str]) -> "Closing":
+        """Both dates from the headers of a response, in either form. Never raises; an impossible date is ignored."""
         return cls(_announced(headers.get("deprecation")), _announced(headers.get("sunset")))
 
 

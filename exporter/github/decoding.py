@@ -1,7 +1,7 @@
-"""GitHub's JSON as objects, with bounds for time and memory; one broken character does not spoil an answer. Pure.
+"""Decodes GitHub's JSON within bounds of time and memory, and repairs broken characters. Pure.
 
 A megabyte of `0,` or `[],` becomes a hundred megabytes of objects, so values are counted in the bytes before any object
-is made. Decoding holds the GIL: call it from the worker thread, unless the text is short.
+is created. Decoding blocks: call it from a thread, unless the text is short.
 """
 
 import codecs
@@ -13,16 +13,16 @@ from pydantic_core import from_json
 from exporter.errors import Invalid
 
 LARGEST = 8 * 1024 * 1024
-"""Bytes of an answer that is read whole; a page of a hundred rows has some fifty thousand."""
+"""Bytes of a response; a page of a hundred rows has some fifty thousand."""
 MOST_VALUES = 200_000
-"""Values of an answer, names of fields and marks inside texts counted; a page of a hundred rows has two thousand."""
+"""Values of a response, counted by `,`, `:`, `[` and `{`, those in strings included; a page has two thousand."""
 LONGEST_TEXT = 1024 * 1024
-"""Bytes of one text in an answer."""
+"""Bytes of one string in a response."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _LARGEST_OF_WIDE = LARGEST // 4 * 3
 _STEP = 64 * 1024
-_WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")  # Python takes 4 bytes for each character of a text that has one
+_WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")  # Python stores a string with one of these in 4 bytes per character
 _CONTROLS = bytes.maketrans(bytes(range(32)), b"".join(b" " if code in b"\t\n\r" else b"?" for code in range(32)))
 _BACKSLASH, _PLACE = b"\\\\", b"\0\0"
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -33,7 +33,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode_json(body: bytes) -> Any:
-    """The value of a JSON text; raises `Invalid` if it is no JSON, or too large for an answer of GitHub's."""
+    """The value of a JSON text; raises `Invalid` if it is not JSON, or too large for a response of GitHub."""
     _check_size(body)
     try:
         return from_json(body)
@@ -49,15 +49,15 @@ def decode_json(body: bytes) -> Any:
 
 
 def readable(text: str) -> str:
-    """The text without lone surrogates, which JSON can hold and UTF-8 cannot."""
+    """The text without lone surrogates, which JSON can represent and UTF-8 cannot."""
     return text if text.isascii() else _SURROGATE.sub(REPLACEMENT, text)
 
 
 class Repair:
-    r"""Replaces what parsers refuse inside the texts of JSON, which comes piece by piece.
+    r"""Replaces what parsers reject in the strings of JSON; the JSON is given in pieces.
 
-    That is half of a pair of surrogates (`\ud800`), bytes that are no UTF-8, and bare control characters. Other errors
-    of syntax stay.
+    Replaced are half surrogate pairs (`\ud800`), bytes that are not UTF-8, and bare control characters. Other syntax
+    errors stay.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Repair:
         self._rest = b""
 
     def feed(self, piece: bytes, *, last: bool = False) -> bytes:
-        """The repaired JSON as far as it is certain; the rest follows with the next piece."""
+        """The repaired JSON, without an incomplete end, which is returned with the next piece."""
         text = self._decoder.decode(piece.translate(_CONTROLS), last).encode()
         text = (self._rest + text).replace(_BACKSLASH, _PLACE)  # now each backslash begins an escape
         end = len(text)
@@ -76,7 +76,7 @@ class Repair:
 
 
 def _repaired(body: bytes) -> bytes:
-    """The body repaired; raises `Invalid` if that makes it too large."""
+    """The repaired body; raises `Invalid` if that is too large."""
     repair, pieces, length = Repair(), list[bytes](), 0
     for at in range(0, len(body), _STEP):
         pieces.append(repair.feed(body[at : at + _STEP], last=at + _STEP >= len(body)))

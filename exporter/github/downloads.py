@@ -1,8 +1,8 @@
-"""Signed files: a client of its own, which knows no credential and connects to allowed hosts only.
+"""Downloads of signed files: a client without credentials, which connects to allowed hosts only.
 
-GitHub answers some requests with links to files on storage hosts. Such a link is a secret and lives for minutes: it is
-followed at once, and never logged, stored or shown. A forged link must not reach into the operator's network (SSRF):
-`allowed` says which hosts may be asked, and the addresses of their names must be public before anything is sent.
+GitHub answers some requests with links to files on storage hosts. Such a link is a secret and valid for minutes: it is
+followed at once, and never logged, stored or shown. A forged link must not reach the operator's network (SSRF):
+`allowed` checks the host against the settings, and before anything is sent its name must resolve to public addresses.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import httpx
 
 from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, Unavailable
 from exporter.github.bodies import unpacked
+from exporter.github.links import REDIRECTS
 from exporter.github.network import Network
 from exporter.github.network.connection_errors import as_github_error
 from exporter.github.network.hosts import PORTS, address_of, is_public, port_of
@@ -25,19 +26,18 @@ from exporter.github.redaction import one_line
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
-_REDIRECTS = {301, 302, 303, 307, 308}
 _EXPIRED = {401, 403, 404, 410}
 _LINK = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,16384}")
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _BOM = b"\xef\xbb\xbf"
-# What signs a link to Azure's blob storage: https://learn.microsoft.com/rest/api/storageservices/create-service-sas and
-# …/create-user-delegation-sas.
+# The parameters that sign a link to Azure's blob storage:
+# https://learn.microsoft.com/rest/api/storageservices/create-service-sas and …/create-user-delegation-sas.
 _SIGNATURE = re.compile(r"(?:sv|ss|srt|sr|sp|st|se|sip|spr|sig|skoid|sktid|skt|ske|sks|skv)=", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadBounds:
-    """Bounds of one file. `idle` and `connect` are seconds; `idle` is the longest pause between two pieces."""
+    """Bounds of one download. `connect` is a timeout in seconds, `idle` that between two pieces."""
 
     idle: float = 30.0
     connect: float = 10.0
@@ -45,7 +45,7 @@ class DownloadBounds:
 
 
 def distinct(links: Iterable[str]) -> list[str]:
-    """Links to different files: of those that differ in their signature only, the first."""
+    """One link for each file: of links that differ only in their signature, the first."""
     files: dict[tuple[str, ...], str] = {}
     for link in links:
         place, _, query = link.partition("?")
@@ -55,11 +55,11 @@ def distinct(links: Iterable[str]) -> list[str]:
 
 
 def allowed(link: str, hosts: Sequence[str], source: str = "") -> tuple[httpx.URL, bool]:
-    """The URL of a link that may be followed, and whether `hosts` name its host literally.
+    """The URL of a link that may be followed, and whether its host is literally in `hosts`.
 
     `*.example.com` allows https to every host below that domain, on port 443 and at public addresses. A host, or
-    `HOST:PORT`, that is named literally may have any address, and be asked over http. `source` is the host that
-    redirects to the link, if GitHub did not send it. Raises `Invalid`, which names the host and never shows the link.
+    `HOST:PORT`, that is listed literally may have any address, and use http. `source` is the host that redirected to
+    the link; it is empty if the link is GitHub's own. Raises `Invalid`, which names the host and never shows the link.
     """
     try:
         url = httpx.URL(link) if _LINK.fullmatch(link) else None
@@ -97,23 +97,23 @@ class Downloads:
         transport: httpx.AsyncBaseTransport | None = None,
         resolve: Resolve | None = None,
     ) -> None:
-        """Connect to nothing yet. `transport` and `resolve` (addresses of a name and port) are for tests.
+        """Open no connection yet. `transport` and `resolve` (addresses of a name and port) are for tests.
 
         Raises `GitHubError` for a `ca_file` or proxy that cannot be used. A proxy resolves names itself; then their
         addresses are not checked.
         """
         self._bounds, self._resolve = bounds or DownloadBounds(), resolve or _resolve
         self._network = network or Network()
-        # No connection is kept: it would be used for another host at the same address.
+        # Keep no connection: it would be reused for another host at the same address.
         self._direct = transport or open_transport(self._network, None, "download")
         proxy = self._network.proxy
         self._proxied = transport or (open_transport(self._network, proxy, "download") if proxy else self._direct)
 
     async def read(self, link: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
-        """The file, unpacked, piece by piece; packed and unpacked it may have `most` bytes.
+        """The decompressed pieces of a file, which may have `most` bytes, as sent and as decompressed.
 
-        Raises `LinkExpired` when the host refuses the link, `Unavailable` for faults that may pass, and `Invalid` for a
-        link or a file that is not allowed. After a failure the pieces are no whole file.
+        Raises `LinkExpired` when the host refuses the link, `Unavailable` for temporary faults, and `Invalid` for a
+        link or a file that is not allowed. After an error the pieces are incomplete.
         """
         source = ""
         for _hop in range(self._bounds.redirects + 1):
@@ -122,7 +122,7 @@ class Downloads:
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async with aclosing(response.stream):
                 location = response.headers.get("location")
-                if response.status_code not in _REDIRECTS or location is None:
+                if response.status_code not in REDIRECTS or location is None:
                     self._check(response.status_code, url)
                     async for piece in self._pieces(response, url, most):
                         yield piece
@@ -160,7 +160,7 @@ class Downloads:
         raise failure
 
     def _request(self, url: httpx.URL, address: str | None) -> httpx.Request:
-        """A request to the address that was checked, if any: a moment later the name could lead elsewhere."""
+        """A request to the checked address, if any: a second lookup of the name could give another address."""
         headers = {
             "Host": url.netloc.decode(),
             "Accept-Encoding": "gzip",
@@ -180,7 +180,7 @@ class Downloads:
             return await self._resolve(host, PORTS["https"])
         except NoAnswer as error:
             failure = Unavailable(f"{one_line(host)}: {error.strerror}; check DNS, or set proxy where one leads out")
-        except (OSError, ValueError):  # Python refuses some names on its own
+        except (OSError, ValueError):  # Python itself rejects some names
             return []
         raise failure
 
@@ -230,7 +230,7 @@ def _without_link(error: Exception, url: httpx.URL) -> GitHubError:
     if isinstance(error, httpx.ProxyError) and str(error).startswith("403"):
         return LinkExpired(f"the proxy answers 403 to a download from {_host(url)}", _host(url))
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError | httpx.ProxyError):
-        return as_github_error(error, url)  # it names the host only
+        return as_github_error(error, url)  # its text names the host only
     return Unavailable(f"{_host(url)}: a download broke off ({type(error).__name__})")
 
 

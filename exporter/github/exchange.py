@@ -1,38 +1,30 @@
-"""A reply, and the way on which a credential asks GitHub for its token."""
+"""How a credential asks GitHub for its token, and where a large body goes."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from exporter.fetching import Reply
 
 Method = Literal["GET", "POST"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """A complete answer. Header names are lower case, the body is unpacked, the path has no query."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
 class Sink:
-    """Takes the body of a successful answer in place of the reply: unpacked, in pieces, at most `most` bytes."""
+    """Receives the body of a successful response in place of the reply: decompressed pieces, `most` bytes at most."""
 
     take: Callable[[bytes], Awaitable[None]]
     most: int
 
 
 class Exchange(Protocol):
-    """The client, as a credential uses it that gets its token from GitHub."""
+    """The client, as used by a credential that gets its token from GitHub."""
 
     def now(self) -> float:
         """GitHub's clock, epoch seconds."""
 
     async def __call__(self, method: Method, path: str, bearer: str) -> Reply:
-        """One answer with a 2xx status from below the credential's API root; raises `GitHubError`.
+        """The reply, with a 2xx status, to a request below the credential's API root; raises `GitHubError`.
 
-        The request waits with the pool but has a quota of its own: the pool learns only of a limit that was hit.
+        The request waits while its pool is blocked, but uses another quota: the pool only learns of limits it hits.
         """

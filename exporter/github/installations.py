@@ -1,4 +1,4 @@
-"""A GitHub App's installation at one organization or enterprise, and the tokens that GitHub makes for it.
+"""The installation of a GitHub App on one organization or enterprise, and its access tokens.
 
 https://docs.github.com/rest/apps/apps
 """
@@ -21,14 +21,14 @@ from exporter.github.network import Network
 from exporter.instants import epoch_or_none
 
 RENEW_BEFORE = 300.0
-"""Seconds before its end at which a token is renewed; a tenth of its life if that is less."""
+"""Seconds before its expiry at which a token is renewed; at most a tenth of its lifetime."""
 
 _WORD = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 @dataclass(frozen=True, slots=True)
 class InstallationEntry:
-    """The number of an installation, and whether it is suspended."""
+    """An installation's id, and whether it is suspended."""
 
     id: int
     suspended: bool
@@ -36,7 +36,7 @@ class InstallationEntry:
 
 @dataclass(frozen=True, slots=True)
 class InstallationToken:
-    """A token, when GitHub made it, when to renew it and when it ends: epoch seconds by GitHub's clock."""
+    """An access token; the instants are epoch seconds by GitHub's clock."""
 
     token: SecretStr
     since: float
@@ -44,13 +44,13 @@ class InstallationToken:
     expires: float
 
     def is_old(self, now: float) -> bool:
-        """Whether to renew it."""
+        """Whether it should be renewed."""
         return now > self.renew_at
 
 
 @dataclass(slots=True)
 class Installation:
-    """An App at one organization or enterprise: the credential of that owner's quota pool."""
+    """An App installed on one organization or enterprise: the credential of that owner's quota pool."""
 
     app: App
     kind: Literal["organization", "enterprise"]
@@ -66,25 +66,25 @@ class Installation:
 
     @property
     def api_url(self) -> str:
-        """The App's."""
+        """The API root of the App."""
         return self.app.api_url
 
     @property
     def api_version(self) -> str:
-        """The App's."""
+        """The API version of the App."""
         return self.app.api_version
 
     @property
     def network(self) -> Network | None:
-        """The App's."""
+        """The proxy and certificate authorities of the App."""
         return self.app.network
 
     def token_kind(self) -> TokenKind:
-        """An App's installation."""
+        """Always `app`."""
         return "app"
 
     async def token(self, exchange: Exchange) -> str:
-        """The installation's token, renewed five minutes before it ends; raises `GitHubError`."""
+        """The installation's access token, renewed before it expires; raises `GitHubError`."""
         async with self._minting:
             if self._minted is None or self._minted.is_old(exchange.now()):
                 try:
@@ -95,26 +95,26 @@ class Installation:
             return self._minted.token.get_secret_value()
 
     def renew(self, token: str) -> bool:
-        """Forget a token that GitHub rejected; GitHub can always make another."""
+        """Forget a rejected token; always true, because GitHub can always create another."""
         if self._minted is not None and self._minted.token.get_secret_value() == token:
             self._minted = None
         return True
 
     def sends(self, token: str) -> bool:
-        """Whether this is the installation's token."""
+        """Whether it is the installation's current token."""
         return self._minted is not None and self._minted.token.get_secret_value() == token
 
     def is_fresh(self, token: str, now: float) -> bool:
-        """Whether it was made less than a minute ago."""
+        """Whether it was created less than a minute ago."""
         minted = self._minted
         return minted is not None and minted.token.get_secret_value() == token and abs(now - minted.since) < FRESH
 
     def problem(self) -> str:
-        """The App's."""
+        """What is wrong with the App's key file; empty if nothing is."""
         return self.app.problem()
 
     def fingerprint(self, salt: bytes) -> str:
-        """The App's."""
+        """The fingerprint of the App's key."""
         return self.app.fingerprint(salt)
 
     async def _mint(self, exchange: Exchange) -> InstallationToken:
@@ -122,12 +122,12 @@ class Installation:
             try:
                 return await self._mint_for(self._id, exchange)
             except NotFound:
-                self._id = None  # uninstalled; a new installation has a new number
+                self._id = None  # uninstalled: a new installation has a new id
         self._id = await self._find(exchange)
         return await self._mint_for(self._id, exchange)
 
     async def _find(self, exchange: Exchange) -> int:
-        """Ask for the installation's number.
+        """Ask GitHub for the installation's id.
 
         https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app
         """
@@ -149,7 +149,7 @@ class Installation:
         return entry.id
 
     async def _mint_for(self, number: int, exchange: Exchange) -> InstallationToken:
-        """Ask for a token.
+        """Ask GitHub for an access token.
 
         https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app
         """
@@ -181,17 +181,17 @@ class Installation:
 
 
 def installation_in(body: bytes) -> InstallationEntry | None:
-    """The installation in an answer; None if there is none. Never raises."""
+    """The installation in a response body; None if there is none. Never raises."""
     answer = _object(body)
     number = answer.get("id")
-    # JSON's true is an int in Python.
+    # `isinstance(True, int)` holds in Python.
     if type(number) is not int or not 0 < number < 2**63:
         return None
     return InstallationEntry(number, answer.get("suspended_at") is not None)
 
 
 def installation_token_in(body: bytes, now: float) -> InstallationToken | str:
-    """The token in an answer, or what is wrong with the answer, without its content. Never raises."""
+    """The token in a response body, or what is wrong with the body, without its content. Never raises."""
     answer = _object(body)
     token, expires = answer.get("token"), epoch_or_none(answer.get("expires_at"))
     if not isinstance(token, str) or not _WORD.fullmatch(token):

@@ -1,6 +1,6 @@
-"""URLs below one API root: paths, next-links and redirects, none of which can lead out of it. Pure.
+"""Checks URLs of paths, next-links and redirects: they must be below the API root. Pure.
 
-A URL is below the root only if no server or proxy on the way can read it in another way.
+A URL that some server or proxy could read as one outside the root is refused, too.
 """
 
 import re
@@ -15,10 +15,13 @@ from exporter.github.redaction import one_line
 
 Params = Mapping[str, str | int | Sequence[str]]
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""The statuses whose `Location` is followed, by requests to the API and by downloads."""
+
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,=:@%/-]*")
 _LINK = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,8192}")
-# Dot segments, encoded dots, slashes, percents and controls, empty segments, path parameters: servers and proxies read
-# them in different ways.
+# Dot segments, encoded dots, slashes, percents and controls, empty segments, path parameters: servers and proxies
+# disagree about their meaning.
 _TRICKS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|%(?:2[ef]|5c|25|[01][0-9a-f]|7f)|[^:/]//|///|;", re.IGNORECASE)
 _LINK_VALUE = re.compile(r"<([^<>]*)>([^<>]*)")
 _PAGE = re.compile(r"[?&]page=(\d{1,9})(?:&|$)")
@@ -33,7 +36,7 @@ _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\";,]+))", re.IGNORECASE)
 
 
 def api_root(api_url: str, whose: str) -> httpx.URL:
-    """The root of all requests; raises `Invalid`, whose text begins with `whose`, for a URL that cannot be one."""
+    """The API root; raises `Invalid` for a URL that cannot be one. `whose` is the subject of the error message."""
     text = api_url.rstrip("/")
     url = _parsed(text) if _LINK.fullmatch(text) and not _TRICKS.search(text) else None
     if url is None or url.scheme not in PORTS or not url.raw_host or url.userinfo or url.query or url.fragment:
@@ -44,11 +47,10 @@ def api_root(api_url: str, whose: str) -> httpx.URL:
 
 
 def wrong_api_url(url: str) -> str | None:
-    """What an `api_url` should be, if it cannot be right: a sentence that shows no user and no query.
+    """What a wrong `api_url` should be, as a sentence without user and query; None if it may be right.
 
-    Loopback hosts are always right, and so is a possible reverse proxy: a path that no appliance has, a host named
-    `api.…`. A reverse proxy of GitHub's bare root must have a path, because `https://HOST` is a frequent mistake for an
-    appliance.
+    Loopback hosts may be right, and so may a reverse proxy: a path that no appliance has, a host named `api.…`. A
+    reverse proxy needs a path, because `https://HOST` alone is a frequent mistake for an appliance.
     """
     text = url.strip()
     absolute = "://" in text
@@ -61,7 +63,7 @@ def wrong_api_url(url: str) -> str | None:
 
 
 def serves(api_url: str) -> Literal["cloud", "appliance", "local", "unknown"]:
-    """Which product an API root belongs to, by its form; `unknown` may be a reverse proxy."""
+    """Which product an API root belongs to, by its host and path; `unknown` may be a reverse proxy."""
     url = _parsed(api_url.strip())
     if url is None:
         return "unknown"
@@ -89,7 +91,7 @@ def _right_api_url(url: httpx.URL) -> tuple[str, str]:
 
 
 def below(root: str, path: str, params: Params | None) -> httpx.URL:
-    """The URL of a path below the API root; raises `Invalid` for a path that is not plain."""
+    """The URL of a path below the API root; raises `Invalid` for a path with special segments or characters."""
     name = one_line(path.partition("?")[0])
     if not _PATH.fullmatch(path) or _TRICKS.search(path):
         raise Invalid(f"refused to ask for {name}: it is no plain path below the API root")
@@ -100,7 +102,7 @@ def below(root: str, path: str, params: Params | None) -> httpx.URL:
 
 
 def proxy_url(proxy: str) -> httpx.URL:
-    """The URL of a proxy; raises `Invalid` without the URL, which may hold a password."""
+    """The URL of a proxy. Raises `Invalid`, without the URL, which may contain a password."""
     url = _parsed(proxy)
     if url is None or url.scheme not in PORTS or not url.raw_host:
         raise Invalid("proxy must be like http://HOST:PORT")
@@ -127,7 +129,7 @@ def _target(header: str, relation: str) -> str | None:
 
 
 def confined(root: httpx.URL, base: httpx.URL, link: str, kind: str) -> httpx.URL:
-    """The URL that GitHub's link leads to; raises `Invalid`, without the query, if it is not below the API root."""
+    """The URL of a link from GitHub. Raises `Invalid`, without the query, if it is not below the API root."""
     url = _parsed(link, base) if _LINK.fullmatch(link) else None
     if url is None:
         raise Invalid(f"refused a {kind} that is no plain URL")
@@ -141,7 +143,7 @@ def confined(root: httpx.URL, base: httpx.URL, link: str, kind: str) -> httpx.UR
 
 
 def _advice_on_origin(root: httpx.URL, url: httpx.URL) -> str:
-    """What to do if GitHub's links have another origin than `api_url`."""
+    """What to do if GitHub's links have another origin than `api_url`; the end of a sentence."""
     if url.scheme == "http" and not is_loopback(url.host):
         return "; have the server, or the proxy before it (X-Forwarded-Proto), write https:// links"
     prefix = path_of(root).rstrip("/")
@@ -153,15 +155,13 @@ def _advice_on_origin(root: httpx.URL, url: httpx.URL) -> str:
 
 
 def path_of(url: httpx.URL) -> str:
-    """The path as it is sent, without the query."""
+    """The path of a URL as it is sent, without the query."""
     return url.raw_path.partition(b"?")[0].decode("ascii")
 
 
 def _parsed(text: str, base: httpx.URL | None = None, params: Params | None = None) -> httpx.URL | None:
     try:
-        if base and not text.startswith(
-            ("http://", "https://")
-        ):  # a whole URL need not be joined, which would parse it twice
+        if base and not text.startswith(("http://", "https://")):  # joining an absolute URL would parse it twice
             return base.join(text)
         # An empty `params` would make httpx drop the query of the text.
         return httpx.URL(text, params=dict(params)) if params else httpx.URL(text)

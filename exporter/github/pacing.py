@@ -1,4 +1,4 @@
-"""When GitHub may be asked again: one queue, one quota and one pause per quota pool."""
+"""When requests may be sent: one queue, one quota and one pause per quota pool."""
 
 import asyncio
 import heapq
@@ -14,22 +14,24 @@ from exporter.github.dates import OPEN, Closing, whole_number
 from exporter.github.responses import LONGEST_WINDOW, Meaning, RateLimit, Success
 
 LONGEST_BLOCK = 3700.0
-"""A block further ahead comes from a wall clock that jumped: GitHub's own are shorter."""
+"""Seconds; GitHub's own blocks are shorter, so a longer one comes from a wall clock that jumped."""
 MOST_OVERTAKES = 4
-"""Turns in a row that overtake the oldest in the queue, so that no job starves where there is too much to do."""
+"""How many turns in a row may overtake the oldest job in the queue, so that no job starves under load."""
 
 _Place: TypeAlias = "tuple[int, int, asyncio.Future[None]]"
-"""In the queue: priority, number of arrival, and the future that ends the wait."""
+"""A place in the queue: priority, arrival number, and the future that ends the wait."""
 
 
 @dataclass(slots=True)
 class Pool:
-    """What GitHub counts requests against: a token's user, or one App installation.
+    """The requests that share one rate limit at GitHub: those of a token's user, or of one App installation.
 
-    `limit`, `remaining` and `reset` (epoch seconds) are from GitHub's newest headers; `blocked_until` is by GitHub's
-    clock, 0 if not blocked. `requests` counts attempts by status, or `error`. Without a `budget`, or a limit, nothing
-    bounds the requests. `in_turn` counts the requests of the job that has the turn; `closing` is when the endpoint that
-    it asked ends.
+    - `limit`, `remaining` and `reset` (epoch seconds): from GitHub's newest headers.
+    - `blocked_until`: by GitHub's clock, 0 if not blocked.
+    - `requests`: attempts by status, or `error`.
+    - `budget`: without one, or without a known limit, the number of requests is not limited.
+    - `in_turn`: the requests of the job that has the turn.
+    - `closing`: when the endpoint that this job requested ends.
     """
 
     name: str
@@ -51,9 +53,9 @@ class Pool:
 
     @asynccontextmanager
     async def turn(self, priority: int, job: str = "") -> AsyncIterator[None]:
-        """Hold the pool alone. The lowest priority in the queue is next, then the oldest arrival.
+        """Use the pool exclusively. The smallest `priority` in the queue is next, then the earliest arrival.
 
-        After four turns in a row that overtook the oldest arrival, the fifth is that one's.
+        After `MOST_OVERTAKES` turns in a row that overtook the earliest arrival, that one is next.
         """
         await self._take(priority)
         self._holder, self.in_turn, self.closing = job, 0, OPEN
@@ -72,7 +74,7 @@ class Pool:
         try:
             await called
         except asyncio.CancelledError:
-            if not called.cancelled():  # called and cancelled in the same moment: the turn is ours to pass on
+            if not called.cancelled():  # called and cancelled at the same moment: the turn must be passed on
                 self._pass_on()
             elif place in self._waiting:
                 self._waiting.remove(place)
@@ -98,7 +100,7 @@ class Pool:
         return oldest
 
     def blocked(self, now: float) -> float:
-        """Until when GitHub wants no requests (its clock); 0 if they are allowed."""
+        """Until when GitHub allows no requests (its clock); 0 if it allows them."""
         return self.blocked_until if 0 < self.blocked_until - now <= LONGEST_BLOCK else 0.0
 
     def reserved(self, now: float) -> float:
@@ -111,21 +113,21 @@ class Pool:
 
     @property
     def hourly(self) -> int | None:
-        """How many requests may be sent per hour; None if that is unlimited, or not known yet."""
+        """How many requests may be sent per hour; None if unlimited, or not known yet."""
         return None if self.budget is None or self.limit is None else self.budget.hourly(self.limit)
 
     def spent(self, now: float) -> float:
-        """Seconds (of a clock that never jumps) until the budget allows one more request."""
+        """Seconds until the budget allows one more request; `now` is of a monotonic clock."""
         return 0.0 if self.hourly is None else self.spending.full(self.hourly, now)
 
     def sending(self, now: float) -> None:
-        """Count a request that is sent at `now` (seconds of a clock that never jumps)."""
+        """Count a request that is sent at `now` (monotonic clock)."""
         self.in_turn += 1
         self.spending.add(self._holder, now)
 
     def learn(self, meaning: Meaning, status: int, headers: Mapping[str, str], now: float) -> None:
         """Update the quota, and the end of the endpoint, from a response."""
-        closing = Closing.of(headers) if status < 500 else OPEN  # a gateway's page tells nothing of an endpoint
+        closing = Closing.from_headers(headers) if status < 500 else OPEN  # not a gateway's page
         self.closing = closing if closing != OPEN else self.closing
         if isinstance(meaning, Success):
             self.limited_in_row = 0
@@ -134,13 +136,13 @@ class Pool:
             self.blocked_until = max(self.blocked(now), meaning.until)
         elif meaning.retry_at:
             self.blocked_until = max(self.blocked(now), meaning.retry_at)
-        # The response to a rejected token shows the quota of the address; other resources have quotas of their own.
+        # A 401 has the quota of the IP address, and other resources have quotas of their own.
         if status == 401 or headers.get("x-ratelimit-resource", "core") != "core":
             return
         self.limit = _number_or(headers.get("x-ratelimit-limit"), self.limit)
         self.remaining = _number_or(headers.get("x-ratelimit-remaining"), self.remaining)
         reset = _number_or(headers.get("x-ratelimit-reset"), self.reset)
-        # Milliseconds, or another year, are no reset: only an instant that can be waited for is shown.
+        # Ignore a reset in milliseconds or in another year: it must be within the window.
         self.reset = reset if reset is not None and reset - now <= LONGEST_WINDOW else None
 
 

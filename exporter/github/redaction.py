@@ -1,9 +1,9 @@
-"""Text of others made safe for messages: one short line, without tokens and without queries of URLs. Pure."""
+"""Makes foreign text safe for messages: one short line, without tokens and without queries of URLs. Pure."""
 
 import re
 
 TOKEN = re.compile(r"(?:gh[a-z]|github_pat)_\w{6,}")
-"""What looks like a token of GitHub's. Fewer characters behind the prefix are a word such as a file's name."""
+"""The form of GitHub's tokens. With fewer characters after the prefix it may be a word, such as a file name."""
 
 _LONGEST_LINE = 200
 _QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*")

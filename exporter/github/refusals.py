@@ -1,7 +1,7 @@
-"""Why GitHub refuses a request: one status has several causes, and each needs another fix. Pure.
+"""Finds the cause of a refusal: a status has several causes, and each needs another fix. Pure.
 
-GitHub has no error codes, so its message is searched for words that survive a rewording. A cause has a text of ours,
-which names no person, so it is shown under every `privacy`.
+GitHub has no error codes, so its message is searched for words that are likely to survive a rewording. The text of a
+cause is ours and names no person, so it is shown under every `privacy`.
 
 https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api
 """
@@ -19,7 +19,7 @@ OLDEST_VERSION = "2022-11-28"
 
 
 class Cause(NamedTuple):
-    """What is wrong, for a message, and what to do about it."""
+    """A cause of refusals: what is wrong, for a message, and what to do about it."""
 
     what: str
     hint: str
@@ -171,7 +171,7 @@ _WORDS: tuple[tuple[frozenset[int], str, Cause], ...] = (
 )
 _CAUSES = tuple((statuses, re.compile(words), cause) for statuses, words, cause in _WORDS)
 _QUOTES = dict.fromkeys(map(ord, "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}`"), "'")
-# Names stand in quotes: an organization may be called `sso`. An apostrophe follows a letter and opens nothing.
+# Names are in quotes, and may be words such as `sso`. An apostrophe after a letter is not an opening quote.
 _NAMES = re.compile(r"(?<!\w)(?:'[^']{0,100}'|\"[^\"]{0,100}\"|“[^”]{0,100}”)(?!\w)")
 _URLS = re.compile(r"https?://\S+")
 _PERMISSIONS = frozenset(cause.hint for cause in (APP_PERMISSION, TOKEN_PERMISSION, SCOPE, ROLE))
@@ -188,7 +188,7 @@ def message_of(body: bytes) -> str:
 
 
 def is_web_page(body: bytes) -> bool:
-    """Whether an answer is for a browser: no JSON begins with `<`."""
+    """Whether a body is a web page: it begins with `<`, as no JSON does."""
     return body[:256].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
@@ -200,8 +200,8 @@ def cause_of(status: int, headers: Mapping[str, str], body: bytes) -> Cause | No
         return NOT_THE_API
     if status in _REFUSED and "x-github-sso" in headers:
         return SIGN_ON
-    whole = _URLS.sub(" ", message[:2000].translate(_QUOTES)).lower()
-    for text in (_NAMES.sub(" ", whole), whole):
+    with_names = _URLS.sub(" ", message[:2000].translate(_QUOTES)).lower()
+    for text in (_NAMES.sub(" ", with_names), with_names):
         line = " ".join(text.split())
         for statuses, words, cause in _CAUSES:
             if status in statuses and words.search(line):
@@ -214,8 +214,8 @@ def of_permission(hint: str) -> bool:
     return hint in _PERMISSIONS or hint in (Forbidden.hint, NotFound.hint)
 
 
-def may_pass(error: object) -> bool:
-    """Whether the error may be one of a token that some servers do not know yet: 401, or 403 for its permissions.
+def may_be_temporary(error: object) -> bool:
+    """Whether an error may be temporary, because some servers do not know a new token yet: 401, or 403 for permissions.
 
     https://github.com/octokit/auth-app.js/issues/65, https://github.com/octokit/auth-app.js/issues/589
     """

@@ -1,4 +1,4 @@
-"""What a response means: data, a rate limit, or a failure. Pure.
+"""Classifies responses: data, a rate limit, or a failure. Pure.
 
 https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
 """
@@ -16,7 +16,7 @@ from exporter.instants import HOUR
 FIRST_WAIT = 60.0
 LONGEST_WAIT = HOUR
 LONGEST_WINDOW = LONGEST_WAIT + 60.0
-"""GitHub's primary windows last an hour; the rest is for clocks that differ."""
+"""GitHub's rate-limit windows last an hour; a minute more allows for clocks that differ."""
 
 _SAYS_LIMIT = re.compile(rb"secondary[ -]rate[ -]limit|api rate limit exceeded|abuse detection", re.IGNORECASE)
 
@@ -28,7 +28,7 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A limit was hit: send nothing of this pool before `until` (epoch seconds, GitHub's clock)."""
+    """A limit was hit: send no requests of this pool before `until` (epoch seconds, GitHub's clock)."""
 
     until: float
     reason: str
@@ -36,9 +36,9 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No data, and asking again soon would not help. `error` says what an operator does about it.
+    """No data, and an immediate retry would not help. `error` says what an operator does about it.
 
-    `retry_at`, if any, is when GitHub wants to be asked again (epoch seconds, GitHub's clock).
+    `retry_at` is GitHub's `Retry-After` as an instant (epoch seconds, GitHub's clock), 0 if it sent none.
     """
 
     error: GitHubError
@@ -60,11 +60,11 @@ _KINDS: Mapping[int, type[GitHubError]] = {
 def meaning_of(
     status: int, headers: Mapping[str, str], body: bytes, now: float, repeated: int, *, quoted: bool = True
 ) -> Meaning:
-    """What a response means. Never raises, whatever GitHub or a proxy on the way sent.
+    """What a response means. Never raises, whatever GitHub or a proxy sent.
 
-    `headers` have lower-case names and may lack all of GitHub's (an appliance without limits sends none); `now` is
-    GitHub's clock in epoch seconds; `repeated` is how many rate limits the pool hit in a row before. Unless `quoted`,
-    GitHub's own message, which may name a person, is left out.
+    `headers` have lower-case names and may lack all of GitHub's own (an appliance without limits sends none); `now` is
+    GitHub's clock in epoch seconds; `repeated` is how many rate limits in a row the pool has hit before. Unless
+    `quoted`, GitHub's message, which may name a person, is left out.
     """
     if 200 <= status < 300:
         if not is_web_page(body):
@@ -104,7 +104,7 @@ def _rate_limit(status: int, headers: Mapping[str, str], body: bytes, now: float
 
 
 def _retry_seconds(text: str, now: float) -> float | None:
-    """Seconds to wait, of a number or an HTTP date; None for anything that is no time ahead."""
+    """Seconds to wait, from a number or an HTTP date; None unless it is in the future."""
     seconds = whole_number(text)
     if seconds is None:
         instant = http_date(text.strip())
@@ -120,7 +120,7 @@ def _reset(headers: Mapping[str, str], now: float) -> float:
 
 
 def _needs(headers: Mapping[str, str]) -> list[str]:
-    """What the credential lacks, by GitHub's headers. The SSO header's link holds a secret and is left out."""
+    """What the credential lacks, by GitHub's headers. The link in the SSO header is a secret and is left out."""
     permission = one_line(headers.get("x-accepted-github-permissions", ""))
     scopes = one_line(headers.get("x-accepted-oauth-scopes", ""))
     return [

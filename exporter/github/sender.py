@@ -1,9 +1,9 @@
 """Sends requests below one API root and reads their responses; time, size and redirects are bounded.
 
-Requests go to an httpx transport. httpx's client would send its default headers to any absolute URL, keep cookies, and
-follow redirects to hosts that must not see the token. Exceptions of httpx hold URLs and header values, so they become
-values of `errors.py` where they are caught, and those are raised elsewhere: no traceback leads back to them, not even
-through a suppressed context.
+Requests go to an httpx transport, not to httpx's client, which would send its default headers to any absolute URL, keep
+cookies, and follow redirects to hosts that must not see the token. Exceptions of httpx hold URLs and header values:
+they are converted to errors of `errors.py`, which are returned and raised elsewhere, so that no traceback leads back to
+them, not even through a suppressed context.
 """
 
 import asyncio
@@ -16,12 +16,13 @@ import httpx
 from pydantic import SecretStr
 
 from exporter.errors import GitHubError, Invalid, OverBudget, RateLimited, Unavailable
+from exporter.fetching import Reply
 from exporter.github.bodies import read_body, read_start, unpacked
-from exporter.github.budget import TRAVEL
+from exporter.github.budget import REQUEST_TIMEOUT
 from exporter.github.dates import http_date
 from exporter.github.decoding import LARGEST
-from exporter.github.exchange import Method, Reply, Sink
-from exporter.github.links import below, confined, path_of
+from exporter.github.exchange import Method, Sink
+from exporter.github.links import REDIRECTS, below, confined, path_of
 from exporter.github.network.connection_errors import StaleConnection, as_github_error
 from exporter.github.pacing import Pool
 from exporter.github.refusals import NOT_THE_API
@@ -29,22 +30,22 @@ from exporter.github.server_clock import ServerClock, is_of_github
 from exporter.instants import utc_time
 
 Observe = Callable[[str, str, float], None]
-"""Called with pool, status (or `error`) and seconds of each attempt."""
+"""Called after each attempt with the name of the pool, the status (or `error`) and the duration in seconds."""
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD = frozenset({307, 308})
 _MAY_BE_LIMITED = frozenset({403, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerBounds:
-    """What one request, or one walk over pages, may cost at most. `body_bytes` counts bytes packed and unpacked.
+    """Bounds of one request, or of one walk over pages.
 
-    `fresh_waits` are the seconds before each retry with a token so new that some of GitHub's servers may not know it.
-    `stream_seconds` is for an answer that is read piece by piece.
+    - `body_bytes`: for the body as sent, and as decompressed.
+    - `fresh_waits`: seconds before each retry with a token so new that some of GitHub's servers may not know it.
+    - `stream_seconds`: the timeout of a response that is read piece by piece.
     """
 
-    request_seconds: float = TRAVEL
+    request_seconds: float = REQUEST_TIMEOUT
     stream_seconds: float = 120.0
     connect_seconds: float = 5.0
     body_bytes: int = LARGEST
@@ -67,7 +68,7 @@ class _ApiRequest:
 
 
 class Sender:
-    """Sends requests of one quota pool. `misplaced` is the hint for an `api_url` that is probably wrong, or empty."""
+    """Sends the requests of one quota pool. `misplaced` is the hint for a probably wrong `api_url`, or empty."""
 
     def __init__(
         self,
@@ -82,16 +83,16 @@ class Sender:
         bounds: AnswerBounds,
         misplaced: str,
     ) -> None:
-        """Connect to nothing yet."""
+        """Open no connection yet."""
         self.server_clock = ServerClock()
         self._root, self._api_version, self._pool, self._transport = root, api_version, pool, transport
         self._clock, self._monotonic, self._observe = clock, monotonic, observe
         self._bounds, self._misplaced = bounds, misplaced
-        self._lead = clock() - monotonic()  # of our wall clock over the other, when the offset was last right
+        self._lead = clock() - monotonic()  # wall clock less monotonic clock, when the offset was last right
         self._timeout = httpx.Timeout(bounds.request_seconds, connect=bounds.connect_seconds).as_dict()
 
     def clock_was_set(self) -> None:
-        """Move the offset after our wall clock was set, unless an answer since then has corrected it already."""
+        """Correct the offset after our wall clock was set, unless a later response has corrected it already."""
         lead = self._clock() - self._monotonic()
         self.server_clock = self.server_clock.moved(self._lead - lead)
         self._lead = lead
@@ -106,7 +107,7 @@ class Sender:
         """The response, whatever its status. An error is returned, not raised: no traceback shows URL or headers."""
         reply = await self._complete(_ApiRequest(method, url, bearer, content, sink))
         if isinstance(reply, Reply) and self.server_clock.doubtful and reply.status not in _MAY_BE_LIMITED:
-            # A second opinion before anything is concluded from the clock. It costs no quota; any response will do.
+            # Get a second `Date` before the clock is used. This request uses no quota; any response will do.
             await self._complete(_ApiRequest("GET", below(str(self._root), "/rate_limit", None), bearer))
         return reply
 
@@ -115,7 +116,7 @@ class Sender:
         await self._transport.aclose()
 
     async def _complete(self, request: _ApiRequest) -> Reply | GitHubError:
-        """The response after redirects within the root, within the time allowed."""
+        """The response after redirects within the root, or the error; bounded in time."""
         seconds = self._bounds.stream_seconds if request.sink else self._bounds.request_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -135,7 +136,7 @@ class Sender:
 
     def _redirected(self, request: _ApiRequest, reply: Reply) -> _ApiRequest | None:
         """The request that a redirect asks for; None if the reply is no redirect. Raises `Invalid`."""
-        location = reply.headers.get("location") if reply.status in _REDIRECTS else None
+        location = reply.headers.get("location") if reply.status in REDIRECTS else None
         if location is None:
             return None
         if request.method != "GET" and reply.status not in _SAME_METHOD:
@@ -147,7 +148,7 @@ class Sender:
             raise
 
     async def _retried(self, request: _ApiRequest) -> Reply:
-        """The response; a GET is sent once more if its connection had been kept and had ended by then."""
+        """The response; a GET is sent once more if it was sent over a kept connection that had ended."""
         try:
             return await self._attempt(request)
         except StaleConnection:
@@ -209,7 +210,7 @@ class Sender:
                 self._lead = self._clock() - self._monotonic()
 
     async def _body(self, response: httpx.Response, stream: httpx.AsyncByteStream, sink: Sink | None) -> bytes:
-        """The unpacked body; empty if it went into the sink."""
+        """The decompressed body; empty if it went into the sink."""
         encoding = response.headers.get("content-encoding", "")
         if sink and response.is_success:
             async for piece in unpacked(stream, encoding, most=sink.most):

@@ -1,31 +1,31 @@
-"""GitHub's clock, by the `Date` headers of its answers. Pure.
+"""Estimates GitHub's clock from the `Date` headers of responses. Pure.
 
-Windows, anchors and pauses follow this clock, so a single wrong header must not move it: a gateway's error page, a
-cache or a server with a bad clock may send any date.
+Windows, anchors and pauses use this clock, so a single wrong header must not change it: an error page of a gateway, a
+cache or a server with a wrong clock may send any date.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 JUMP = 60.0
-"""A `Date` that differs from the clock by more seconds counts only if a second answer agrees."""
+"""Seconds; a `Date` that differs from the clock by more is used only if a second response agrees."""
 _AGREE = 0.1
-"""Two answers agree if their jumps differ by less than `JUMP`, or than this share of them: a clock may run fast."""
+"""Two responses agree if they differ by at most `JUMP`, or by this share of the jump: a clock may run fast."""
 _EARLIEST, _LATEST = 1_577_836_800.0, 4_102_444_800.0  # the years 2020 and 2100
 _OWN_HEADERS = ("x-github-", "x-ratelimit-")
 
 
 def is_of_github(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether GitHub itself answered, not a proxy or a gateway in front of it; `headers` have lower-case names."""
+    """Whether a response is of GitHub itself, not of a proxy or gateway; `headers` have lower-case names."""
     return status // 100 in (2, 4) and any(name.startswith(_OWN_HEADERS) for name in headers)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerClock:
-    """What is known of GitHub's clock.
+    """The estimate of GitHub's clock.
 
-    `offset` is GitHub's clock less ours in seconds, 0 until the first answer. `claimed` is an offset of one answer that
-    no other has confirmed yet.
+    `offset` is GitHub's clock less ours in seconds, 0 until the first response. `claimed` is the offset of one response
+    that no other has confirmed yet.
     """
 
     offset: float = 0.0
@@ -34,11 +34,11 @@ class ServerClock:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the offset needs a second answer to confirm it."""
+        """Whether a second response must confirm an offset."""
         return self.claimed is not None
 
     def heard(self, date: float | None, sent_at: float, received_at: float) -> "ServerClock":
-        """The clock after an answer; `sent_at` and `received_at` are by our clock, all in epoch seconds."""
+        """The clock after a response; `sent_at` and `received_at` are by our clock. All are epoch seconds."""
         if date is None or not _EARLIEST <= date < _LATEST:
             return self
         observed = date + 0.5 - (sent_at + received_at) / 2  # `Date` has whole seconds, cut off
@@ -51,7 +51,7 @@ class ServerClock:
         return ServerClock(offset, known=True)
 
     def moved(self, seconds: float) -> "ServerClock":
-        """The clock after ours was set back by so many seconds while GitHub's was not."""
+        """The clock after our own was set back by `seconds`."""
         claimed = None if self.claimed is None else self.claimed + seconds
         return replace(self, offset=self.offset + seconds, claimed=claimed)
 

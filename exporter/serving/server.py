@@ -18,6 +18,7 @@ import uvicorn
 
 from exporter.serving.connection import DEFAULT_LIMITS, ASGIApp, ClientLimits, Connection
 from exporter.serving.handshakes import Handshakes, TlsConnection
+from exporter.serving.systemd_socket import inherited
 from exporter.serving.web_config import WebConfigFile
 from exporter.settings import parse_address
 
@@ -39,13 +40,15 @@ class Listening:
 @asynccontextmanager
 async def listening(
     app: ASGIApp,
-    addresses: Sequence[str],
+    addresses: Sequence[str | int],
     *,
     limits: ClientLimits = DEFAULT_LIMITS,
     date_header: bool = True,
     web: WebConfigFile | None = None,
 ) -> AsyncIterator[Listening]:
     """Serve `app` on `addresses` (see `parse_address`) while the context is open, over TLS if `web` has it.
+
+    An address that is a number is the descriptor of an `inherited` socket.
 
     Without `date_header` the app's own Date header is the only one.
 
@@ -74,7 +77,17 @@ async def listening(
                 _cut_all(server)
 
 
-async def _listen(text: str, backlog: int) -> socket.socket:
+async def _listen(address: str | int, backlog: int) -> socket.socket:
+    """A listening socket whose connections send at once, and leave what a slow client does not read in the body."""
+    listener = inherited(address) if isinstance(address, int) else await _bind(address, backlog)
+    # Connections inherit both options. asyncio sets NODELAY itself only on sockets whose protocol number is given.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    return listener
+
+
+async def _bind(text: str, backlog: int) -> socket.socket:
     """Listen on an address as `parse_address` takes it.
 
     All interfaces: IPv6 and IPv4 on one socket where possible. A name: its first address, IPv4 before IPv6.
@@ -85,14 +98,9 @@ async def _listen(text: str, backlog: int) -> socket.socket:
     try:
         results = await asyncio.get_running_loop().getaddrinfo(host or wildcard, port, type=socket.SOCK_STREAM)
         family, _, _, _, address = min(results, key=lambda result: result[0] != socket.AF_INET)
-        listener = socket.create_server(address[:2], family=family, backlog=backlog, dualstack_ipv6=dualstack)
+        return socket.create_server(address[:2], family=family, backlog=backlog, dualstack_ipv6=dualstack)
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {text!r}: {_reason_and_fix(error, port)}") from None
-    # Connections inherit both options. asyncio sets NODELAY itself only on sockets whose protocol number is given.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    return listener
 
 
 def _reason_and_fix(error: OSError, port: int) -> str:

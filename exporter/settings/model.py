@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from exporter.jobs import CollectorSettings, Target
 from exporter.options import Duration, Integer
 from exporter.settings.section import Section
-from exporter.settings.values import (
+from exporter.settings.value_types import (
     ApiUrl,
     ApiVersion,
     ClientId,
@@ -230,8 +230,8 @@ class Settings(Section):
     )
     ca_file: FilePath | None = Field(
         None,
-        description="PEM file with certificate authorities that are trusted besides the public ones, for API, "
-        "downloads and proxy.",
+        description="PEM file with certificate authorities that are trusted besides those of this machine's store, "
+        "for API, downloads and proxy.",
         examples=["/etc/ssl/corp.pem"],
     )
     web: WebSection = Field(WebSection(), description="The HTTP server.")

@@ -57,18 +57,18 @@ def record(estate: Estate, name: str, day: int) -> dict[str, Any]:
         "totals_by_feature": [{"feature": feature, **part} for feature, part in _rows(activity, FEATURES)],
         "totals_by_language_feature": [
             {"language": language, "feature": feature, **part}
-            for language, whole in _rows(without_prompts, LANGUAGES)
-            for feature, part in _rows(whole, FEATURES)
+            for language, of_language in _rows(without_prompts, LANGUAGES)
+            for feature, part in _rows(of_language, FEATURES)
         ],
         "totals_by_language_model": [
             {"language": language, "model": model, **part}
-            for language, whole in _rows(without_prompts, LANGUAGES)
-            for model, part in _rows(whole, MODELS)
+            for language, of_language in _rows(without_prompts, LANGUAGES)
+            for model, part in _rows(of_language, MODELS)
         ],
         "totals_by_model_feature": [
             {"model": model, "feature": feature, **part}
-            for model, whole in _rows(activity, MODELS)
-            for feature, part in _rows(whole, {"chat_panel_agent_mode": 6, "chat_panel_ask_mode": 4})
+            for model, of_model in _rows(activity, MODELS)
+            for feature, part in _rows(of_model, {"chat_panel_agent_mode": 6, "chat_panel_ask_mode": 4})
         ],
         "totals_by_cli": _sessions(active // 7 + 1),
         "totals_by_copilot_app": _sessions(active // 30 + 1),
@@ -231,9 +231,9 @@ def _pull_requests(active: int) -> dict[str, Any]:
     }
 
 
-def _rows(whole: dict[str, int], shares: dict[str, int]) -> Iterator[tuple[str, dict[str, int]]]:
-    """One row per key; the rows add up to the whole."""
-    columns = {field: shared_out(value, shares.values()) for field, value in whole.items()}
+def _rows(totals: dict[str, int], shares: dict[str, int]) -> Iterator[tuple[str, dict[str, int]]]:
+    """One row per key; the rows add up to the totals."""
+    columns = {field: shared_out(value, shares.values()) for field, value in totals.items()}
     for index, key in enumerate(shares):
         yield key, {field: column[index] for field, column in columns.items()}
 
@@ -242,11 +242,11 @@ def _shares(total: int, shares: dict[str, int]) -> Iterator[tuple[str, int]]:
     yield from zip(shares, shared_out(total, shares.values()), strict=True)
 
 
-def _part(whole: dict[str, Any], index: int, number: int) -> dict[str, Any]:
+def _part(record: dict[str, Any], index: int, number: int) -> dict[str, Any]:
     """One file's share of a record: a part of each list, and in every file the fields that identify the day."""
     everywhere = ("day", "enterprise_id", "organization_id", "daily_active_users")
-    part = {field: whole[field] for field in everywhere if field in whole}
-    for field, value in whole.items():
+    part = {field: record[field] for field in everywhere if field in record}
+    for field, value in record.items():
         if isinstance(value, list):
             part[field] = value[index::number]
         elif index == 0:

@@ -118,7 +118,7 @@ def instant_of(day: str) -> int | None:
 def shared_out(total: int, parts: Iterable[float]) -> list[int]:
     """A number split into whole parts in proportion to `parts`; they add up to it."""
     shares = list(parts)
-    whole = sum(shares) or 1.0
-    counts = [int(total * share / whole) for share in shares]
+    sum_of_shares = sum(shares) or 1.0
+    counts = [int(total * share / sum_of_shares) for share in shares]
     counts[0] += total - sum(counts)
     return counts

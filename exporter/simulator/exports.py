@@ -42,10 +42,13 @@ class SimulatedExport:
 class Exports:
     """All exports; what is set here may be changed at any time.
 
-    A new one takes `seconds`, fails for the types in `failing`, and has its rows in so many `files`, which are on
-    `hosts` in turn (empty: where GitHub is asked). With `links_in_list` false the list has no links, and an export that
-    is asked for by its id has; with `links_twice` each stands there twice. `lost_answers` are how many requests to make
-    one are done without an answer; with `read_only` nobody may make one.
+    - `seconds`: how long a new export takes; it fails for the report types in `failing`.
+    - `files`: how many files its rows are in; these are on `hosts` in turn, if empty on the host of the API.
+    - `links_in_list`: if false, only an export that is requested by its id has links.
+    - `links_twice`: each link is listed twice.
+    - `lost_answers`: how many requests that create an export get no response.
+    - `read_only`: nobody may create an export.
+    - `created`: all exports, the newest last.
     """
 
     seed: int | str = 0
@@ -58,7 +61,7 @@ class Exports:
     dead_links: int = 0
     lost_answers: int = 0
     read_only: bool = False
-    made: list[SimulatedExport] = field(default_factory=list)
+    created: list[SimulatedExport] = field(default_factory=list)
     _random: Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,14 +85,14 @@ class Exports:
         export = SimulatedExport(
             identity, enterprise, report_type, str(start), end, now, due, report_type in self.failing
         )
-        self.made.append(export)
+        self.created.append(export)
         return export
 
     def listed(self, enterprise: str, now: float) -> list[SimulatedExport]:
         """An enterprise's exports of the last month, newest first."""
         return [
             export
-            for export in reversed(self.made)
+            for export in reversed(self.created)
             if export.enterprise == enterprise and now - export.created < RETENTION
         ]
 

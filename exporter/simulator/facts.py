@@ -79,12 +79,12 @@ class Burst(NamedTuple):
     route: Route
 
 
-Moment = tuple[int, float, int, int, object]
-"""The first four fields of a burst; the fifth depends on the source."""
+BurstTuple = tuple[int, float, int, int, object]
+"""The first four fields of a `Burst`, then one that depends on the source: a tuple, because it is cheaper."""
 
 
 class RequestSums(NamedTuple):
-    """Sums over a span of which everything is visible, with the newest request in it."""
+    """Sums over a span whose requests are all visible, and its newest requests."""
 
     requests: int
     limited: int
@@ -94,7 +94,7 @@ class RequestSums(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Sums that grow, with the newest request among them."""
+    """Sums that are added up, and the newest requests among them."""
 
     requests: int = 0
     limited: int = 0
@@ -102,7 +102,7 @@ class Tally:
     last_limited: int | None = None
 
     def add(self, requests: int, limited: int, last_request: int | None, last_limited: int | None) -> None:
-        """Add counts whose newest requests are these."""
+        """Add counts and their newest requests."""
         self.requests += requests
         self.limited += limited
         if last_request is not None and (self.last_request is None or last_request > self.last_request):
@@ -111,16 +111,16 @@ class Tally:
             self.last_limited = last_limited
 
     def add_burst(self, burst: Burst) -> None:
-        """Add a burst; a downward correction is no request of its own."""
+        """Add a burst; a downward correction does not change the newest request."""
         at, requests, limited = burst.at, burst.requests, burst.limited
         self.add(requests, limited, at if requests > 0 else None, at if limited > 0 else None)
 
     def add_tally(self, other: "Tally") -> None:
-        """Add another's sums."""
+        """Add the sums of another tally."""
         self.add(other.requests, other.limited, other.last_request, other.last_limited)
 
-    def whole(self) -> RequestSums:
-        """The sums as they are now."""
+    def sums(self) -> RequestSums:
+        """The current sums."""
         return RequestSums(self.requests, self.limited, self.last_request, self.last_limited)
 
 
@@ -150,8 +150,8 @@ class TrafficSource(Protocol):
     def bursts(self, hour: int) -> Sequence[Burst]:
         """All requests of the hour, whenever they become visible."""
 
-    def moments(self, hour: int, *, again: bool = True) -> Iterable[Moment]:
-        """The same without their routes, and faster; `again`: the hour will soon be needed again."""
+    def moments(self, hour: int, *, again: bool = True) -> Iterable[BurstTuple]:
+        """The bursts of an hour as tuples, which is faster; `again`: the hour will soon be needed again."""
 
     def settled(self, hour: int, at: float) -> RequestSums | None:
         """The hour's sums, if it is certain that all of it is visible at that instant."""

@@ -54,8 +54,8 @@ class Hours:
         first, second, third = unpack(digest.digest())
         return first * ONE, second * ONE, third * ONE
 
-    def whole(self, hour: int) -> RequestSums:
-        """One hour's sums."""
+    def sums_of_hour(self, hour: int) -> RequestSums:
+        """The sums of one hour."""
         arrays = self._covering(hour // HOUR, hour // HOUR + 1)
         place = hour // HOUR - arrays.first
         requests = arrays.requests[place]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from exporter.instants import HOUR
-from exporter.simulator.facts import Burst, Moment, RequestSums, Route, Tally, TrafficSource
+from exporter.simulator.facts import Burst, BurstTuple, RequestSums, Route, Tally, TrafficSource
 
 PartKey = TypeVar("PartKey", int, Route)
 
@@ -17,13 +17,13 @@ def split(
     part: Callable[[Burst], PartKey],
     settled: Callable[[int], Iterable[tuple[PartKey, RequestSums]]],
 ) -> dict[PartKey, Tally]:
-    """What is visible at an instant of a source's requests in a span, by part; `settled` gives a whole hour's."""
+    """A source's requests in a span that are visible at an instant, by part; `settled` gives a settled hour's."""
     parts: dict[PartKey, Tally] = {}
     first, last = span
     for hour in source.hours(first, last):
         if first <= hour and hour + HOUR <= last and source.settled(hour, at):
-            for key, whole in settled(hour):
-                parts.setdefault(key, Tally()).add(*whole)
+            for key, sums in settled(hour):
+                parts.setdefault(key, Tally()).add(*sums)
             continue
         for burst in source.bursts(hour):
             if first <= burst.at < last and burst.visible_at <= at:
@@ -33,8 +33,8 @@ def split(
 
 def settled_hour(source: TrafficSource, hour: int, increment: int) -> tuple[tuple[int, RequestSums], ...]:
     """A settled hour, which lies in one interval."""
-    whole = source.settled(hour, float("inf"))
-    return ((hour // increment * increment, whole),) if whole and whole.requests else ()
+    sums = source.settled(hour, float("inf"))
+    return ((hour // increment * increment, sums),) if sums and sums.requests else ()
 
 
 def settled_intervals(source: TrafficSource, hour: int, increment: int) -> tuple[tuple[int, RequestSums], ...]:
@@ -57,14 +57,14 @@ def _settled_parts(
 
 
 def frozen(parts: dict[PartKey, Tally]) -> tuple[tuple[PartKey, RequestSums], ...]:
-    """Parts that are remembered."""
-    return tuple((key, tally.whole()) for key, tally in parts.items())
+    """The sums of parts, immutable, so that they can be cached."""
+    return tuple((key, tally.sums()) for key, tally in parts.items())
 
 
 def add_visible(
-    parts: dict[int, Tally], moments: Iterable[Moment], span: tuple[int, int], at: float, increment: int
+    parts: dict[int, Tally], moments: Iterable[BurstTuple], span: tuple[int, int], at: float, increment: int
 ) -> None:
-    """Add the counts of what is visible at an instant of a span to intervals."""
+    """Add the requests of a span that are visible at an instant to their intervals."""
     first, last = span
     for second, visible_at, requests, limited, _ in moments:
         if visible_at > at or not first <= second < last:

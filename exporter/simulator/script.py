@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from exporter.instants import HOUR
-from exporter.simulator.facts import Burst, Moment, RequestSums, SimulatedActor, Tally
+from exporter.simulator.facts import Burst, BurstTuple, RequestSums, SimulatedActor, Tally
 
 
 class Script:
@@ -38,8 +38,8 @@ class Script:
         """Events of the hour."""
         return self._hours.get(hour, ())
 
-    def moments(self, hour: int, *, again: bool = True) -> Iterable[Moment]:
-        """The same."""
+    def moments(self, hour: int, *, again: bool = True) -> Iterable[BurstTuple]:
+        """The bursts of an hour as tuples."""
         del again
         return self.bursts(hour)
 
@@ -54,4 +54,4 @@ class Script:
             for burst in self.bursts(hour):
                 if first <= burst.at < last and burst.visible_at <= at:
                     tally.add_burst(burst)
-        return tally.whole()
+        return tally.sums()

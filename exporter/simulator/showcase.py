@@ -139,7 +139,7 @@ def _export(exports: Exports, now: float) -> None:
 
 
 def open_github(clock: Callable[[], float]) -> SimulatedGitHub:
-    """The same for any token."""
+    """The simulated GitHub of `demo`, which accepts any token."""
     return SimulatedGitHub(_world(clock()), clock, estate=_estate(clock()), limit=1_000_000)
 
 

@@ -66,7 +66,7 @@ class SignedFiles:
         return f"{origin}{path}?se={int(now + self.seconds)}&sig={quote(signature)}"
 
     def answer(self, request: Request, now: float) -> Response:
-        """What the storage host says."""
+        """The response of the storage host."""
         if "authorization" in request.headers:
             self.tokens_sent += 1
             return Response(400, {"content-type": "application/xml"}, DENIED)

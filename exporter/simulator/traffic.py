@@ -12,7 +12,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from exporter.instants import HOUR
-from exporter.simulator.facts import Burst, Moment, Organization, RequestSums, SimulatedActor, Switches, Tally
+from exporter.simulator.facts import Burst, BurstTuple, Organization, RequestSums, SimulatedActor, Switches, Tally
 from exporter.simulator.hours import MOST_BURSTS, RUNAWAY_BURSTS, Hours
 from exporter.simulator.population import Member, Size, organization_id, population
 from exporter.simulator.world import World
@@ -98,7 +98,7 @@ class Traffic:
         """The hour's sums, once even the latest of its requests must be visible."""
         if at < hour + HOUR + self._late.longest:
             return None
-        return self._hours.whole(hour)
+        return self._hours.sums_of_hour(hour)
 
     def bursts(self, hour: int) -> Sequence[Burst]:
         """The hour's requests, in the order they were made."""
@@ -108,8 +108,8 @@ class Traffic:
             for at, visible_at, requests, limited, route in MOMENT.iter_unpack(self._packed(hour))
         ]
 
-    def moments(self, hour: int, *, again: bool = True) -> Iterable[Moment]:
-        """The same without their routes."""
+    def moments(self, hour: int, *, again: bool = True) -> Iterable[BurstTuple]:
+        """The bursts of an hour as tuples, without their routes."""
         return MOMENT.iter_unpack(self._packed(hour)) if again else self._draw(hour)
 
     def tally(self, first: int, last: int, at: float) -> RequestSums:
@@ -119,12 +119,12 @@ class Traffic:
             return cached.sums
         least, longest = self._late.least, self._late.longest
         begin = max(first // HOUR * HOUR, self._born)
-        whole = max(-(-first // HOUR) * HOUR, begin)  # the hours of [whole, settled) are settled and all inside
-        settled = max(whole, min(last, int(at - longest - 1)) // HOUR * HOUR)
+        first_hour = max(-(-first // HOUR) * HOUR, begin)  # the hours of [first_hour, settled) are settled and inside
+        settled = max(first_hour, min(last, int(at - longest - 1)) // HOUR * HOUR)
         tally, until = Tally(), float("inf")
-        if settled > whole:
-            tally.add(*self._hours.sums(whole, settled))
-        for hour in (*range(begin, whole, HOUR), *range(settled, last, HOUR)):
+        if settled > first_hour:
+            tally.add(*self._hours.sums(first_hour, settled))
+        for hour in (*range(begin, first_hour, HOUR), *range(settled, last, HOUR)):
             if hour + least > at:
                 until = min(until, hour + least)
                 break
@@ -135,7 +135,7 @@ class Traffic:
                     tally.add(requests, limited, second if requests > 0 else None, second if limited > 0 else None)
                 elif visible_at < until:
                     until = visible_at
-        sums = tally.whole()
+        sums = tally.sums()
         self._remembered = CachedTally(first, last, at, until, sums)
         return sums
 
@@ -144,22 +144,22 @@ class Traffic:
         return b"".join([pack(*moment) for moment in self._draw(hour)])
 
     def _draw(self, hour: int) -> list[IndexedMoment]:
-        whole = self._hours.whole(hour)
-        if not whole.requests or whole.last_request is None:
+        of_hour = self._hours.sums_of_hour(hour)
+        if not of_hour.requests or of_hour.last_request is None:
             return []
         rng = Random(self._hours.dice(b"pieces%d" % hour)[0])
         throw = rng.random
-        parts = min(whole.requests, self._most_bursts)
-        share, rest = divmod(whole.requests, parts)
-        let_through = whole.requests - whole.limited
+        parts = min(of_hour.requests, self._most_bursts)
+        share, rest = divmod(of_hour.requests, parts)
+        let_through = of_hour.requests - of_hour.limited
         least, most = self._late.delay
         very_late, revisions, routes = self._late.very_late, self._late.revisions, len(self._member.routes)
         moments: list[IndexedMoment] = []
         for index in range(parts):
-            at = hour + int((index + throw()) * HOUR / parts) if index < parts - 1 else whole.last_request
+            at = hour + int((index + throw()) * HOUR / parts) if index < parts - 1 else of_hour.last_request
             requests = share + (index < rest)
             limited = 0
-            if whole.limited:  # the limit refuses what comes after it is used up, so the refused are the hour's last
+            if of_hour.limited:  # the limit refuses what comes after it is used up, so the refused are the hour's last
                 limited = max(0, min(requests, requests - let_through))
                 let_through = max(0, let_through - requests)
             route = int(throw() ** 2 * routes)

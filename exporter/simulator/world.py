@@ -130,11 +130,11 @@ class World:
         return max(first, oldest), last
 
     def tally(self, source: TrafficSource, start: float, end: float, at: float) -> RequestSums:
-        """What GitHub shows at an instant of a source's requests in a window."""
+        """The requests of a source in a window that are visible at an instant."""
         return source.tally(*self.span(start, end, at), at)
 
     def intervals(self, source: TrafficSource, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
-        """The same by intervals of `increment` seconds, keyed by their start."""
+        """The visible requests of a source by intervals of `increment` seconds, keyed by their start."""
         settled = settled_hour if increment >= HOUR else self._hour_intervals
         return split(
             source,
@@ -145,7 +145,7 @@ class World:
         )
 
     def intervals_of_all(self, org: str, start: float, end: float, at: float, increment: int) -> dict[int, Tally]:
-        """The same of a whole organization, counts only; settled hours are summed up once for all its sources."""
+        """The visible requests of an organization by intervals, counts only; sums of settled hours are cached."""
         first, last = self.span(start, end, at)
         parts: dict[int, Tally] = {}
         steady, others = self._by_steadiness(org)
@@ -156,8 +156,8 @@ class World:
                 break
             inside = first <= hour and hour + HOUR <= last
             if inside and at >= hour + HOUR + longest:
-                for key, whole in self._org_hour(org, hour, increment):
-                    parts.setdefault(key, Tally()).add(*whole)
+                for key, sums in self._org_hour(org, hour, increment):
+                    parts.setdefault(key, Tally()).add(*sums)
                 continue
             for source in steady:
                 if source.known(hour):
@@ -169,7 +169,7 @@ class World:
         return parts
 
     def routes(self, source: TrafficSource, start: float, end: float, at: float) -> dict[Route, Tally]:
-        """The same by route."""
+        """The visible requests of a source by route."""
         return split(
             source,
             self.span(start, end, at),
@@ -222,8 +222,8 @@ class World:
         """A settled hour of all steady sources, by intervals; counts only."""
         steady = [source for source in self._by_steadiness(org)[0] if source.known(hour)]
         if increment >= HOUR:
-            wholes = [whole for source in steady if (whole := source.settled(hour, float("inf")))]
-            requests, limited = sum(whole.requests for whole in wholes), sum(whole.limited for whole in wholes)
+            hour_sums = [sums for source in steady if (sums := source.settled(hour, float("inf")))]
+            requests, limited = sum(sums.requests for sums in hour_sums), sum(sums.limited for sums in hour_sums)
             start = hour // increment * increment
             return ((start, RequestSums(requests, limited, None, None)),) if requests else ()
         parts: dict[int, Tally] = {}

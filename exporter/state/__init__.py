@@ -1,1 +1,1 @@
-"""What survives a restart."""
+"""The state: what survives a restart."""

@@ -1,82 +1,78 @@
-"""What survives a restart: one SQLite file in `state.path`, written before anyone can see what it holds.
+"""What survives a restart: the snapshot of each job and the waits, kept in one SQLite file in `state.path`.
 
-One row per job with its whole snapshot as JSON, one row per wait (a quota pool's limit, a rejected credential). No
-credential and no URL is ever in it; a rejected credential is known by a salted fingerprint. People are in it by id, for
-that is what is counted by, and by name only as `privacy` shows them; whatever opens the file brings it into that form.
+There is one row per job, with its whole snapshot as JSON, and one row per wait (a quota pool's limit, a rejected
+credential). The file never holds a credential or a URL; a rejected credential is recognized by a salted fingerprint.
+People are stored by id, which their requests are counted by, and by name only in the form that `privacy` shows; opening
+a file brings it into that form.
 
-A file that cannot be read is set aside and counting starts clean; a row that cannot be read costs that row. A folder
-that cannot be locked or written is logged once with its cause and counted, and the exporter goes on from memory:
-nothing is written without the lock. Only a second exporter on the same folder is refused.
+A file that cannot be read is set aside and counting starts anew; a row that cannot be read costs only that row. If the
+folder cannot be locked or written, the cause is logged once, failed writes are counted, and the exporter goes on from
+memory; it writes nothing without the lock. Only a second exporter on the same folder is refused.
 
-What others do to the folder while we run is seen before each write, and by `watch`: the whole state is written anew,
-from the file that we still have open, else from memory.
+Changes that others make to the folder are noticed before each write and by `watch` (`state_file.py`): then the whole
+state is written anew, from the file that is still open, else from memory.
 """
 
-import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from exporter.exposition.snapshot import Snapshot
 from exporter.privacy import Naming, UserNames
-from exporter.regular_files import open_regular
 from exporter.state.file_systems import fix, reason
-from exporter.state.folder import KEPT_ASIDE, LOCK, NEW_STATE, STATE_FILE, StateFolder, StateLockedError
+from exporter.state.folder import StateLockedError
 from exporter.state.health import StateHealth
+from exporter.state.names import STATE_FILE
 from exporter.state.renaming import Renamed, nameless
 from exporter.state.rows import (
     UNREADABLE,
-    VERSION,
     Restored,
     Wait,
     all_renamed,
+    count_cut_off,
     drop,
-    drop_foreign,
+    drop_old,
     erase,
-    in_pieces,
     is_broken,
     is_sound,
     naming_of,
-    prepare,
+    old_jobs,
     read_snapshot,
     rename_rows,
     restored,
     salt_of,
     write_head,
 )
-from exporter.state.snapshot_json import dump
+from exporter.state.snapshot_json import dump, in_pieces
+from exporter.state.state_file import BUSY_TIMEOUT, StateFile
 
-__all__ = ["KEPT_ASIDE", "Restored", "State", "StateLockedError", "Wait"]
+__all__ = ["Restored", "State", "StateLockedError", "Wait"]
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = 1.0
-"""Seconds for a program that looks into the file beside us. The lock on the folder keeps other exporters away."""
-LONGEST_LOG = 4 * 1024 * 1024
-"""Bytes of writes that are not in the file yet. Only then do we change it: any other change of it is by others."""
 RETRY_AFTER = 15.0
 """Seconds after which `watch` tries again to write what cannot be written."""
-FORGET_JOBS_AFTER = 32 * 86400  # GitHub forgets after 31 days; what is older can only begin anew
 
 _BEGIN = """INSERT INTO job VALUES (?1, ?2, 1, '')
 ON CONFLICT (key) DO UPDATE SET saved = ?2, running = MAX(running, 1)"""
-_NOTHING = "UPDATE naming SET choice = choice", ()
-"""A write that changes nothing, but for what every write sees to."""
+_NO_CHANGE = "UPDATE naming SET choice = choice", ()
+"""A write that changes no row: it only does what precedes every write."""
 _FAILURES = (sqlite3.Error, OSError, StateLockedError, *UNREADABLE)
-_KEEP_AWAY = "keep other programs away from the folder; stop the exporter before you restore a backup"
 
 
 class State:
-    """The file. Its methods block: call them from a worker thread. Writes tell by False that they failed."""
+    """The state of one exporter. Writes return False if they fail. All methods block: call them from a thread."""
 
     def __init__(self, folder: Path, choice: UserNames = "login", renamed: Renamed = nameless) -> None:
-        """`choice` is how people are shown; what was kept under another one is `renamed` (job key, snapshot)."""
+        """`choice` is how people are shown; snapshots saved under another choice are `renamed` (job key, snapshot)."""
         self.folder, self._choice, self._renamed = folder, choice, renamed
         self.failed_writes = 0
         self.problem = ""
@@ -84,23 +80,19 @@ class State:
         self.failed_at = 0.0
         """When a write last failed, epoch seconds."""
         self.incident = ""
-        """What happened to the state that was kept, or what others did to its folder, and what to do about it."""
+        """What happened to the saved state, or what others did to its folder, and what to do about it."""
         self.salt = secrets.token_bytes(16)
-        self._path = folder / STATE_FILE
-        self._place = StateFolder(folder)
-        self._displaced = ""
-        """What others did to the database, until it is written anew."""
+        self._file = StateFile(folder)
         self._now = self._tried_at = 0.0
         self._saved: set[str] = set()
         self._running: set[str] = set()
         self._waits: dict[str, Wait] = {}
-        self._connection: sqlite3.Connection | None = None
         self._mutex = threading.Lock()
         self._closed = False
 
     @property
     def health(self) -> StateHealth:
-        """For the status page and the metrics: from the start on, and without looking at the disk."""
+        """For the status page and the metrics: known from the start, and without access to the disk."""
         return StateHealth(self.problem, self.incident, self.failed_writes, self.failed_at)
 
     @property
@@ -109,50 +101,50 @@ class State:
         return Naming(self._choice, self.salt)
 
     def open(self, now: float) -> Restored:
-        """Lock the folder and read all; raises `StateLockedError`, and nothing else."""
+        """Lock the folder and read everything; raises `StateLockedError`, and nothing else."""
         self._now = now
         try:
-            self._place.lock(now)
-            result = self._read_or_set_aside()
+            self._file.lock(now)
+            result = self._set_aside_if_broken(self._read)
         except (sqlite3.Error, OSError, *UNREADABLE) as error:
-            self._close()
-            self._failed(error)
+            self._file.close()
+            self._note_failure(error)
             result = self._read_only()
         self._saved = set(result.snapshots)
         self._waits = dict(result.waits)
         return result
 
     def restored(self) -> Restored:
-        """What is kept now."""
+        """What the file holds now."""
         with self._mutex, suppress(sqlite3.Error):
-            if self._connection is not None:
-                return restored(self._connection)
+            if self._file.connection is not None:
+                return restored(self._file.connection)
         return Restored()
 
     def rename(self, choice: UserNames) -> None:
-        """Keep people as `choice` shows them from now on; while nothing can be written, from the next write on."""
+        """Store people as `choice` shows them from now on; while nothing can be written, from the next write on."""
         self._choice = choice
-        self._write(*_NOTHING)
+        self._write(*_NO_CHANGE)
 
     def snapshot(self, job: str) -> Snapshot | None:
-        """What is kept of a job; None if that is nothing, or cannot be read."""
+        """The saved snapshot of a job; None if there is none, or if it cannot be read."""
         with self._mutex, suppress(sqlite3.Error, *UNREADABLE):
-            if self._connection is not None:
-                return read_snapshot(self._connection, job)
+            if self._file.connection is not None:
+                return read_snapshot(self._file.connection, job)
         return None
 
     def unsaved(self, jobs: Iterable[str]) -> list[str]:
-        """Those of the jobs whose newest snapshot is not in the file, which can be written."""
+        """Those of the jobs whose newest snapshot is not in the file, if the file can be written."""
         return [] if self.problem else [job for job in jobs if job not in self._saved]
 
     def begin(self, job: str, now: float) -> bool:
-        """Note that a run of the job has begun: if it is cut off it is due at once after a restart."""
+        """Note that a run of the job has begun: if it is cut off, the job is due at once after a restart."""
         self._now = now
         self._running.add(job)
         return self._write(_BEGIN, (job, now))
 
     def save(self, job: str, snapshot: Snapshot, now: float, *, ended: bool) -> bool:
-        """Keep a job's snapshot; `ended` tells that its run ended, not only that a series may move."""
+        """Save a job's snapshot; `ended` tells that its run ended, not only that a series may move."""
         self._now = now
         if ended:
             self._running.discard(job)
@@ -166,95 +158,79 @@ class State:
         return is_written
 
     def wait(self, name: str, wait: Wait) -> bool:
-        """Keep a wait."""
+        """Save a wait."""
         self._waits[name] = wait
         return self._write("INSERT OR REPLACE INTO wait VALUES (?, ?, ?)", (name, wait.until, wait.mark))
 
     def forget(self, now: float) -> None:
-        """Drop the jobs that nobody saved for longer than GitHub remembers."""
+        """Drop the jobs that were not saved for longer than GitHub keeps their data."""
         self._now = now
-        self._write("DELETE FROM job WHERE saved < ?", (now - FORGET_JOBS_AFTER,))
+        self._write(*old_jobs(now))
 
     def watch(self, now: float) -> None:
-        """See whether others have changed the folder, and write the state anew if so."""
+        """Check whether others have changed the folder; if so, write the state anew."""
         self._now = now
         if self.problem and abs(now - self._tried_at) < RETRY_AFTER:
             return
         self._tried_at = now
-        if self.problem or self._displaced or self._is_changed():
-            self._write(*_NOTHING)
+        if self.problem or self._file.displaced or self._is_changed():
+            self._write(*_NO_CHANGE)
 
     def settle(self) -> None:
-        """Bring all into the one file, which does not change any more then unless something is written.
+        """Move everything into the one file, which does not change afterwards until something is written.
 
-        Runs that an ordinary stop cuts off are suspected of nothing.
+        A run that an ordinary stop cuts off does not count as one that ended the exporter.
         """
         self.watch(self._now)
         with self._mutex, suppress(sqlite3.Error, OSError):
-            if self._connection is not None:
-                self._connection.execute("UPDATE job SET running = 1 WHERE running > 1")
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self._place.note_database()
+            if self._file.connection is not None:
+                self._file.connection.execute("UPDATE job SET running = 1 WHERE running > 1")
+                self._file.checkpoint()
 
     def close(self) -> None:
-        """Close the file and give the folder free."""
+        """Close the file and unlock the folder."""
         with self._mutex:
             self._closed = True
-            self._close()
-            self._place.release()
+            self._file.close()
+            self._file.release()
 
     def _is_changed(self) -> bool:
         with self._mutex:
-            try:
-                return bool(self._place.changes())
-            except OSError:  # the write will say why
-                return True
+            return self._file.is_changed()
 
-    def _read_or_set_aside(self) -> Restored:
+    def _set_aside_if_broken(self, attempt: Callable[[], Result]) -> Result:
+        """The result of an attempt to read the file; a broken file is set aside, and the attempt repeated."""
         try:
-            return self._read()
+            return attempt()
         except (sqlite3.Error, *UNREADABLE) as error:
-            self._close()
+            self._file.close()
             if not is_broken(error):
                 raise
-            self._set_aside(error)
-            return self._read()
+            self.incident = self._file.set_aside(error, self._now)
+        return attempt()
 
     def _connect(self) -> sqlite3.Connection:
-        file = open_regular(self._path, os.O_RDWR | os.O_CREAT, follow=False)
-        with suppress(OSError):  # a share may know no modes
-            os.fchmod(file, 0o600)
-        os.close(file)
-        patience = 0.0 if self.problem else PATIENCE
-        connection = sqlite3.connect(self._path, timeout=patience, isolation_level=None, check_same_thread=False)
-        try:
-            prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return self._file.connect(0.0 if self.problem else BUSY_TIMEOUT)
 
     def _read(self) -> Restored:
-        connection = self._connection = self._connect()
+        connection = self._connect()
         if not is_sound(connection):
             raise ValueError("it is damaged")
         self.salt = salt_of(connection) or self.salt  # at the start only: pseudonyms must not change while we run
-        connection.execute("DELETE FROM job WHERE saved < ?", (self._now - FORGET_JOBS_AFTER,))
-        connection.execute("DELETE FROM wait WHERE until < ?", (self._now,))
-        # `running` is 1 in the exporter that began the run, and one more after each start that found it cut off.
-        connection.execute("UPDATE job SET running = running + 1 WHERE running")
+        drop_old(connection, self._now)
+        count_cut_off(connection)
         result = restored(connection)
         if result.unreadable:
             self._drop_rows(connection, result)
         if self._take_over(connection):
             result = restored(connection)
-        self._place.note_database()
+        self._file.note_opened()
         return result
 
     def _take_over(self, connection: sqlite3.Connection) -> bool:
-        """Make all but the snapshots what memory has, and name people as now: all of it or none.
+        """In one transaction, write what memory has besides the snapshots, and rename people to the current choice.
 
-        Tells whether snapshots were kept under another choice, or with another salt: they were written anew.
+        Returns whether snapshots were saved under another choice, or with another salt, and so were written anew.
         """
         is_other = naming_of(connection) != self.naming.fingerprint
         with connection:
@@ -265,14 +241,12 @@ class State:
             connection.executemany(_BEGIN, [(job, self._now) for job in list(self._running)])
         if is_other:
             erase(connection)
-            self._place.forget_database()  # it is smaller now
-            self._place.note_database()
+            self._file.note_shrunk()
         return is_other
 
     def _drop_rows(self, connection: sqlite3.Connection, result: Restored) -> None:
-        """Drop rows that cannot be read, and keep a copy of the file as it was."""
-        self._copy(connection)
-        aside = self._place.set_aside(NEW_STATE, self._now, STATE_FILE)
+        """Drop rows that cannot be read, after a copy of the file was set aside."""
+        aside = self._file.copy_aside(self._now)
         drop(connection, result.unreadable)
         log.error(
             "rows of the state cannot be read: they begin anew, all others go on; a copy of the file is set aside",
@@ -282,126 +256,66 @@ class State:
         )
 
     def _read_only(self) -> Restored:
-        """What can be had from a folder that cannot be written."""
-        with suppress(OSError):
-            if self._place.foreign():
-                return Restored()
-        for mode in ("mode=ro", "mode=ro&immutable=1"):
-            with suppress(sqlite3.Error, *UNREADABLE):
-                connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?{mode}", timeout=0.0, uri=True)
-                with closing(connection):
-                    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
-                        self.salt = salt_of(connection) or self.salt
-                        result = restored(connection)
-                        return (
-                            result
-                            if naming_of(connection) == self.naming.fingerprint
-                            else all_renamed(result, self._renamed)
-                        )
-        return Restored()
+        """What can be read from a folder that cannot be written."""
+
+        def read(connection: sqlite3.Connection) -> Restored:
+            self.salt = salt_of(connection) or self.salt
+            result = restored(connection)
+            is_named = naming_of(connection) == self.naming.fingerprint
+            return result if is_named else all_renamed(result, self._renamed)
+
+        return self._file.read_only(read) or Restored()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> bool:
         with self._mutex:
             if self._closed:
                 return False
             try:
-                connection = self._ready()
-                connection.execute(statement, values)
-                self._place.note_new()
-                size = self._place.log_size()
-                if size is None or size > LONGEST_LOG:
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                    self._place.note_database()
+                self._ready().execute(statement, values)
+                self._file.note_written()
             except _FAILURES as error:
-                if not self._displaced and is_broken(error) and self._connection is not None:
-                    self._connection.rollback()
-                    self._displaced = f"{STATE_FILE} is damaged: {error}"  # written anew with the next write
-                elif not self._displaced:
-                    self._close()
-                self._failed(error)
+                self._give_up(error)
                 return False
             if self.problem:
-                log.info("state can be written again", path=str(self._path))
+                log.info("state can be written again", path=str(self._file.path))
             self.problem = ""
             return True
 
     def _ready(self) -> sqlite3.Connection:
-        """The connection, once the folder is held and the file is the one that we wrote."""
-        changes = self._place.changes()
-        if changes and not self._displaced:
-            self._notice(changes)
-        if not self._place.held or "" in changes or LOCK in changes:
-            self._place.lock(self._now)
-        else:
-            self._place.check_locks()
-        displaced = self._displaced
-        if self._connection is not None and displaced:
-            self._replace_file(self._connection)
-        if self._connection is None:
-            self._connection = self._connect_anew()
-            self._take_over(self._connection)
+        """The connection, after the folder is locked and the file is known to be the one that we wrote."""
+        file = self._file
+        changes = file.changes()
+        if changes and not file.displaced:
+            self.failed_writes += 1
+            self.failed_at = self._now
+            self.incident = file.report(changes)
+        file.hold(changes, self._now)
+        displaced = file.displaced
+        if file.connection is not None and displaced:
+            file.replace(self._now)
+        connection = file.connection
+        if connection is None:
+            connection = self._set_aside_if_broken(self._connect)
+            self._take_over(connection)
             self._saved.clear()
-            self._displaced = ""
-        elif naming_of(self._connection) != self.naming.fingerprint:
-            self._take_over(self._connection)
+            file.displaced = ""
+        elif naming_of(connection) != self.naming.fingerprint:
+            self._take_over(connection)
         if displaced:
-            log.info("the state was written anew as a whole", because=displaced, path=str(self._path))
-        return self._connection
+            log.info("the state was written anew as a whole", because=displaced, path=str(file.path))
+        return connection
 
-    def _connect_anew(self) -> sqlite3.Connection:
-        try:
-            return self._connect()
-        except (sqlite3.Error, *UNREADABLE) as error:
-            if not is_broken(error):
-                raise
-            self._set_aside(error)
-            return self._connect()
+    def _give_up(self, error: Exception) -> None:
+        """After a failed write: close the file, unless it is still needed to replace a displaced or damaged one."""
+        file = self._file
+        if not file.displaced and is_broken(error) and file.connection is not None:
+            file.connection.rollback()
+            file.displaced = f"{STATE_FILE} is damaged: {error}"
+        elif not file.displaced:
+            file.close()
+        self._note_failure(error)
 
-    def _notice(self, changes: Mapping[str, str]) -> None:
-        """Count and say what others did to the folder."""
-        shown = {"": changes[""]} if "" in changes else changes
-        what = ", ".join(f"{name or 'the folder'} {change}" for name, change in shown.items())
-        self.failed_writes += 1
-        self.failed_at = self._now
-        self.incident = f"{self.folder}: {what} while the exporter ran; {_KEEP_AWAY}"
-        log.error("the state folder was changed by others: state is written anew", problem=self.incident)
-        if shown.keys() != {LOCK}:
-            self._displaced = what
-
-    def _replace_file(self, old: sqlite3.Connection) -> None:
-        """Put a copy of what `old` still reads in the place of the file, or nothing if that is damaged; close `old`."""
-        self._place.move_foreign(self._now)
-        is_copied = self._copied(old)
-        if os.path.lexists(self._path) and not (is_copied and self._place.is_unchanged(STATE_FILE)):
-            aside = self._place.set_aside(STATE_FILE, self._now)
-            log.error("what lay in the place of the state was set aside", moved_to=str(aside))
-        if is_copied:
-            (self.folder / NEW_STATE).replace(self._path)
-        self._close()  # it removes `state.db-wal` by its name: before there is a new one
-        self._place.remove(STATE_FILE, only_beside=True)
-        self._displaced = ""
-
-    def _copied(self, old: sqlite3.Connection) -> bool:
-        """Copy what the old connection still reads; raises `sqlite3.Error` if the copy cannot be written."""
-        try:
-            if not is_sound(old):
-                return False
-        except sqlite3.Error:
-            return False
-        return self._copy(old)
-
-    def _copy(self, source: sqlite3.Connection) -> bool:
-        """Copy the database beside itself; whether the copy is sound."""
-        self._place.remove(NEW_STATE)
-        path = self.folder / NEW_STATE
-        os.close(open_regular(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, follow=False))
-        with closing(sqlite3.connect(path, isolation_level=None)) as copy:
-            source.backup(copy)
-            drop_foreign(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # else a part of it would lie in another file
-            return is_sound(copy)
-
-    def _failed(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         self.failed_writes += 1
         self.failed_at = self._now
         cause = reason(error).removeprefix(f"{self.folder}: ")
@@ -409,20 +323,3 @@ class State:
         if not self.problem:
             log.error("state cannot be written; metrics go on, but a restart may lose counts", problem=problem)
         self.problem = problem
-
-    def _set_aside(self, error: Exception) -> None:
-        """Move the file away; raises `OSError`."""
-        aside = self._place.set_aside(STATE_FILE, self._now)
-        log.error("state cannot be read: set aside, counting starts anew", moved_to=str(aside), error=str(error))
-        self.incident = (
-            f"The state could not be read ({error}) and was set aside as {aside}: counting began anew. To go on with "
-            f"an older state stop the exporter, put a copy that is whole at {self._path} and start it"
-        )
-        self._place.remove(STATE_FILE, only_beside=True)
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-        self._place.forget_database()

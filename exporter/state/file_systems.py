@@ -1,9 +1,11 @@
-"""Which file system a path is on, and what an operator does about an error that it gives."""
+"""Which file system a path is on, and how an operator fixes the errors that it raises."""
 
 import errno
 import re
 import sqlite3
 from pathlib import Path
+
+from exporter.state.names import STATE_FILE
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _LARGEST_TABLE = 4 * 1024 * 1024
@@ -13,6 +15,7 @@ _FREE_SPACE = "free space on the volume, or make it larger"
 _PERMIT = "let the exporter's user write there"
 _MOUNT_WRITABLE = "mount the volume for writing"
 _CHOOSE = "choose another folder in state.path"
+_MOVE_AWAY = f"stop the exporter, move {STATE_FILE} away, start it"
 _FAULT = "the disk or the share has a fault: the kernel's log says more"
 _FIXES = {
     errno.ENOSPC: _FREE_SPACE,
@@ -39,8 +42,8 @@ _SQLITE_FIXES = {
     sqlite3.SQLITE_PERM: _PERMIT,
     sqlite3.SQLITE_BUSY: "end the other program that has the file open",
     sqlite3.SQLITE_PROTOCOL: "end the other program that has the file open",
-    sqlite3.SQLITE_CORRUPT: "stop the exporter, move state.db away, start it",
-    sqlite3.SQLITE_NOTADB: "stop the exporter, move state.db away, start it",
+    sqlite3.SQLITE_CORRUPT: _MOVE_AWAY,
+    sqlite3.SQLITE_NOTADB: _MOVE_AWAY,
 }
 
 
@@ -52,19 +55,19 @@ class LocksRefused(OSError):
 
 
 class NotMoved(OSError):
-    """What is no file of ours, and cannot be moved away."""
+    """One of our names is not a regular file, and cannot be moved away."""
 
     def __init__(self, name: str, kind: str, error: OSError) -> None:
         super().__init__(error.errno, f"{name} is {kind}, and cannot be moved away: {reason(error)}")
 
 
 def reason(error: BaseException) -> str:
-    """What happened, as the system words it: `No space left on device`."""
+    """The system's message for an error: `No space left on device`."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def fix(error: BaseException) -> str:
-    """What the operator does so that state can be written; empty if the error says all."""
+    """What the operator does so that state can be written; empty if the error's message says it."""
     if isinstance(error, LocksRefused):
         return (
             "put state.path on a local disk or a block volume, or mount the share with its lock service "
@@ -76,17 +79,17 @@ def fix(error: BaseException) -> str:
 
 
 def file_system(path: Path) -> str:
-    """`nfs4 (mounted at /mnt/share)`, of the nearest folder of `path` that exists."""
+    """The file system of a path and its mount point: `nfs4 (mounted at /mnt/share)`."""
     try:
         with _MOUNTS.open("rb") as file:
             table = file.read(_LARGEST_TABLE).decode(errors="surrogateescape")
         return mount_of(table, str(path.resolve()))
-    except (OSError, RuntimeError):  # no Linux, or a loop of symbolic links
+    except (OSError, RuntimeError):  # not Linux, or a loop of symbolic links
         return "an unknown file system"
 
 
 def mount_of(table: str, path: str) -> str:
-    """The mount of an absolute path, in the words of `file_system`; `table` is the kernel's `mountinfo`.
+    """The file system and mount point of an absolute path; `table` is the kernel's `mountinfo`.
 
     https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
     """
@@ -98,6 +101,6 @@ def mount_of(table: str, path: str) -> str:
             continue
         point = _ESCAPE.sub(lambda escape: chr(int(escape[1], 8)), fields[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(mount):  # of two at one place the later one covers the other
+        if inside and len(point) >= len(mount):  # a later mount at the same point hides the earlier one
             mount, kind = point, words[0]
     return f"{kind} (mounted at {mount})" if mount else "an unknown file system"

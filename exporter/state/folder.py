@@ -1,7 +1,7 @@
-"""The folder of the state: who holds it, what may lie in it, and whether it is still what was opened.
+"""The state folder: the lock on it, the files that may be in it, and whether others have changed them.
 
-Others can put anything there, or take it away while we run. What lies there under one of our names and is no regular
-file is moved away before anything is opened: a symbolic link would lead elsewhere, a FIFO would be waited for.
+Other programs can create or delete anything there while the exporter runs. Whatever has one of our names and is not a
+regular file is moved away before anything is opened: a symbolic link would lead elsewhere, and opening a FIFO blocks.
 """
 
 import fcntl
@@ -15,21 +15,18 @@ import structlog
 
 from exporter.regular_files import kind_of, open_regular
 from exporter.state.file_systems import LocksRefused, NotMoved
+from exporter.state.names import DATABASE, LEFTOVERS, LOCK, LOG, NEW_STATE, STATE_FILE, SUFFIXES
 
 log = structlog.get_logger(__name__)
 
-STATE_FILE = "state.db"
 KEPT_ASIDE = 3
-LOCK = "lock"
-NEW_STATE = f"{STATE_FILE}.new"
-DATABASE = (STATE_FILE, f"{STATE_FILE}-wal", f"{STATE_FILE}-shm")
-_SUFFIXES = ("", "-wal", "-shm", "-journal")
-_FILES = tuple(f"{name}{suffix}" for name in (STATE_FILE, NEW_STATE) for suffix in _SUFFIXES)
-LEFTOVERS = ("last-answer", "last-answer.new")
-"""Files of older versions. They hold samples, with names of people that `privacy` may hide by now: they are removed."""
-_TRIES = 5
+"""How many files of one name are kept under other names."""
+
+_FILES = tuple(f"{name}{suffix}" for name in (STATE_FILE, NEW_STATE) for suffix in SUFFIXES)
+_LOCK_ATTEMPTS = 5
 
 FileIdentity = tuple[int, ...]
+"""Device and inode; of the database also size and time of the last change."""
 
 
 class StateLockedError(Exception):
@@ -37,7 +34,7 @@ class StateLockedError(Exception):
 
 
 class StateFolder:
-    """The folder, as one process holds it. All methods raise `OSError`; `lock` also `StateLockedError`."""
+    """The folder, locked by one process. All methods raise `OSError`; `lock` also `StateLockedError`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,9 +42,9 @@ class StateFolder:
         self._opened: dict[str, FileIdentity] = {}
 
     def lock(self, now: float) -> None:
-        """Hold the folder, or hold it anew where it or its lock file was replaced."""
+        """Lock the folder; lock it again if it or its lock file was replaced."""
         if self._held and not self._change("", self._opened[""]):
-            os.close(self._held.pop())  # the lock on the folder itself stays: nobody gets in between
+            os.close(self._held.pop())  # the lock on the folder itself stays: no other exporter gets it
         else:
             self.release()
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -64,7 +61,7 @@ class StateFolder:
         self._note(("", LOCK))
 
     def release(self) -> None:
-        """Give the folder free."""
+        """Unlock the folder."""
         for file in self._held:
             os.close(file)
         self._held.clear()
@@ -72,63 +69,63 @@ class StateFolder:
 
     @property
     def held(self) -> bool:
-        """Whether this process holds it."""
+        """Whether this process has locked the folder."""
         return bool(self._held)
 
     def check_locks(self) -> None:
-        """See whether SQLite can lock; raises `LocksRefused`.
+        """Check whether SQLite can lock files here; raises `LocksRefused`.
 
-        It takes a refusal for a lock of another program, and waits 10 s for the end of that.
+        SQLite would take a refusal for another program's lock, and wait 10 s for its end.
         """
         lock_file = self._held[-1]
         try:
             fcntl.lockf(lock_file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1)
             fcntl.lockf(lock_file, fcntl.LOCK_UN, 1)
         except (BlockingIOError, PermissionError):
-            pass  # where flock is made of the same locks, ours is in the way: that is how they work
+            pass  # where flock uses the same kind of lock, ours is in the way: locks work
         except OSError as error:
             raise LocksRefused(self.path, error) from None
 
     def move_foreign(self, now: float) -> None:
-        """Move away what lies under our names and is no regular file."""
+        """Move away whatever has one of our names and is not a regular file."""
         for name in _FILES:
             self._move_if_foreign(name, now)
 
     def note_database(self) -> None:
-        """Remember the files of the database as they are now, after we have changed the file itself."""
+        """Remember the database files as they are now, after we changed the file itself."""
         self._note(DATABASE)
 
     def note_new(self) -> None:
-        """Remember those that were not there before: a write brings the log, and leaves the file as it is."""
+        """Remember new database files: a write creates the log, and does not change the file."""
         self._note([name for name in DATABASE if name not in self._opened])
 
     def log_size(self) -> int | None:
-        """Bytes of the log of writes; None where the file system has none, and each write changes the file itself."""
+        """Bytes of SQLite's log; None on a file system where SQLite uses none, so that each write changes the file."""
         with suppress(FileNotFoundError):
-            return (self.path / f"{STATE_FILE}-wal").lstat().st_size
+            return (self.path / LOG).lstat().st_size
         return None
 
     def forget_database(self) -> None:
-        """Expect nothing of them: no connection is open."""
+        """Forget the database files: none is open, so others may change them."""
         for name in DATABASE:
             self._opened.pop(name, None)
 
     def is_unchanged(self, name: str) -> bool:
-        """Whether it is known, and still the same file."""
+        """Whether a file is remembered, and is still the same."""
         return name in self._opened and not self._change(name, self._opened[name])
 
     def changes(self) -> dict[str, str]:
-        """What others have done since to what we hold: `{"state.db": "was deleted"}`; "" is the folder itself.
+        """What others did to the remembered files: `{"state.db": "was deleted"}`; "" is the folder itself.
 
-        The folder is looked at last: it may go while we look at what is in it.
+        The folder is checked last, because it may be deleted while its files are checked.
         """
         opened = sorted(self._opened.items(), reverse=True)
         return {name: change for name, was in opened if (change := self._change(name, was))}
 
     def set_aside(self, name: str, now: float, label: str = "") -> Path:
-        """Move something away, under another name or that of `label`; gives where to. At most three are kept of each.
+        """Rename something to `NAME.aside-TIME`, with `label` in place of its name if given; returns the new path.
 
-        The name is given by the time, so the last ones by name are the newest.
+        The newest `KEPT_ASIDE` of a name are kept: those whose names sort last, because the time is in them.
         """
         label, number = label or name, int(now)
         while os.path.lexists(aside := self.path / f"{label}.aside-{number}"):
@@ -140,12 +137,12 @@ class StateFolder:
         return aside
 
     def remove(self, name: str, *, only_beside: bool = False) -> None:
-        """Remove a database and what belongs to it, or only the latter."""
-        for suffix in _SUFFIXES[only_beside:]:
+        """Remove a database and the files that SQLite puts beside it, or only the latter."""
+        for suffix in SUFFIXES[only_beside:]:
             (self.path / f"{name}{suffix}").unlink(missing_ok=True)
 
     def foreign(self) -> str:
-        """The first of our names under which something lies that is no regular file, and what that is."""
+        """The first of our names that is not a regular file, and what it is; empty if there is none."""
         for name in _FILES:
             with suppress(FileNotFoundError):
                 if kind := kind_of((self.path / name).lstat().st_mode):
@@ -158,14 +155,14 @@ class StateFolder:
                 (self.path / name).unlink()
 
     def _lock_folder(self) -> None:
-        """Lock the folder itself, where that can be done: it holds if somebody removes the lock file."""
+        """Lock the folder itself, where the system can: this lock survives the removal of the lock file."""
         with suppress(OSError):
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._held.append(folder)
             self._flock(folder)
 
     def _lock_file(self, now: float) -> None:
-        for _ in range(_TRIES):
+        for _ in range(_LOCK_ATTEMPTS):
             self._move_if_foreign(LOCK, now)
             file = open_regular(self.path / LOCK, os.O_RDWR | os.O_CREAT, follow=False)
             self._held.append(file)
@@ -176,8 +173,8 @@ class StateFolder:
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file), (self.path / LOCK).lstat()):
                     return
-            os.close(self._held.pop())  # another one has taken its place meanwhile
-        raise OSError("another program replaces the file `lock` again and again")
+            os.close(self._held.pop())  # the file was replaced meanwhile
+        raise OSError(f"another program replaces the file `{LOCK}` again and again")
 
     def _flock(self, file: int) -> None:
         try:
@@ -196,7 +193,7 @@ class StateFolder:
             except OSError as error:
                 raise NotMoved(name, kind, error) from None
             log.error(
-                "what lies in the state folder is no file of the exporter: set aside; look who puts it there",
+                "a file of the exporter's is not a regular file: set aside; find out which program puts it there",
                 path=str(self.path / name),
                 kind=kind,
                 moved_to=str(aside),
@@ -206,12 +203,12 @@ class StateFolder:
         for name in names:
             with suppress(FileNotFoundError):
                 now, was = self._identity(name), self._opened.get(name)
-                # Neither another file nor a database that shrank is our work: SQLite gives no page back by itself.
+                # Another file, or a smaller database, is not our work: SQLite frees no page by itself.
                 if was is None or (was[:2] == now[:2] and was[2:3] <= now[2:3]):
                     self._opened[name] = now
 
     def _identity(self, name: str) -> FileIdentity:
-        """Which file it is; of the database, which only we write, also its size and its last change."""
+        """The identity of a file; only the database's holds size and time, because only we write it."""
         status = (self.path / name).lstat() if name else self.path.stat()
         last = (status.st_size, status.st_mtime_ns) if name == STATE_FILE else ()
         return (status.st_dev, status.st_ino, *last)

@@ -1,14 +1,16 @@
-"""How the state is, for the status page and the metrics about ourselves."""
+"""Whether the state is saved, for the status page and the exporter's own metrics."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class StateHealth:
-    """How the state is.
+    """Whether the state is saved.
 
-    `problem` is why it cannot be written now, and the fix; `failed_at` when a write last failed (epoch seconds),
-    `failed_writes` how many did since the start; `incident` what happened to what was kept, and the fix.
+    - `problem`: why state cannot be written now, and the fix.
+    - `incident`: what happened to the saved state, and the fix.
+    - `failed_writes`: how many writes failed since the start.
+    - `failed_at`: when a write last failed, epoch seconds.
     """
 
     problem: str = ""
@@ -18,5 +20,5 @@ class StateHealth:
 
     @property
     def is_written(self) -> bool:
-        """Whether what is shown survives a restart."""
+        """Whether the metrics that are served would survive a restart."""
         return not self.problem

@@ -1,12 +1,12 @@
-"""The tables of the state, and what can be read of them.
+"""The tables of the state file, and how their rows are read.
 
-Nothing in them is trusted: a row that cannot be read (nesting, wrong types, too large) costs that row, and no other.
+Nothing in them is trusted: a row that cannot be read (nesting, wrong types, too large) costs only that row.
 """
 
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,19 +14,19 @@ from typing import Any
 from exporter.exposition.book import PackedSnapshot, pack
 from exporter.exposition.snapshot import Snapshot
 from exporter.state.renaming import Renamed
-from exporter.state.snapshot_json import dump, load
+from exporter.state.snapshot_json import dump, in_pieces, load
 
 VERSION = 2
-ROWS_AT_ONCE = 200
 LARGEST_ROW = 256 * 1024 * 1024
 """Characters of a snapshot; 100,000 series have a tenth of that."""
 
+FORGET_JOBS_AFTER = 32 * 86400  # GitHub forgets after 31 days: an older state can only begin anew
 MOST_CUT_OFF = 3
-"""Times in a row that a run is cut off before it is suspected of having ended the exporter."""
+"""How many times in a row a job's run may be cut off before the job is suspected of ending the exporter."""
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError)
-"""What a row of a wrong shape raises."""
+"""The exceptions that a row of a wrong shape raises."""
 
-_SURROUNDINGS = frozenset(
+_NOT_THE_FILE = frozenset(
     {
         *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN),
         *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL),
@@ -46,12 +46,12 @@ _COLUMNS = (
     "choice FROM naming",
 )
 _DELETE = {"job": "DELETE FROM job WHERE rowid = ?", "wait": "DELETE FROM wait WHERE rowid = ?"}
-_SINCE_1 = "CREATE TABLE naming (choice TEXT NOT NULL);"
+_ADDED_IN_2 = "CREATE TABLE naming (choice TEXT NOT NULL);"
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is asked before `until` (epoch seconds), as long as `mark` still fits."""
+    """No request is sent before `until` (epoch seconds), as long as the credential's fingerprint is `mark`."""
 
     until: float
     mark: str = ""
@@ -59,12 +59,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was found: snapshots by job key, the jobs whose run was cut off, and waits by name.
+    """The content of the file: snapshots by job key, the jobs whose run was cut off, and waits by name.
 
-    `suspects` are jobs whose runs were cut off `MOST_CUT_OFF` times in a row, with when the newest run began: it may
-    have been what ended the exporter, for want of memory. The snapshots are packed: unpacked ones of all jobs would
-    take several times the memory of a running exporter.
-    `unreadable` says of rows that cannot be read, by table and rowid, what they are and why.
+    - `suspects`: jobs whose runs were cut off more than `MOST_CUT_OFF` times in a row, with the time when the newest
+      run began. Such a run may have ended the exporter, by using up the memory.
+    - `snapshots` are packed: unpacked ones of all jobs would take several times the memory of a running exporter.
+    - `unreadable`: for each row that cannot be read, by table and rowid, its name and the reason.
     """
 
     snapshots: Mapping[str, PackedSnapshot] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Restored:
 
     @property
     def ended(self) -> frozenset[str]:
-        """The jobs of which an attempt has ended, and that were not dropped since."""
+        """The jobs that have completed an attempt and were not dropped since."""
         return frozenset(key for key, packed in self.snapshots.items() if packed.is_ended)
 
     def load(self, job: str) -> Snapshot | None:
@@ -85,25 +85,25 @@ class Restored:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables, or take over those of the first version; raises `ValueError` for a file that is not ours."""
+    """Create the tables, or migrate those of version 1; raises `ValueError` for any other file."""
     connection.text_factory = _text
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 1:
-        connection.executescript(f"BEGIN; {_SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;")
+        connection.executescript(f"BEGIN; {_ADDED_IN_2} PRAGMA user_version = {VERSION}; COMMIT;")
         version = VERSION
     if version not in (0, VERSION):
         raise ValueError(f"its version is {version}, this exporter knows {VERSION}")
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise ValueError("it is not ours")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")  # `State` does it, and then knows the file as it is
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # `StateFile` does it, and notes the new size
     connection.execute("PRAGMA synchronous = FULL")
     if version == 0:
         connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def restored(connection: sqlite3.Connection) -> Restored:
-    """All that can be read."""
+    """Everything that can be read from the file."""
     connection.text_factory = _text
     snapshots: dict[str, PackedSnapshot] = {}
     cut_off: set[str] = set()
@@ -140,6 +140,22 @@ def read_snapshot(connection: sqlite3.Connection, job: Any) -> Snapshot | None:
     return load(json.loads(_word(text)))
 
 
+def old_jobs(now: float) -> tuple[str, tuple[float]]:
+    """The statement that drops the jobs that nobody saved for `FORGET_JOBS_AFTER` seconds, and its parameters."""
+    return "DELETE FROM job WHERE saved < ?", (now - FORGET_JOBS_AFTER,)
+
+
+def drop_old(connection: sqlite3.Connection, now: float) -> None:
+    """Drop old jobs and waits that have ended."""
+    connection.execute(*old_jobs(now))
+    connection.execute("DELETE FROM wait WHERE until < ?", (now,))
+
+
+def count_cut_off(connection: sqlite3.Connection) -> None:
+    """At a start, count once more each run that was cut off; `running` is 1 in the exporter that began the run."""
+    connection.execute("UPDATE job SET running = running + 1 WHERE running")
+
+
 def drop(connection: sqlite3.Connection, unreadable: Iterable[tuple[str, int]]) -> None:
     """Delete rows by table and rowid, all at once: each commit waits for the disk."""
     connection.execute("BEGIN IMMEDIATE")
@@ -149,7 +165,7 @@ def drop(connection: sqlite3.Connection, unreadable: Iterable[tuple[str, int]]) 
 
 
 def drop_foreign(connection: sqlite3.Connection) -> None:
-    """Drop triggers and views, which are none of ours: a trigger can refuse every write."""
+    """Drop triggers and views: they are not ours, and a trigger can refuse every write."""
     foreign = "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
     for kind, name in connection.execute(foreign).fetchall():
         quoted = name.replace('"', '""')
@@ -157,7 +173,7 @@ def drop_foreign(connection: sqlite3.Connection) -> None:
 
 
 def is_sound(connection: sqlite3.Connection) -> bool:
-    """Whether SQLite finds no damage, and all tables are there; raises `sqlite3.Error` if it cannot look."""
+    """Whether SQLite finds no damage and all tables exist; raises `sqlite3.Error` if it cannot check."""
     try:
         for columns in _COLUMNS:
             connection.execute(f"SELECT {columns} LIMIT 0")
@@ -169,27 +185,27 @@ def is_sound(connection: sqlite3.Connection) -> bool:
 
 
 def is_broken(error: BaseException) -> bool:
-    """Whether a file, not its surroundings, is at fault."""
+    """Whether the file itself is at fault, not the disk, a lock or the memory."""
     if isinstance(error, OSError | MemoryError):
         return False
     code = getattr(error, "sqlite_errorcode", None)
-    return not isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF not in _SURROUNDINGS
+    return not isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF not in _NOT_THE_FILE
 
 
 def salt_of(connection: sqlite3.Connection) -> bytes | None:
-    """The salt that is kept, if one is."""
+    """The saved salt; None if there is none."""
     row = connection.execute("SELECT value FROM salt").fetchone()
     return row[0] if row and isinstance(row[0], bytes) and row[0] else None
 
 
 def naming_of(connection: sqlite3.Connection) -> str:
-    """The mark of how people are named in the rows. Before it was kept, there were logins only."""
+    """The fingerprint of how people are named in the rows. Version 1 saved none, and logins only."""
     row = connection.execute("SELECT choice FROM naming").fetchone()
     return str(row[0]) if row else "login"
 
 
 def write_head(connection: sqlite3.Connection, salt: bytes, naming: str, waits: Mapping[str, Wait]) -> None:
-    """Write the salt, the mark of how people are named, and waits."""
+    """Write the salt, the fingerprint of how people are named, and waits."""
     connection.execute("DELETE FROM salt")
     connection.execute("INSERT INTO salt VALUES (?)", (salt,))
     connection.execute("DELETE FROM naming")
@@ -199,7 +215,7 @@ def write_head(connection: sqlite3.Connection, salt: bytes, naming: str, waits: 
 
 
 def rename_rows(connection: sqlite3.Connection, renamed: Renamed) -> None:
-    """Write all snapshots anew without names of people; a row that cannot be read may name somebody, so it goes."""
+    """Rewrite all snapshots without names of people; a row that cannot be read may name somebody, so it is deleted."""
     for row, key in connection.execute("SELECT rowid, key FROM job WHERE snapshot <> ''").fetchall():
         try:
             snapshot = read_snapshot(connection, key)
@@ -210,13 +226,13 @@ def rename_rows(connection: sqlite3.Connection, renamed: Renamed) -> None:
 
 
 def erase(connection: sqlite3.Connection) -> None:
-    """Leave nothing of what was overwritten in pages that are free, nor in the log."""
+    """Erase overwritten data from free pages and from the log."""
     connection.execute("VACUUM")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def all_renamed(result: Restored, renamed: Renamed) -> Restored:
-    """The same without names of people."""
+    """The content of the file without names of people."""
     snapshots: dict[str, PackedSnapshot] = {}
     for key, packed in result.snapshots.items():
         with suppress(*UNREADABLE):
@@ -224,30 +240,12 @@ def all_renamed(result: Restored, renamed: Renamed) -> Restored:
     return replace(result, snapshots=snapshots)
 
 
-def in_pieces(data: Any) -> Iterator[str]:
-    """JSON. The encoder holds the interpreter, and so the scrapes, until it ends: it is given some rows at a time."""
-    encoded = json.JSONEncoder(separators=(",", ":")).encode
-    if isinstance(data, dict) and data:
-        for at, (key, value) in enumerate(data.items()):
-            yield "," if at else "{"
-            yield encoded({key: 0})[1:-2]
-            yield from in_pieces(value)
-        yield "}"
-    elif isinstance(data, list) and len(data) > ROWS_AT_ONCE:
-        for at in range(0, len(data), ROWS_AT_ONCE):
-            yield "," if at else "["
-            yield encoded(data[at : at + ROWS_AT_ONCE])[1:-1]
-        yield "]"
-    else:
-        yield encoded(data)
-
-
 def _text(raw: bytes) -> str:
     return raw.decode(errors="replace")
 
 
 def _source(job: object) -> str:
-    """A job's collector and target: what follows in its key may be a person."""
+    """The collector and target in a job's key; the rest of the key may be a person."""
     return " ".join(str(job)[:200].split(" ")[:2])
 
 
@@ -264,5 +262,5 @@ def _instant(value: object) -> float:
 
 
 def _why(error: BaseException) -> str:
-    """The cause in a few words; nothing of the row is repeated."""
+    """The cause in a few words, without any content of the row."""
     return "nested too deeply" if isinstance(error, RecursionError) else f"of another shape ({type(error).__name__})"

@@ -1,10 +1,11 @@
-"""The form of a snapshot in the state file: JSON data.
+"""A snapshot as JSON, as the state file holds it.
 
-The keys of this form are older than the names of the fields, and stay: a state file of any version must open.
+Some keys differ from the names of the fields, which were renamed later: a state file of any version must open.
 """
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any, get_args
 
@@ -14,13 +15,18 @@ from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Outcome, Snapshot
 from exporter.github.dates import Closing
 
+ROWS_AT_ONCE = 200
+
 
 def dump(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as JSON data. Versions and holds are of one process: after a restart every series is held anew."""
+    """A snapshot as JSON data.
+
+    Versions and holds are left out: they are of one process, and a restart holds every series anew.
+    """
     outcome, counting = snapshot.outcome, snapshot.counting
     return {
         "gauges": {family: list(samples) for family, samples in snapshot.gauges.items()},
-        "dates": {family: list(one.dates) for family, one in snapshot.gauges.items() if one.dates is not None},
+        "dates": {family: list(gauge.dates) for family, gauge in snapshot.gauges.items() if gauge.dates is not None},
         "counting": counting and _dump_counting(counting),
         "outcome": outcome and list(astuple(outcome)),
         "last_success": snapshot.last_success,
@@ -41,7 +47,7 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def load(data: Mapping[str, Any]) -> Snapshot:
-    """The snapshot that `dump` made; raises what a wrong shape raises."""
+    """The snapshot of JSON data; raises one of `rows.UNREADABLE` for data of a wrong shape."""
     dates = data.get("dates", {})
     return Snapshot(
         gauges={
@@ -69,8 +75,26 @@ def load(data: Mapping[str, Any]) -> Snapshot:
     )
 
 
+def in_pieces(data: Any) -> Iterator[str]:
+    """JSON text in pieces, each encoded from at most `ROWS_AT_ONCE` rows: a long call to the encoder holds the GIL."""
+    encoded = json.JSONEncoder(separators=(",", ":")).encode
+    if isinstance(data, dict) and data:
+        for at, (key, value) in enumerate(data.items()):
+            yield "," if at else "{"
+            yield encoded({key: 0})[1:-2]
+            yield from in_pieces(value)
+        yield "}"
+    elif isinstance(data, list) and len(data) > ROWS_AT_ONCE:
+        for at in range(0, len(data), ROWS_AT_ONCE):
+            yield "," if at else "["
+            yield encoded(data[at : at + ROWS_AT_ONCE])[1:-1]
+        yield "]"
+    else:
+        yield encoded(data)
+
+
 def _instant(value: float | None) -> float | None:
-    """An instant of the state; raises `ValueError` for one that no clock shows, and `TypeError` for what is none."""
+    """A saved instant; raises `ValueError` for one that is not finite, and `TypeError` for another type."""
     if value is not None and not math.isfinite(value):
         raise ValueError("no instant")
     return value if value is None else float(value)

@@ -1,6 +1,5 @@
 """GitHub's Copilot usage reports as httpx transports, and attempts of the collector against them."""
 
-import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -10,23 +9,14 @@ from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from pydantic import SecretStr
 
-from exporter.collecting.attempt import Attempt, Question, Reading, ask
-from exporter.collecting.conclude import Conclusion, conclude
+from exporter.collecting.conclude import Conclusion
 from exporter.collectors.copilot_usage import COLLECTOR, OF_ENTERPRISE
-from exporter.counting.keys import Rules
-from exporter.counting.windows import Windows
-from exporter.errors import GitHubError
 from exporter.exposition.snapshot import Snapshot
-from exporter.fetching import Memory
-from exporter.github.client import GitHub
-from exporter.github.credentials import TokenCredential
-from exporter.github.downloads import Downloads
-from exporter.github.pacing import Pool
 from exporter.jobs import Job
 from exporter.simulator.stored import ANSWERS
-from tests.support.jobs import NOW, exposition, job_of, public, samples
+from tests.support.attempts import conclusion_of
+from tests.support.jobs import NOW, client, exposition, job_of, samples
 
 DAY = 86400.0
 D1, D2, D3, D4, D5 = "2026-11-20", "2026-11-19", "2026-11-18", "2026-11-17", "2026-11-16"
@@ -61,7 +51,7 @@ class Cloud:
 
     def api(self, request: httpx.Request) -> httpx.Response:
         self.sent.append(request)
-        assert request.headers["authorization"] == "Bearer secret"
+        assert request.headers["authorization"] == "Bearer golden"
         headers = {}
         if self.date is not None:
             headers["date"] = datetime.fromtimestamp(self.date, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
@@ -101,28 +91,8 @@ def attempt(
 ) -> Conclusion:
     """One attempt through the real client."""
     job, before = job or job_of(COLLECTOR), before or Snapshot()
-    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("secret"), None)
-    github = GitHub(
-        credential,
-        Pool("token"),
-        clock=lambda: now,
-        monotonic=lambda: 0.0,
-        transport=httpx.MockTransport(cloud.api),
-        downloads=Downloads(transport=httpx.MockTransport(cloud.storage), resolve=public),
-    )
-
-    memory = Memory(before.memory)
-
-    async def asked() -> Reading | GitHubError:
-        try:
-            return await ask(Question(job, None, Windows(), data_time=before.data_time, memory=memory), github)
-        except GitHubError as error:
-            return error
-        finally:
-            await github.aclose()
-
-    result = asyncio.run(asked())
-    return conclude(job, before, Attempt(result, now, 0.5, 0.0, memory=memory.value), Rules(places, 1e9))
+    github = client(cloud.api, cloud.storage, now=now)
+    return conclusion_of(job, github, before, data_time=before.data_time, now=now, places=places)
 
 
 def midnight(day: str) -> float:

@@ -34,6 +34,8 @@ from exporter.simulator.stored import ANSWERS
 TESTS = Path(__file__).parents[1]
 NOW = 1795262400.0  # 2026-11-21T12:00:00Z
 
+Respond = Callable[[httpx.Request], httpx.Response]
+
 TARGETS = {"organization": "acme", "enterprise": "acme-corp", "appliance": "ghes-eu"}
 
 
@@ -69,6 +71,18 @@ def stored(request: httpx.Request) -> Any:
     raise AssertionError(f"nothing is stored for {request.url.path}")
 
 
+def client(respond: Respond, storage: Respond | None = None, *, now: float = NOW) -> GitHub:
+    """A client of GitHub.com whose requests `respond` answers, and `storage` those for signed files."""
+    return GitHub(
+        TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("golden"), None),
+        Pool("token"),
+        clock=lambda: now,
+        monotonic=lambda: 0.0,
+        transport=httpx.MockTransport(respond),
+        downloads=Downloads(transport=httpx.MockTransport(storage), resolve=public) if storage else None,
+    )
+
+
 def job_of(collector: Collector) -> Job:
     options = collector.options.model_validate(EVERYTHING.get(collector.name, {}))
     settings = CollectorSettings(True, collector.interval, collector.max_age, options)
@@ -89,15 +103,7 @@ def snapshot_of(job: Job, answer: Callable[[httpx.Request], Any] = stored) -> Sn
         content = answer(request)
         return httpx.Response(200, text=content) if isinstance(content, str) else httpx.Response(200, json=content)
 
-    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("golden"), None)
-    github = GitHub(
-        credential,
-        Pool("token"),
-        clock=lambda: NOW,
-        monotonic=lambda: 0.0,
-        transport=httpx.MockTransport(respond),
-        downloads=Downloads(transport=httpx.MockTransport(file), resolve=public),
-    )
+    github = client(respond, file)
 
     async def walk() -> Snapshot:
         snapshot = Snapshot()

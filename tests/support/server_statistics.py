@@ -2,20 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
 
 from exporter.catalogue import Collector
 from exporter.collectors import appliance_stats, server_statistics
 from exporter.fetching import Ask, Fetched
-from exporter.github.client import GitHub
-from exporter.github.credentials import TokenCredential
-from exporter.github.pacing import Pool
 from exporter.simulator.stored import ANSWERS
-from tests.support.jobs import NOW, TARGETS
+from tests.support.jobs import NOW, TARGETS, Respond, client
 
 STATISTICS, APPLIANCE = server_statistics.COLLECTOR, appliance_stats.COLLECTOR
 PATH = "/enterprise-installation/acme-corp/server-statistics"
@@ -26,9 +21,6 @@ STORED: dict[str, Any] = {
     **json.loads((ANSWERS / "appliance_stats.json").read_text()),
 }
 FULL: dict[str, Any] = STORED[PATH][1]
-
-
-Respond = Callable[[httpx.Request], httpx.Response]
 
 
 def respond(answers: dict[str, Any]) -> Respond:
@@ -45,11 +37,9 @@ def respond(answers: dict[str, Any]) -> Respond:
 
 def fetched(collector: Collector, answer: Respond, **options: Any) -> Fetched:
     """What the collector brings, through the real client."""
-    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("golden"), None)
-    transport = httpx.MockTransport(answer)
 
     async def run() -> Fetched:
-        github = GitHub(credential, Pool("token"), clock=lambda: NOW, monotonic=lambda: 0.0, transport=transport)
+        github = client(answer)
         try:
             asked = Ask(TARGETS[collector.scope], (), collector.options(**options), int(NOW), int(NOW))
             return await collector.fetch(github, asked)

@@ -15,7 +15,7 @@ from exporter.errors import OutcomeState as EndpointState
 from exporter.errors import Reason
 from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Outcome, Snapshot, not_after
-from exporter.github.budget import LONG, Budget
+from exporter.github.budget import HOUR_WINDOW, Budget
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.pacing import Pool
@@ -221,7 +221,7 @@ def test_what_was_sent_counts_for_an_hour_from_now_at_most(tmp_path: Path, saved
     access, waits = scene_of(tmp_path)
     mark = json.dumps({"limit": 5000, "sent": [[3000, 7], [60, 5]]})
     waits.restore_spending([access], Restored(waits={"spent github": Wait(NOW + saved + HOUR, mark)}))
-    assert access.pool.spending.within(LONG, 50_000.0) == spent
+    assert access.pool.spending.within(HOUR_WINDOW, 50_000.0) == spent
 
 
 def scene_of(folder: Path) -> tuple[Access, Waits]:

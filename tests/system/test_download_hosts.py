@@ -252,7 +252,7 @@ def test_the_doctor_reads_every_file_to_its_last_byte(scene: Scene, fault: Fault
 
 
 def test_the_doctor_makes_no_export_and_does_not_call_that_a_failure(scene: Scene) -> None:
-    scene.github.exports.made.clear()
+    scene.github.exports.created.clear()
     done = scene.doctor(scene.config(usage_reports={"create": True}))
     assert "3 of 3 endpoints work." in done.stdout
     assert {record.method for record in scene.github.log} == {"GET"}

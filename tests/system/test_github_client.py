@@ -32,10 +32,10 @@ from exporter.errors import (
     Retired,
     Unavailable,
 )
+from exporter.fetching import Reply
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
 from exporter.github.dates import http_date
-from exporter.github.exchange import Reply
 from exporter.github.links import confined, next_link
 from exporter.github.network import Network
 from exporter.github.pacing import Pool

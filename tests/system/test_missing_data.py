@@ -40,7 +40,7 @@ def three_more_runs(exporter: Exporter) -> None:
 
 def make_newer(scene: Scene, seconds: float = 1.0) -> None:
     scene.make(start="2026-10-01", end="2026-11-21")
-    scene.exports.made[-1] = replace(scene.exports.made[-1], created=NOW + seconds)
+    scene.exports.created[-1] = replace(scene.exports.created[-1], created=NOW + seconds)
 
 
 @pytest.mark.parametrize("empty", ["no link", "an empty file", "a header alone"])
@@ -49,7 +49,7 @@ def test_an_export_without_rows_takes_nothing_away_and_everybody_is_told(scene: 
     with Exporter(scene.folder, scene.config()) as exporter:
         exporter.start()
         until(lambda: right(exporter, scene, RUNNING.month), "the figures")
-        made = scene.exports.made[:]
+        made = scene.exports.created[:]
         if empty == "no link":
             scene.exports.files = 0
         else:
@@ -63,7 +63,7 @@ def test_an_export_without_rows_takes_nothing_away_and_everybody_is_told(scene: 
         assert len(notes(exporter)) == 1
         assert "the newest export of 2026-11 has no rows, though one before it had" in notes(exporter)[0]
         assert "has no rows" in page(exporter)
-        scene.exports.made[:] = made  # the export without rows is gone
+        scene.exports.created[:] = made  # the export without rows is gone
         until(lambda: missing(exporter) == 0, "nothing is missing any more")
         assert right(exporter, scene, RUNNING.month)
         assert "no data are missing any more" in exporter.log.read_text()
@@ -118,7 +118,7 @@ def test_a_list_that_is_suddenly_empty_takes_nothing_away(scene: Scene) -> None:
     with Exporter(scene.folder, scene.config()) as exporter:
         exporter.start()
         until(lambda: right(exporter, scene, RUNNING.month), "the figures")
-        scene.exports.made.clear()
+        scene.exports.created.clear()
         until(lambda: missing(exporter) == 1, "the metric")
         assert right(exporter, scene, RUNNING.month)
         assert "GitHub lists no summarized export of 2026-11 any more" in page(exporter)

@@ -113,6 +113,26 @@ def test_a_new_authority_in_the_same_file_counts_after_a_reload(tmp_path: Path) 
             until(lambda: exporter.value(APPLIANCE) == 1.0, "the authority is known", 60)
 
 
+def test_a_reload_takes_over_a_changed_store_of_the_machine(tmp_path: Path) -> None:
+    old, new = Authority(tmp_path, "Old CA"), Authority(tmp_path, "New CA")
+    (bundle := tmp_path / "bundle.crt").write_bytes(old.pem.read_bytes())
+    environ = {"SSL_CERT_FILE": str(bundle), "SSL_CERT_DIR": str(tmp_path / "nothing")}
+    appliance = Site(github, tls=new.server("localhost"))
+    with in_thread(appliance.running()):
+        settings = config(tmp_path, appliance.port)
+        settings["organizations"] = []
+        with Exporter(tmp_path, settings, **environ) as exporter:
+            done = command("check", f"--config.file={exporter.config}", **environ)
+            assert f"this machine's certificate store, {bundle}." in done.stdout
+            exporter.start()
+            until(lambda: exporter.value(APPLIANCE) == 0.0, "the authority is not known")
+            assert appliance.heads == []
+            bundle.write_bytes(new.pem.read_bytes())
+            assert exporter.process is not None
+            exporter.process.send_signal(signal.SIGHUP)
+            until(lambda: exporter.value(APPLIANCE) == 1.0, "the authority is known", 60)
+
+
 def test_check_tells_the_way_of_each_credential_and_no_password(tmp_path: Path) -> None:
     corp, own = Authority(tmp_path), Authority(tmp_path, "Appliance CA")
     settings = config(

@@ -18,7 +18,7 @@ from exporter.exposition.snapshot import Snapshot
 from exporter.exposition.store import Entry
 from exporter.github import refusals
 from exporter.github.apps import NotInstalled
-from exporter.github.budget import LONG, Budget
+from exporter.github.budget import HOUR_WINDOW, Budget
 from exporter.github.dates import Closing
 from exporter.github.pacing import Pool
 from exporter.serving.health import Health, Reload
@@ -269,7 +269,7 @@ def test_a_pool_waits_until_the_later_of_githubs_and_our_own_limit_by_our_clock(
     assert quota_of(pool, skew, NOW, 0.0).paused_until == NOW + 601
     pool.spending.add("job", 0.0, 1_500)
     assert quota_of(pool, skew, NOW, 0.0).sent == 1_500
-    assert quota_of(pool, skew, NOW, 0.0).paused_until == NOW + LONG + 1
+    assert quota_of(pool, skew, NOW, 0.0).paused_until == NOW + HOUR_WINDOW + 1
 
 
 def hostile_health(text: str) -> Health:

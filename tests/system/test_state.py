@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from exporter.collectors import COLLECTORS, subject_stats
@@ -26,9 +27,9 @@ from exporter.exposition.book import pack
 from exporter.exposition.columns import CHUNK_SIZE, column
 from exporter.exposition.snapshot import Outcome, Snapshot, status_of
 from exporter.settings import parse
-from exporter.state.database import KEPT_ASIDE, Restored, State, StateLockedError, Wait
-from exporter.state.rows import ROWS_AT_ONCE, in_pieces
-from exporter.state.snapshot_json import dump, load
+from exporter.state.database import Restored, State, StateLockedError, Wait
+from exporter.state.folder import KEPT_ASIDE
+from exporter.state.snapshot_json import ROWS_AT_ONCE, dump, in_pieces, load
 from tests.support.jobs import NOW, job_of
 from tests.support.snapshots import COUNTING, KEY, SNAPSHOT
 
@@ -77,6 +78,7 @@ JSON_DATA = st.recursive(
 )
 
 
+@hypothesis_settings(deadline=None)  # a loaded machine is slow
 @given(JSON_DATA, st.sampled_from([0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 3 * ROWS_AT_ONCE]), JSON_DATA)
 def test_json_in_pieces_is_the_same_json(row: Any, rows: int, other: Any) -> None:
     data = {"rows": [row] * rows, "other": other, "deep": {"rows": [row] * rows}}

@@ -20,8 +20,8 @@ from exporter.exposition.snapshot import Snapshot
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.facts import Event
 from exporter.simulator.world import World
-from exporter.state.database import KEPT_ASIDE, State, Wait
-from exporter.state.folder import StateFolder, StateLockedError
+from exporter.state.database import State, Wait
+from exporter.state.folder import KEPT_ASIDE, StateFolder, StateLockedError
 from tests.support.harness import Exporter, SimClock, config_for, get, simulated, until
 
 ROOT = Path(__file__).parents[2]

@@ -73,7 +73,7 @@ def test_with_create_one_export_is_made_per_month_and_refresh(scene: Scene) -> N
             until(lambda month=month: right(exporter, scene, month), f"the figures of {month}")
         until(lambda: "github_usage_report_ai_credit_gross_amount_usd{" in exporter.metrics(), "AI credits")
         assert exporter.stop() == 0
-    made = Counter((one.report_type, one.start, one.end) for one in scene.exports.made)
+    made = Counter((one.report_type, one.start, one.end) for one in scene.exports.created)
     assert made == {
         (report_type, period.first, period.last): 1
         for report_type in ("detailed", "ai_credit")
@@ -87,7 +87,7 @@ def test_a_lost_answer_is_found_again_in_the_list(scene: Scene) -> None:
     with Exporter(scene.folder, scene.config(create=True, interval="2s")) as exporter:
         exporter.start()
         until(lambda: right(exporter, scene, BEFORE.month), "the figures of the month before")
-    before = [one for one in scene.exports.made if one.start == BEFORE.first]
+    before = [one for one in scene.exports.created if one.start == BEFORE.first]
     assert len(before) == 1
 
 
@@ -105,7 +105,7 @@ def test_fifty_kills_make_no_second_export_and_the_figures_are_right(scene: Scen
         exporter.start()
         for month in (RUNNING.month, BEFORE.month):
             until(lambda month=month: right(exporter, scene, month), f"the figures of {month}", 90)
-    assert Counter(one.start for one in scene.exports.made) == {RUNNING.first: 1, BEFORE.first: 1}
+    assert Counter(one.start for one in scene.exports.created) == {RUNNING.first: 1, BEFORE.first: 1}
 
 
 def test_two_exporters_at_the_same_instant_make_two_at_most(scene: Scene, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_two_exporters_at_the_same_instant_make_two_at_most(scene: Scene, tmp_pa
         two.start()
         for exporter in (one, two):
             until(lambda exporter=exporter: right(exporter, scene, RUNNING.month), "both are right")
-    assert all(count <= 2 for count in Counter(made.start for made in scene.exports.made).values())
+    assert all(count <= 2 for count in Counter(made.start for made in scene.exports.created).values())
 
 
 FAULTS = {
@@ -166,7 +166,7 @@ def test_without_permission_to_make_one_what_is_there_is_shown_and_the_reason_is
         exporter.start()
         until(lambda: failures(exporter, "forbidden") >= 1, "the reason")
         assert right(exporter, scene, RUNNING.month)
-    assert len(scene.exports.made) == 1
+    assert len(scene.exports.created) == 1
 
 
 def test_permission_to_read_billing_suffices_to_make_an_export(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_permission_to_read_billing_suffices_to_make_an_export(tmp_path: Path) -
         with Exporter(tmp_path, config) as exporter:
             exporter.start()
             until(lambda: right(exporter, scene, RUNNING.month), "the figures")
-    assert {one.start for one in github.exports.made} == {RUNNING.first, BEFORE.first}
+    assert {one.start for one in github.exports.created} == {RUNNING.first, BEFORE.first}
 
 
 def test_an_export_that_fails_is_a_reason_and_one_that_vanishes_is_forgotten(scene: Scene) -> None:
@@ -194,7 +194,7 @@ def test_an_export_that_fails_is_a_reason_and_one_that_vanishes_is_forgotten(sce
         exporter.start()
         until(lambda: failures(exporter, "unavailable") >= 1, "the failure")
         scene.exports.failing.clear()
-        scene.exports.made.clear()
+        scene.exports.created.clear()
         until(lambda: right(exporter, scene, RUNNING.month), "a new one is made", 90)
 
 
@@ -290,7 +290,7 @@ def test_a_correction_makes_a_gauge_fall(scene: Scene) -> None:
         newer = scene.exports.make(
             "acme-corp", {"report_type": "summarized", "start_date": "2026-10-01"}, NOW, ready=NOW
         )
-        scene.exports.made[-1] = replace(newer, created=NOW + 1)
+        scene.exports.created[-1] = replace(newer, created=NOW + 1)
         until(lambda: right(exporter, scene, RUNNING.month), "the new figures")
         assert sum(gross_by_sku(exporter, RUNNING.month).values()) != before
         assert "# TYPE github_usage_report_gross_amount_usd gauge" in exporter.metrics()

@@ -67,7 +67,7 @@ def written(*rows: dict[str, str], header: tuple[str, ...] = HEADER, quoting: in
 
 
 def sums_of(*parts: str, wanted: Selection = WANTED) -> Sums:
-    sums = Sums.of(*wanted)
+    sums = Sums.empty(*wanted)
     for part in parts:
         sum_up(encoded([part]), sums)
     check(sums)
@@ -79,7 +79,7 @@ def encoded(pieces: Iterable[str]) -> Iterator[bytes]:
 
 
 def loaded(lines: Iterable[str]) -> Sums:
-    sums = Sums.of(*WANTED)
+    sums = Sums.empty(*WANTED)
     *others, last = lines
     assert not any(load(line, sums) for line in others)
     assert load(last, sums)
@@ -249,7 +249,7 @@ def test_the_sums_are_those_of_fractions_however_the_file_is_cut(
     for cut in cuts:
         pieces.append(rest[:cut])
         rest = rest[cut:]
-    sums = Sums.of(*WANTED)
+    sums = Sums.empty(*WANTED)
     sum_up(encoded([*pieces, rest]), sums)
     expected: dict[str, Fraction] = {}
     for one in csv.DictReader(io.StringIO(text, newline="")):
@@ -261,7 +261,7 @@ def test_the_sums_are_those_of_fractions_however_the_file_is_cut(
 
 
 def test_rows_that_a_quote_swallows_are_counted_one_by_one() -> None:
-    sums = Sums.of(*WANTED)
+    sums = Sums.empty(*WANTED)
     lines = written(*[row()] * 5000, quoting=csv.QUOTE_MINIMAL).splitlines(keepends=True)
     lines[1000] = lines[1000].replace("octocat", '"octocat')
     sum_up(encoded(lines), sums)
@@ -289,7 +289,7 @@ def test_a_value_that_is_too_long_costs_its_row_only() -> None:
 def test_a_row_without_end_is_rejected_before_it_fills_the_memory(start: str, again: str) -> None:
     endless = itertools.chain([start], itertools.repeat(again * 50_000))
     with pytest.raises(Unusable):
-        sum_up(encoded(endless), Sums.of(*WANTED))
+        sum_up(encoded(endless), Sums.empty(*WANTED))
 
 
 def test_names_that_are_too_long_are_summed_as_other() -> None:
@@ -410,7 +410,7 @@ def test_hostile_files_are_read_as_by_the_csv_module(
         pieces.append(marred_line + end)
     text = "".join(pieces)
     places = sorted({cut % (len(text) + 1) for cut in itertools.accumulate(cuts)} | {0, len(text)})
-    sums = Sums.of(*WANTED)
+    sums = Sums.empty(*WANTED)
     sum_up(encoded(text[start:stop] for start, stop in itertools.pairwise(places)), sums)
     month = sums.months["2026-11"]
     found: dict[tuple[str, str], list[Fraction]] = {}
@@ -534,8 +534,8 @@ def test_a_child_that_is_killed_or_hangs_is_no_hang(sign: signal.Signals, run: C
     async def grief() -> None:
         await sum_report([part_of(written().encode())], WANTED)  # the loop keeps a file that it needs for any child
         before = open_files()
-        with pytest.raises(Unavailable, match=r"killed by signal|took nothing"):
-            await sum_report([fatal], WANTED, patience=0.5)
+        with pytest.raises(Unavailable, match=r"killed by signal|read nothing"):
+            await sum_report([fatal], WANTED, idle_seconds=0.5)
         assert not list(children())
         await closes_all_but(before)
 

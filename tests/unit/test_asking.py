@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from exporter.collecting.attempt import Attempt, Question, Reading, Totals, ask, totals_of
 from exporter.collecting.conclude import conclude
@@ -20,12 +19,9 @@ from exporter.errors import HostRefused, Unavailable
 from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Snapshot
 from exporter.fetching import Api, Ask, Fetched
-from exporter.github.client import GitHub
-from exporter.github.credentials import TokenCredential
-from exporter.github.pacing import Pool
 from exporter.instants import DAY, HOUR
-from exporter.settings.collectors import variables_of
-from tests.support.jobs import NOW, job_of
+from exporter.settings.collectors_section import variables_of
+from tests.support.jobs import NOW, client, job_of
 
 JOB = job_of(route_stats.COLLECTOR)
 ANCHOR = int(NOW) - 30 * HOUR
@@ -66,14 +62,7 @@ def asked(question: Question) -> tuple[Reading, list[str]]:
         paths.append(request.url.params["min_timestamp"])
         return httpx.Response(200, json=[])
 
-    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("word"), None)
-
-    async def attempt() -> Reading:
-        transport = httpx.MockTransport(respond)
-        github = GitHub(credential, Pool("token"), clock=lambda: NOW, monotonic=lambda: 0.0, transport=transport)
-        return await ask(question, github)
-
-    return asyncio.run(attempt()), paths
+    return asyncio.run(ask(question, client(respond))), paths
 
 
 def test_then_nothing_is_asked_and_our_read_counts_as_of_theirs() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from pydantic import SecretStr
 
 from exporter.catalogue import Collector
-from exporter.collecting.attempt import Attempt, Question, Reading, ask
+from exporter.collecting.attempt import Attempt, Reading
 from exporter.collecting.conclude import conclude
 from exporter.collectors import billing_usage
 from exporter.collectors.billing_usage import COLLECTOR, OF_ORGANIZATION, Options
@@ -23,18 +22,15 @@ from exporter.collectors.billing_usage.families import CREDITS_OF_ENTERPRISE, ME
 from exporter.collectors.billing_usage.items import read
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.counting.keys import Rules
-from exporter.counting.windows import Windows
 from exporter.errors import GitHubError, Invalid, NotFound
 from exporter.exposition.snapshot import Snapshot
 from exporter.fetching import Ask, Fetched
 from exporter.github.apps import NotInstalled
-from exporter.github.client import GitHub
-from exporter.github.credentials import TokenCredential
 from exporter.github.decoding import decode_json
-from exporter.github.pacing import Pool
 from exporter.jobs import Job
 from exporter.simulator.stored import ANSWERS
-from tests.support.jobs import NOW, exposition, job_of, samples, snapshot_of
+from tests.support.attempts import conclusion_of
+from tests.support.jobs import NOW, Respond, client, exposition, job_of, samples, snapshot_of
 
 STORED = ANSWERS / "billing_usage.json"
 WHEN = datetime.fromtimestamp(NOW, UTC)
@@ -55,29 +51,9 @@ def answer(*items: Any, **others: Any) -> dict[str, Any]:
     return {"timePeriod": {"year": 2026, "month": 11}, "enterprise": "GitHub", "usageItems": list(items), **others}
 
 
-def run(
-    job: Job,
-    respond: Callable[[httpx.Request], httpx.Response],
-    before: Snapshot | None = None,
-    now: float = NOW,
-    places: int = 500,
-) -> Snapshot:
-    """The snapshot after one attempt through the real client."""
-    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("secret"), None)
-    github = GitHub(
-        credential, Pool("token"), clock=lambda: now, monotonic=lambda: 0.0, transport=httpx.MockTransport(respond)
-    )
-
-    async def attempt() -> Reading | GitHubError:
-        try:
-            return await ask(Question(job, None, Windows()), github)
-        except GitHubError as error:
-            return error
-        finally:
-            await github.aclose()
-
-    result = asyncio.run(attempt())
-    return conclude(job, before or Snapshot(), Attempt(result, now, 0.5, 0.0), Rules(places, 1e9)).snapshot
+def run(job: Job, respond: Respond, before: Snapshot | None = None, now: float = NOW, places: int = 500) -> Snapshot:
+    """The snapshot after one attempt."""
+    return conclusion_of(job, client(respond, now=now), before, now=now, places=places).snapshot
 
 
 def answered(job: Job, summary: Any, credit: Any = None, **how: Any) -> Snapshot:

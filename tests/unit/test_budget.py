@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.collecting.access import Claim, claim, wait_for_budget
 from exporter.collectors import COLLECTORS
-from exporter.github.budget import LONG, SHORT, TRAVEL, Budget, Spending
+from exporter.github.budget import BURST_WINDOW, HOUR_WINDOW, REQUEST_TIMEOUT, Budget, Spending
 from exporter.github.pacing import Pool
 from exporter.instants import HOUR
 from exporter.jobs import CollectorSettings, Job, Target
@@ -36,11 +36,11 @@ def test_the_budget_is_a_share_and_the_reserve_at_most_a_tenth(
 
 def test_requests_are_forgotten_after_an_hour_and_not_before() -> None:
     spending = spent((10.2, "a", 3), (10.9, "a", 1), (20, "b", 2))
-    assert (spending.within(LONG, 21), spending.of("a", 21), spending.of("b", 21)) == (6, 4, 2)
-    assert spending.within(LONG, 10.9 + LONG) == 6
-    assert spending.within(LONG, 11 + LONG) == 2
-    assert (spending.of("a", 11 + LONG), spending.of("b", 11 + LONG)) == (0, 2)
-    assert spending.within(SHORT, 11 + LONG) == 0
+    assert (spending.within(HOUR_WINDOW, 21), spending.sent_by("a", 21), spending.sent_by("b", 21)) == (6, 4, 2)
+    assert spending.within(HOUR_WINDOW, 10.9 + HOUR_WINDOW) == 6
+    assert spending.within(HOUR_WINDOW, 11 + HOUR_WINDOW) == 2
+    assert (spending.sent_by("a", 11 + HOUR_WINDOW), spending.sent_by("b", 11 + HOUR_WINDOW)) == (0, 2)
+    assert spending.within(BURST_WINDOW, 11 + HOUR_WINDOW) == 0
 
 
 def test_what_was_sent_is_told_by_minutes_so_that_a_restart_can_know_it() -> None:
@@ -49,7 +49,7 @@ def test_what_was_sent_is_told_by_minutes_so_that_a_restart_can_know_it() -> Non
     again = Spending()
     for ago, requests in spending.by_minute(3690):
         again.add("", 3690 - ago, requests)
-    assert again.within(LONG, 3690) == 5
+    assert again.within(HOUR_WINDOW, 3690) == 5
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_what_was_sent_is_told_by_minutes_so_that_a_restart_can_know_it() -> Non
     [
         (10, 0, 0.0),
         (40, 0, 0.0),  # all of the hour's 100 that is left
-        (41, 0, LONG - 999),  # one of the first 60 must leave; they were sent at 0
+        (41, 0, HOUR_WINDOW - 999),  # one of the first 60 must leave; they were sent at 0
         (10, 30, 0.0),
-        (10, 31, LONG - 999),  # what others need is not touched
+        (10, 31, HOUR_WINDOW - 999),  # what others need is not touched
         (101, 0, None),  # more than an hour's budget: it never fits
     ],
 )
@@ -67,7 +67,7 @@ def test_a_run_waits_until_it_fits_into_the_hour(cost: int, kept: int, expected:
     assert spent((0, "a", 60)).wait(cost, kept, 100, 1000) == expected
 
 
-@pytest.mark.parametrize(("sent", "wait"), [(99, 0.0), (100, LONG - 999), (101, LONG - 999)])
+@pytest.mark.parametrize(("sent", "wait"), [(99, 0.0), (100, HOUR_WINDOW - 999), (101, HOUR_WINDOW - 999)])
 def test_a_request_waits_while_the_hour_is_full(sent: int, wait: float) -> None:
     assert spent((0, "a", sent)).full(100, 1000) == wait
 
@@ -75,21 +75,21 @@ def test_a_request_waits_while_the_hour_is_full(sent: int, wait: float) -> None:
 def test_five_minutes_see_a_third_of_the_hour_at_most() -> None:
     spending = spent((0, "a", 30))
     assert spending.wait(3, 0, 100, 10) == 0.0
-    assert spending.wait(4, 0, 100, 10) == pytest.approx(SHORT + 1 - 10)
-    assert spending.wait(4, 0, 100, SHORT + 1) == 0.0
+    assert spending.wait(4, 0, 100, 10) == pytest.approx(BURST_WINDOW + 1 - 10)
+    assert spending.wait(4, 0, 100, BURST_WINDOW + 1) == 0.0
 
 
 def test_intervals_that_ask_for_more_than_a_third_are_no_burst() -> None:
     spending = spent((0, "a", 60))
-    assert spending.wait(4, 0, 100, 10) == pytest.approx(SHORT + 1 - 10)
+    assert spending.wait(4, 0, 100, 10) == pytest.approx(BURST_WINDOW + 1 - 10)
     assert spending.wait(4, 0, 100, 10, usual=64) == 0.0
-    assert spending.wait(41, 0, 100, 10, usual=1000) == pytest.approx(LONG + 1 - 10)  # the hour's budget stays
+    assert spending.wait(41, 0, 100, 10, usual=1000) == pytest.approx(HOUR_WINDOW + 1 - 10)  # the hour's budget stays
 
 
 def test_a_run_larger_than_the_short_share_begins_in_relative_quiet() -> None:
     assert Spending().wait(90, 0, 100, 0) == 0.0
     assert spent((0, "a", 8)).wait(90, 0, 100, 10) == 0.0
-    assert spent((0, "a", 9)).wait(90, 0, 100, 10) == pytest.approx(SHORT + 1 - 10)
+    assert spent((0, "a", 9)).wait(90, 0, 100, 10) == pytest.approx(BURST_WINDOW + 1 - 10)
 
 
 @given(
@@ -113,7 +113,7 @@ def test_whatever_is_wanted_no_sliding_hour_sees_more_than_the_budget(
             spending.add("job", now)
             sent.append(now)
         # However long each was on its way, GitHub's hour holds no more either.
-        assert sum(at > now - HOUR - TRAVEL for at in sent) <= hourly
+        assert sum(at > now - HOUR - REQUEST_TIMEOUT for at in sent) <= hourly
 
 
 def job(index: int, interval: float = 1800.0, subject: tuple[str, ...] = (), busy: int = 0) -> Job:
@@ -155,10 +155,10 @@ def test_details_wait_while_totals_still_need_their_part_of_the_hour() -> None:
     for _ in range(55):
         pool.spending.add("x", 0)
     assert wait_for_budget(totals, [totals, details], pool, 1000) == 0
-    assert wait_for_budget(details, [totals, details], pool, 1000) == LONG - 999
+    assert wait_for_budget(details, [totals, details], pool, 1000) == HOUR_WINDOW - 999
     for _ in range(10):
         pool.spending.add("t", 900)  # the totals took their part; no more than the rest of it is kept
-    assert wait_for_budget(details, [totals, details], pool, 1300) == LONG - 1299
+    assert wait_for_budget(details, [totals, details], pool, 1300) == HOUR_WINDOW - 1299
     for _ in range(30):
         pool.spending.add("t", 901)
     assert pool.hourly == 100

@@ -8,8 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from exporter.errors import CredentialRejected
+from exporter.fetching import Reply
 from exporter.github.credentials import TokenCredential
-from exporter.github.exchange import Method, Reply
+from exporter.github.exchange import Method
 
 CANARY = "ghp_CANARYcanary0123456789"
 
@@ -126,7 +127,7 @@ def test_the_last_good_token_stays_while_the_file_is_spoiled(
     else:
         replace(path, spoiled)
     assert [credential.secret() for _ in range(3)] == ["good"] * 3
-    assert capsys.readouterr().out.count("what it held before stays in use") == 1
+    assert capsys.readouterr().out.count("its last content stays in use") == 1
     replace(path, "newer")
     assert credential.secret() == "newer"
 

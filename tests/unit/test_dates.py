@@ -31,18 +31,18 @@ JUNK = [
 )
 def test_every_form_of_an_http_date_is_read(text: str) -> None:
     assert http_date(text) == NOV_11
-    assert Closing.of({"sunset": text}) == Closing(None, NOV_11)
+    assert Closing.from_headers({"sunset": text}) == Closing(None, NOV_11)
 
 
 @pytest.mark.parametrize("text", ["@1762851600", " @1762851600 ", "@1762851600;why=x", "@1762851600 ; a"])
 def test_the_structured_date_of_rfc_9745_is_read(text: str) -> None:
-    assert Closing.of({"deprecation": text, "sunset": "soon"}) == Closing(NOV_11, None)
+    assert Closing.from_headers({"deprecation": text, "sunset": "soon"}) == Closing(NOV_11, None)
 
 
 @pytest.mark.parametrize("text", JUNK)
 def test_what_is_no_date_is_none(text: str) -> None:
     assert http_date(text) is None
-    assert Closing.of({"deprecation": text, "sunset": text}) == OPEN
+    assert Closing.from_headers({"deprecation": text, "sunset": text}) == OPEN
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_what_is_no_date_is_none(text: str) -> None:
 )
 def test_an_instant_that_no_calendar_has_is_none(text: str) -> None:
     """Messages and the status page write an instant as a date, which would raise."""
-    assert Closing.of({"deprecation": text, "sunset": text}) == OPEN
+    assert Closing.from_headers({"deprecation": text, "sunset": text}) == OPEN
 
 
 def test_no_header_says_nothing() -> None:
-    assert Closing.of({}) == OPEN == Closing(None, None)
+    assert Closing.from_headers({}) == OPEN == Closing(None, None)
 
 
 @pytest.mark.parametrize(("text", "shown"), [("@0", "1970-01-01T00:00:00Z"), ("@253402300799", "9999-12-31T23:59:59Z")])
 def test_the_ends_of_the_calendar_can_be_told(text: str, shown: str) -> None:
-    (instant, _) = Closing.of({"deprecation": text})
+    (instant, _) = Closing.from_headers({"deprecation": text})
     assert instant is not None
     assert utc_time(instant) == shown
 
@@ -84,7 +84,7 @@ date_like = st.one_of(
 
 @given(date_like)
 def test_no_header_raises_and_what_is_read_can_be_told(text: str) -> None:
-    for instant in Closing.of({"deprecation": text, "sunset": text}):
+    for instant in Closing.from_headers({"deprecation": text, "sunset": text}):
         if instant is not None:
             assert utc_time(instant).endswith("Z")
 

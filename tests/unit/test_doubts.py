@@ -1,6 +1,5 @@
 """What was there a moment ago and is not in an answer: what stays, until when, and what is said. No port."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,11 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from exporter.catalogue import Collector
-from exporter.collecting.attempt import Attempt, Question, Reading, ask
-from exporter.collecting.conclude import conclude
 from exporter.collecting.doubts import earlier_reads, note_of
 from exporter.collectors import (
     appliance_stats,
@@ -26,19 +22,15 @@ from exporter.collectors import (
 )
 from exporter.collectors.usage_reports.export_notes import doubts_of, notes_of
 from exporter.collectors.usage_reports.exports import Choice, Export, periods
-from exporter.counting.keys import Rules
-from exporter.counting.windows import Windows
 from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Snapshot
-from exporter.fetching import Doubt, Fetched, Memory
-from exporter.github.client import GitHub
-from exporter.github.credentials import TokenCredential
-from exporter.github.pacing import Pool
+from exporter.fetching import Doubt, Fetched
 from exporter.jobs import Job
 from exporter.simulator.stored import ANSWERS
 from exporter.state.snapshot_json import dump, load
+from tests.support.attempts import conclusion_of
 from tests.support.copilot import D2, D3, D4, Calendar, Cloud, attempt, files, record
-from tests.support.jobs import NOW, job_of
+from tests.support.jobs import NOW, client, job_of
 
 DAY = 86_400.0
 STORED: dict[str, Any] = {}
@@ -54,21 +46,8 @@ def run(job: Job, changed: Mapping[str, Any], before: Snapshot | None = None, no
         answer = {**STORED, **changed}[request.url.path]
         return httpx.Response(answer, json={}) if isinstance(answer, int) else httpx.Response(200, json=answer)
 
-    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("secret"), None)
-    github = GitHub(
-        credential, Pool("token"), clock=lambda: now, monotonic=lambda: 0.0, transport=httpx.MockTransport(respond)
-    )
-    before = before or Snapshot()
-
-    async def brought() -> Reading:
-        question = Question(job, None, Windows(), data_time=before.data_time, memory=Memory(before.memory))
-        try:
-            return await ask(question, github)
-        finally:
-            await github.aclose()
-
-    attempt = Attempt(asyncio.run(brought()), now, 0.5, 0.0)
-    after = conclude(job, before, attempt, Rules(500, 1e9)).snapshot
+    data_time = before.data_time if before else None
+    after = conclusion_of(job, client(respond, now=now), before, data_time=data_time, now=now).snapshot
     assert after.outcome is not None
     assert after.outcome.state == "ok", after.outcome.message
     return load(json.loads(json.dumps(dump(after))))  # what holds must hold after a restart

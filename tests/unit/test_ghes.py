@@ -26,8 +26,8 @@ from exporter.exposition.render import columns_of, render
 from exporter.exposition.snapshot import Snapshot, status_of
 from exporter.exposition.store import Store
 from exporter.fetching import Fetched
-from tests.support.jobs import NOW, TARGETS, TESTS, exposition, job_of, samples, snapshot_of
-from tests.support.server_statistics import APPLIANCE, FULL, PATH, STATISTICS, STORED, Respond, S, fetched, of, respond
+from tests.support.jobs import NOW, TARGETS, TESTS, Respond, exposition, job_of, samples, snapshot_of
+from tests.support.server_statistics import APPLIANCE, FULL, PATH, STATISTICS, STORED, S, fetched, of, respond
 
 ALL, SECURITY = "/enterprise/stats/all", "/enterprise/stats/security-products"
 OFFICIAL: dict[str, Any] = STORED[PATH][2]

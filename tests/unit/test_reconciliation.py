@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from exporter.collecting.attempt import Attempt, Question, ask
 from exporter.collecting.conclude import conclude
@@ -20,28 +19,16 @@ from exporter.errors import CredentialRejected
 from exporter.exposition.snapshot import Snapshot
 from exporter.fetching import Ask, Fetched
 from exporter.github.client import GitHub
-from exporter.github.credentials import TokenCredential
-from exporter.github.pacing import Pool
 from exporter.simulator.stored import ANSWERS
-from tests.support.jobs import NOW, job_of, stored
+from tests.support.jobs import NOW, client, job_of, stored
 
 DAY = 86_400
 Answer = Callable[[httpx.Request], Any]
 
 
-def client(answer: Answer) -> GitHub:
-    return answering(lambda request: httpx.Response(200, json=answer(request)))
-
-
-def answering(answer: Callable[[httpx.Request], httpx.Response]) -> GitHub:
-    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("word"), None)
-    return GitHub(
-        credential,
-        Pool("token"),
-        clock=lambda: NOW,
-        monotonic=lambda: 0.0,
-        transport=httpx.MockTransport(answer),
-    )
+def answering(answer: Answer) -> GitHub:
+    """A client that gets these JSON values."""
+    return client(lambda request: httpx.Response(200, json=answer(request)))
 
 
 def totals(*sums: int) -> Answer:
@@ -61,7 +48,7 @@ def totals(*sums: int) -> Answer:
 
 def fetched(collector: Any, answer: Answer, **change: Any) -> Fetched:
     question = Ask("acme", (), collector.options(**change.pop("options", {})), int(NOW) - DAY, int(NOW))
-    result: Fetched = asyncio.run(collector.fetch(client(answer), replace(question, **change)))
+    result: Fetched = asyncio.run(collector.fetch(answering(answer), replace(question, **change)))
     return result
 
 
@@ -113,7 +100,7 @@ def test_without_a_total_the_subjects_are_shown_all_the_same() -> None:
         return httpx.Response(200, json=stored(request))
 
     question = Ask("acme", (), subject_stats.Options(), int(NOW) - DAY, int(NOW))
-    found = asyncio.run(subject_stats.COLLECTOR.fetch(answering(answer), question))
+    found = asyncio.run(subject_stats.COLLECTOR.fetch(client(answer), question))
     assert (len([row for row in found.rows if isinstance(row, subject_stats.SubjectRow)]), differences(found)) == (
         3,
         {},
@@ -129,7 +116,7 @@ def test_a_credential_that_is_refused_for_the_total_is_refused_for_the_run(colle
 
     question = Ask("acme", (), collector.options(), int(NOW) - DAY, int(NOW))
     with pytest.raises(CredentialRejected):
-        asyncio.run(collector.fetch(answering(answer), question))
+        asyncio.run(collector.fetch(client(answer), question))
 
 
 INTERVALS = sum(interval["total_request_count"] for interval in json.loads((ANSWERS / "time_stats.json").read_text()))
@@ -172,7 +159,7 @@ def test_names_are_told_of_those_who_have_series(places: int, named: set[str]) -
         ]
 
     job = job_of(subject_stats.COLLECTOR)
-    brought = asyncio.run(ask(Question(job, None, Windows()), client(answer)))
+    brought = asyncio.run(ask(Question(job, None, Windows()), answering(answer)))
     snapshot = conclude(job, Snapshot(), Attempt(brought, NOW, 0.1, 0.0), Rules(places, 1e9)).snapshot
     told = {labels[1] for labels, _value in snapshot.gauges["github_api_insights_actor_info"]}
     assert told == named

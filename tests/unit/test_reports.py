@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.collectors.copilot_usage.parts import parts
+from exporter.collectors.copilot_usage.record_rows import section_rows
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, SECTIONS, TOTALS
 from exporter.collectors.reading.report_files import File
-from exporter.collectors.reading.reports import MOST_ROWS, Contradiction, Day, FieldNumbers, Report
+from exporter.collectors.reading.reports import MOST_ROWS, Contradiction, DayFigures, FieldNumbers, Report
 from exporter.errors import Invalid
 
 OLD, NEW = "2026-11-18", "2026-11-19"
@@ -23,7 +23,7 @@ Found = dict[tuple[str, tuple[str, ...]], dict[str, float]]
 
 
 def report(only: str | None = None, wanted: Iterable[str] = ALL) -> Report:
-    return Report(parts, frozenset(wanted), BY_MEMBER.keys() | {"day_totals"}, only, own=TOTALS)
+    return Report(section_rows, frozenset(wanted), BY_MEMBER.keys() | {"day_totals"}, only, own=TOTALS)
 
 
 def read(*files: bytes, only: str | None = None, wanted: Iterable[str] = ALL, cuts: Iterable[int] = ()) -> Report:
@@ -462,7 +462,7 @@ def test_numbers_are_a_mapping_like_any() -> None:
     assert (numbers["b"], numbers.get("c"), len(numbers), list(numbers)) == (2.5, None, 2, ["a", "b"])
     with pytest.raises(KeyError):
         numbers["c"]
-    day = Day()
+    day = DayFigures()
     day.add([("s", (), {"a": 1}, 0), ("s", (), {"b": 2}, 1), ("s", (), {}, 2)])
     assert day.sections["s"][()] == {"a": 1, "b": 2}
     assert (len(day.sections), day.rejected, day.rows) == (1, 3, 1)

@@ -12,7 +12,6 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from exporter.catalogue import Collector
 from exporter.collectors import route_stats, subject_stats, user_stats
@@ -23,10 +22,8 @@ from exporter.collectors.summary_stats import DifferenceRow
 from exporter.counting.walks import RowSet, row_set, sums_of, unite
 from exporter.errors import Forbidden, GitHubError, Invalid, RateLimited, Unavailable
 from exporter.fetching import Ask, Fetched
-from exporter.github.client import GitHub
-from exporter.github.credentials import TokenCredential
-from exporter.github.pacing import Pool
 from exporter.tables import Row
+from tests.support.jobs import client
 
 NOW = 1_700_003_600
 Pages = Sequence[Sequence[Row]]
@@ -233,16 +230,8 @@ class Scripted:
 
 
 def fetched(github: Scripted, collector: Collector = subject_stats.COLLECTOR, **change: Any) -> Fetched:
-    credential = TokenCredential("token", "https://api.github.com", "2022-11-28", None, SecretStr("word"), None)
-    client = GitHub(
-        credential,
-        Pool("token"),
-        clock=lambda: float(NOW),
-        monotonic=lambda: 0.0,
-        transport=httpx.MockTransport(github),
-    )
     question = Ask("acme", (), collector.options(**change.pop("options", {})), NOW - 3600, NOW)
-    return asyncio.run(collector.fetch(client, replace(question, **change)))
+    return asyncio.run(collector.fetch(client(github, now=NOW), replace(question, **change)))
 
 
 def counts(found: Fetched) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""What an enterprise or an organization has used and has to pay this month, by product and SKU; AI credits by model.
+"""Usage and cost of the month, of enterprises and organizations, by product and SKU; AI credits by model.
 
     github_billing_usage_enterprise_net_amount_usd{enterprise="acme-corp",product="Actions",sku="actions_linux",unit_type="minutes"} 8
     github_billing_ai_credit_enterprise_gross_quantity{…,sku="Copilot AI Credits",unit_type="credits",model="GPT-5"} 100

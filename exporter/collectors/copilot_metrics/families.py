@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import create_model
 
-from exporter.collectors.reading.nested import Path
+from exporter.collectors.reading.nested import Level
 from exporter.tables import Family, Figures, Row, Table, gauge, info
 
 ENDPOINT = "/orgs/{org}/copilot/metrics"
@@ -52,7 +52,7 @@ def _engaged_by(name: str, who: str) -> Family:
     return gauge(name, "total_engaged_users", f"Users who {who} on that day; a user may be in several rows.")
 
 
-FAMILIES: dict[Path, tuple[Family, ...]] = {
+FAMILIES: dict[Level, tuple[Family, ...]] = {
     (): (
         gauge(
             "github_copilot_metrics_active_users",
@@ -175,7 +175,7 @@ FAMILIES: dict[Path, tuple[Family, ...]] = {
 }
 
 
-def _table(path: Path, families: tuple[Family, ...]) -> Table:
+def _table(path: Level, families: tuple[Family, ...]) -> Table:
     """The table of a level, with the names that lead there as labels; its rows are of a class of their own."""
     labels = tuple(_LABEL_OF[step] for step in path if step in _LABEL_OF)
     keys: dict[str, Any] = dict.fromkeys(labels, (str, ...))

@@ -1,12 +1,12 @@
-"""What people did with Copilot on the newest day that GitHub has finished: by organization and by enterprise.
+"""Copilot usage on the newest complete day, by organization and by enterprise.
 
     github_copilot_organization_daily_active_users{organization="acme"} 120
     github_copilot_enterprise_ide_loc_added{enterprise="acme-corp",ide="vscode"} 8100
     github_copilot_organization_report_day_timestamp_seconds{organization="acme"} 1763337600
 
-GitHub answers with signed links to the files that hold a day. The day shown is the newest of three, two to four days
-ago, that GitHub has finished, else the newest with use. Its numbers settle within three days, so every run reads it
-again. Rows of single users are not exported.
+GitHub answers with signed links to the files of a day. The day shown is the newest of three, two to four days ago, that
+GitHub has finished, else the newest with usage. Its numbers may change for three days, so every run reads it again.
+Rows of single users are not exported.
 
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
 """

@@ -1,11 +1,11 @@
-"""The names of the metrics of a Copilot day, by scope and member of a record, in the order of the member's fields.
+"""The metrics of a Copilot day, by scope and member of a record, in the order of the member's fields. Pure data.
 
-A metric is called as GitHub's field, without `_count` or `_sum` at its end; minutes are shown in seconds. Pure data.
+A metric has the name of GitHub's field without `_count` or `_sum` at its end; minutes become seconds.
 """
 
 from collections.abc import Mapping, Sequence
 
-from exporter.collectors.copilot_usage.sections import SECTIONS, Section
+from exporter.collectors.copilot_usage.sections import SECTIONS, ReportSection
 from exporter.tables import Family, Row, Table, gauge
 
 ORGANIZATION: dict[str, tuple[str, ...]] = {
@@ -274,7 +274,7 @@ ENTERPRISE: dict[str, tuple[str, ...]] = {
 
 
 class ReportDay(Row):
-    """The day of the figures: its midnight, UTC."""
+    """The day of the figures, as its midnight UTC."""
 
     day: float
 
@@ -289,7 +289,7 @@ def _tables(names: Mapping[str, Sequence[str]]) -> tuple[Table, ...]:
     return tuple(_table(section, names[section.member]) for section in SECTIONS)
 
 
-def _table(section: Section, names: Sequence[str]) -> Table:
+def _table(section: ReportSection, names: Sequence[str]) -> Table:
     return Table(
         section.row,
         tuple(_gauge(name, field, section.help[field]) for name, field in zip(names, section.help, strict=True)),
@@ -300,11 +300,11 @@ def _table(section: Section, names: Sequence[str]) -> Table:
 
 def _gauge(name: str, field: str, text: str) -> Family:
     if not name.endswith("_" + field.removesuffix("_count").removesuffix("_sum").replace("minutes", "seconds")):
-        raise TypeError(f"{name} is not called as GitHub's field {field}")
+        raise TypeError(f"{name} does not end in GitHub's field {field}")
     return gauge(name, field, text)
 
 
 TABLES_OF_ORGANIZATION = (*_tables(ORGANIZATION), _day("github_copilot_organization_report_day_timestamp_seconds"))
 TABLES_OF_ENTERPRISE = (*_tables(ENTERPRISE), _day("github_copilot_enterprise_report_day_timestamp_seconds"))
 FIGURES = {section.member: table for section, table in zip(SECTIONS, TABLES_OF_ORGANIZATION, strict=False)}
-"""By member, a table with its fields; those of both scopes are the same."""
+"""A table with the fields of each member; both scopes have the same fields."""

@@ -1,7 +1,7 @@
-"""Which day of Copilot is shown: the newest of three that GitHub has finished, else the newest with use.
+"""Chooses the day of Copilot that is shown: the newest of three that GitHub has finished, else the newest with usage.
 
-GitHub answers 204 for a day that is not finished and for a day without use. It finishes a day within two days, so a day
-that is four days old and has no report was without use: the data are as new as that day, the figures are older.
+GitHub answers 204 for a day that is not finished and for a day without usage. It finishes a day within two days, so a
+day that is four days old and has no report is one without usage: the data are as new as that day, the figures older.
 
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
 """
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter import worker
-from exporter.collectors.copilot_usage.parts import parts, rows_of
+from exporter.collectors.copilot_usage.record_rows import rows_of, section_rows
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, SECTIONS, TOTALS
 from exporter.collectors.reading.report_files import File
 from exporter.collectors.reading.reports import Contradiction, Report
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, NotFound
-from exporter.fetching import Api, ApiReply, Ask, Doubt, Fetched
+from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
 from exporter.github.decoding import decode_json
 from exporter.github.downloads import distinct
 from exporter.instants import DAY, day_of, epoch
@@ -28,7 +28,7 @@ DAYS_BACK = (2, 3, 4)
 MOST_FILES = 100
 MOST_BYTES = 256 * 1024 * 1024
 LINKS = ("download_links", "report_day", "report_start_day", "report_end_day")
-"""The fields of the answer that leads to the files."""
+"""The fields of the response with the links to the files."""
 
 
 class Unreadable(Exception):
@@ -39,15 +39,15 @@ class Unreadable(Exception):
         self.reason = reason
 
 
-class _Before(NamedTuple):
-    """What an earlier run showed: the day of its figures ("" for none), and the newest day known to be without use."""
+class _LastRun(NamedTuple):
+    """The result of the last run: the day of its figures ("" for none), and the newest known day without usage."""
 
     day: str
     without_use: float
 
     @classmethod
-    def of(cls, ask: Ask) -> "_Before":
-        """The day is remembered; the data are of a newer day only if that was without use."""
+    def from_ask(cls, ask: Ask) -> "_LastRun":
+        """The day is in the memory; a newer instant of the data is a day without usage."""
         if not ask.data_time:
             return cls("", 0.0)
         day = day_of(ask.data_time) if ask.memory.value is None else str(ask.memory.value)
@@ -56,10 +56,12 @@ class _Before(NamedTuple):
 
 @dataclass(slots=True)
 class _Search:
-    """The report that is shown, and what the search for it came across.
+    """The report to show, and the findings of the search for it.
 
-    `errors` are those of newer days, `rejected` and `unknown` count what no day could use. `has_reports` says that
-    GitHub knows the reports at all; `without_use` is the newest day known to be without use.
+    - `without_use`: the newest day known to be without usage.
+    - `errors`: those of newer days.
+    - `rejected` and `unknown`: counts of values that belong to no day.
+    - `has_reports`: whether GitHub has these reports at all, so that a 404 means one day.
     """
 
     report: Report
@@ -70,20 +72,20 @@ class _Search:
     has_reports: bool = False
 
     def take(self, report: Report) -> None:
-        """Go on with another report."""
+        """Use another report."""
         self.report = report
         self.rejected += report.unplaced
         self.unknown.join(report.unknown)
 
 
 async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Iterable[Table]) -> Fetched:
-    """The figures of the day to show; `path` is that of the reports, without the period."""
-    before = _Before.of(ask)
+    """The figures of the day to show; `path` is the path of the reports, without the period."""
+    before = _LastRun.from_ask(ask)
     search = await _search(api, ask, path, before)
     report = search.report
     is_older = report.day < before.day
     if search.errors and (not report.day or is_older):
-        raise search.errors[0]  # an error never sets the figures back to an older day
+        raise search.errors[0]  # an error must not bring back an older day
     ask.memory.value = before.day if is_older else report.day
     search.unknown.join(report.figures.unknown)
     rows = await worker.run(tuple, rows_of(report)) if report.day else ()
@@ -92,15 +94,15 @@ async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Iterable[Table
         rows,
         report.figures.rejected + search.rejected + len(search.errors),
         max(_midnight(report.day), search.without_use) or None,
-        # A host that cannot be reached is a fault that the operator must fix, though an older day could be read.
+        # A host that is not allowed, or a refused link, is reported although an older day could be read.
         fault=next((error for error in search.errors if isinstance(error, HostRefused | LinkExpired)), None),
         unknown=search.unknown,
         doubts=tuple(Doubt(table, gone) for table in tables) if is_older else (),
     )
 
 
-async def _search(api: Api, ask: Ask, path: str, before: _Before) -> _Search:
-    """Read the days one after another, newest first, and then the 28 days."""
+async def _search(api: Api, ask: Ask, path: str, before: _LastRun) -> _Search:
+    """Read single days, newest first, then the report of 28 days."""
     search = _Search(empty_report(ask), before.without_use)
     today = ask.end // DAY * DAY
     for back in DAYS_BACK:
@@ -108,7 +110,7 @@ async def _search(api: Api, ask: Ask, path: str, before: _Before) -> _Search:
         try:
             report = await read(api, ask, f"{path}-1-day", day_of(begin))
         except NotFound:
-            continue  # not ready; the 28 days tell whether there are reports at all
+            continue  # not ready; the report of 28 days shows whether there are reports at all
         except Unreadable as error:
             search.errors.append(error.reason)
             continue
@@ -124,7 +126,7 @@ async def _search(api: Api, ask: Ask, path: str, before: _Before) -> _Search:
 
 
 async def latest(api: Api, ask: Ask, path: str, before: str, search: _Search) -> Report:
-    """The newest day of the last 28; `before`, the day that was shown, if that is newer: the figures stay."""
+    """The newest day of the last 28, or `before`, the day that was shown, if that is newer."""
     try:
         report = await read(api, ask, f"{path}-28-day/latest")
     except Unreadable as error:
@@ -149,19 +151,19 @@ async def latest(api: Api, ask: Ask, path: str, before: str, search: _Search) ->
 
 
 async def read(api: Api, ask: Ask, path: str, day: str | None = None) -> Report:
-    """A report with all its files; without a day if there is none yet. Raises `Unreadable`, and `Contradiction`."""
+    """A report with all its files; its day is empty if GitHub has none yet. Raises `Unreadable`, `Contradiction`."""
     params: dict[str, str | int] | None = {"day": day} if day else None
     try:
         return await _read_files(api, ask, await api.get(path, params), day)
     except LinkExpired:
-        pass  # the next answer has new links
+        pass  # a second request gets new links
     try:
         return await _read_files(api, ask, await api.get(path, params), day)
     except LinkExpired as error:
         raise Unreadable(error) from None
 
 
-async def _read_files(api: Api, ask: Ask, reply: ApiReply, day: str | None) -> Report:
+async def _read_files(api: Api, ask: Ask, reply: Reply, day: str | None) -> Report:
     report = empty_report(ask, day)
     try:
         urls = await worker.run(links, reply.body, report.unknown) if reply.status == 200 else []
@@ -180,7 +182,7 @@ async def _read_files(api: Api, ask: Ask, reply: ApiReply, day: str | None) -> R
 
 
 def links(body: bytes, unknown: UnknownFields) -> list[str]:
-    """The signed links of an answer, each once; raises `Invalid`."""
+    """The signed links of a response, one per file; raises `Invalid`."""
     answer = decode_json(body)
     listed = answer.get("download_links") if isinstance(answer, dict) else None
     if not isinstance(listed, list) or not all(isinstance(link, str) for link in listed):
@@ -193,9 +195,9 @@ def links(body: bytes, unknown: UnknownFields) -> list[str]:
 
 
 def empty_report(ask: Ask, day: str | None = None) -> Report:
-    """A report to be read: of a day, or of the newest that its files have."""
+    """A report without figures yet: of a day, or of the newest day in its files."""
     members = {section.member for section in SECTIONS if section.breakdown in ask.options.breakdowns}
-    return Report(parts, members, BY_MEMBER.keys() | {"day_totals"}, only=day, own=TOTALS)
+    return Report(section_rows, members, BY_MEMBER.keys() | {"day_totals"}, only=day, own=TOTALS)
 
 
 def _midnight(day: str) -> float:

@@ -1,4 +1,4 @@
-"""The parts of a Copilot day: the members of GitHub's record, with their keys, numbers and help texts. Pure data.
+"""The sections of a Copilot day: the members of GitHub's record, with keys, numbers and help texts. Pure data.
 
 https://docs.github.com/enterprise-cloud@latest/copilot/reference/copilot-usage-metrics/copilot-usage-metrics
 """
@@ -11,10 +11,14 @@ from pydantic import create_model
 from exporter.tables import Figures
 
 
-class Section(NamedTuple):
-    """A member of a record, by GitHub's name; the breakdown that selects it; and the help texts of its numbers.
+class ReportSection(NamedTuple):
+    """A member of a record.
 
-    Rows of a section that `can_be_added` are summed beyond `max_series`.
+    - `member`: GitHub's name; "" for the record's own numbers.
+    - `breakdown`: the option that selects it.
+    - `keys`: the fields that identify a row.
+    - `help`: the help texts of the numbers, by GitHub's field.
+    - `can_be_added`: whether rows beyond `max_series` are summed.
     """
 
     member: str
@@ -123,14 +127,14 @@ def _section(
     *keys: str,
     can_be_added: bool = False,
     surface: str = "",
-) -> Section:
-    """A section with a row class `name` of its own; a text without a full stop goes on with the keys."""
+) -> ReportSection:
+    """A section with its own row class `name`; the keys are appended to help texts without a full stop."""
     fields: dict[str, Any] = dict.fromkeys(keys, (str, ...))
     row = create_model(name, __base__=Figures, **fields)
     end = f", by {' and '.join(keys)}."
     texts = {field: surface + (text if text.endswith(".") else text + end) for field, text in numbers.items()}
     texts |= {field: f"{text} {DISTINCT}" for field, text in texts.items() if field.endswith("_users")}
-    return Section(member, breakdown, row, keys, texts, can_be_added)
+    return ReportSection(member, breakdown, row, keys, texts, can_be_added)
 
 
 SECTIONS = (
@@ -177,4 +181,4 @@ PLAIN: dict[str, tuple[str, ...]] = {
     "totals_by_3rd_party_agent": ("agent_name",),
     "totals_by_ai_adoption_phase": ("phase",),
 }
-"""Fields that GitHub documents and that are no figures: names, ids and dates, by the member that holds them."""
+"""Documented fields that are not figures (names, ids, dates), by member."""

@@ -1,1 +1,1 @@
-"""What several collectors read alike: rows out of JSON, walks over pages, signed report files."""
+"""Reading that collectors share: rows out of JSON, walks over pages, signed report files."""

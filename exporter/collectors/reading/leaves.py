@@ -1,4 +1,4 @@
-"""Numbers out of nested objects, by their place: those that a table has families for, and all others. Pure."""
+"""Reads the numbers of nested objects by their place: those that a table has families for, and all others. Pure."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,17 +8,17 @@ from exporter.collectors.reading.unknown_fields import UnknownFields, numbers_in
 from exporter.collectors.reading.values import is_number
 from exporter.tables import Family, Table, gauge
 
-_DEEPEST = 8  # deeper objects are one value: the place of each value inside would cost memory by its depth
+_DEEPEST = 8  # a deeper object counts as one value: places of its values would take too much memory
 
 Place = tuple[str, ...]
-"""Where a value stands: the names of the fields that lead to it."""
+"""The place of a value: the names of the fields that lead to it."""
 
 Parse = Callable[[Any], float | None]
 """From a JSON value to the number that is exported; None if it cannot be read."""
 
 
 def field_gauges(prefix: str, groups: Mapping[str, Mapping[str, str]]) -> Iterator[Family]:
-    """One gauge per field: `{place of the group: {metric: help}}`; a metric is `prefix` and GitHub's field name."""
+    """One gauge per field, from `{group: {metric: help}}`; the name of a metric is `prefix` and GitHub's field name."""
     for group, families in groups.items():
         for name, text in families.items():
             yield gauge(name, ".".join(filter(None, (group, name.removeprefix(prefix)))), text)
@@ -42,7 +42,7 @@ class ObjectReading:
     groups: Collection[Place] = ()
 
     def unknown_name(self, place: Place) -> str:
-        """The name of an unknown place, down to the field that is unknown: names inside it may be logins."""
+        """The name of an unknown place, cut after the unknown field: names inside it may be logins."""
         depth_of_group = next((depth for depth in range(len(place), 0, -1) if place[:depth] in self.groups), 0)
         return ".".join(place[: depth_of_group + 1])
 
@@ -80,7 +80,7 @@ def read_object(item: object, parsers: Mapping[Place, Parse], skipped: Collectio
 
 
 def missing(value: object) -> bool:
-    """Whether a value is null, or a placeholder of GitHub's documentation generator."""
+    """Whether a value is null, or a placeholder of GitHub's documentation generator (`$ref`)."""
     return value is None or (isinstance(value, dict) and "$ref" in value)
 
 
@@ -90,7 +90,7 @@ def parsers_of(table: Table, parse: Parse = number) -> dict[Place, Parse]:
 
 
 def by_field(figures: Mapping[Place, float]) -> dict[str, float]:
-    """Figures by the fields of `Figures` rows: places joined by dots."""
+    """Figures by field name as in `Figures` rows: the parts of a place joined by dots."""
     return {".".join(place): figure for place, figure in figures.items()}
 
 

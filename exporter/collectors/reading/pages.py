@@ -1,4 +1,4 @@
-"""Lists of many pages, each row read once although rows may move between pages; and a job's query parameters."""
+"""Walks over lists of many pages, each row read once although rows may move between pages; and query parameters."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ from exporter.instants import utc_time
 from exporter.tables import Row, Table
 
 SMALLER_PAGE = 70
-"""Page size of a third walk: its pages end between other rows, so that rows of one name that two pages divided before
-stand on one page."""
+"""Page size of a third walk: its pages end between other rows, so that rows of one name that were on two pages before
+are on one page."""
 
-MOST_OF_A_WALK = 1_000 * PAGE_SIZE
+MOST_LISTED_ROWS = 1_000 * PAGE_SIZE
 MOST_BYTES = 40 * 1024 * 1024
-"""Rows of all pages of a list, and bytes of these pages: of the bodies, or of their texts in memory if that is more."""
+"""Bounds of a list: its rows, and the bytes of its pages (of the bodies, or of their texts in memory if more)."""
 
 
 def window_params(ask: Ask) -> dict[str, str | int]:
@@ -37,10 +37,10 @@ def subject_path(ask: Ask) -> str:
 
 @dataclass(slots=True)
 class ListSums:
-    """The sums over all rows of a list, as GitHub shows them: every answer of `fetch`, the newest last.
+    """GitHub's own sums over all rows of a list, which prove a walk complete: the results of `fetch`, the newest last.
 
-    Usually an answer from before the walk is a proof, too, for the next read counts what this one misses. What a `fold`
-    misses is lost, so there only an answer from after the walk is a proof.
+    Sums that were fetched before the walk are a proof, too, because the next read counts what this one misses. For a
+    `fold` they are not: what it misses is lost, so the sums must be fetched after the walk.
     """
 
     fetch: Callable[[], Awaitable[Numbers]]
@@ -51,14 +51,14 @@ class ListSums:
         """Fetch the sums for an optional comparison; None if GitHub does not give them."""
         try:
             self.answers.append(await self.fetch())
-        except CredentialRejected:  # it concerns all jobs of the credential
+        except CredentialRejected:  # all jobs of the credential must be paused
             raise
         except GitHubError:
             return None
         return self.answers[-1]
 
     async def agree_with(self, sums: Numbers) -> bool:
-        """Whether GitHub shows these sums; fetches them again unless an earlier answer has them."""
+        """Whether GitHub's sums are these; fetches them again unless an earlier result is equal."""
         if not self.fold and sums in self.answers:
             return True
         self.answers.append(await self.fetch())
@@ -93,7 +93,7 @@ async def walk(
     rows = await worker.run(unite, table, rows, again)
     if await _is_proven(rows, table, sums):
         return fetched(rows)
-    del again  # of a long list it is large
+    del again  # free the memory of a long list
     rows = await worker.run(unite, table, rows, await walk_pages("asc", SMALLER_PAGE))
     if await _is_proven(rows, table, sums):
         return fetched(rows)
@@ -114,18 +114,18 @@ async def _walk_once(api: Api, path: str, params: dict[str, str | int], table: T
         rows += page
         rejected += unreadable
         size += max(len(reply.body), await worker.run(_size_of_texts, page))
-        if len(rows) > MOST_OF_A_WALK or size > MOST_BYTES:
-            raise Invalid(f"{path}: more than {MOST_OF_A_WALK} rows, or than {MOST_BYTES} bytes")
+        if len(rows) > MOST_LISTED_ROWS or size > MOST_BYTES:
+            raise Invalid(f"{path}: more than {MOST_LISTED_ROWS} rows, or than {MOST_BYTES} bytes")
     return await worker.run(row_set, table, rows, rejected)
 
 
 def _size_of_texts(rows: Iterable[Row]) -> int:
-    """The bytes of the rows' texts in memory: a single wide character makes a text four times as large."""
+    """The bytes of the rows' texts in memory; one character beyond the BMP makes a text four times as large."""
     return sum(getsizeof(value) for row in rows for value in row.__dict__.values() if isinstance(value, str))
 
 
 def _disagreement(rows: RowSet, table: Table, sums: ListSums | None) -> str:
-    """The counts of three walks, and the sums that they should have."""
+    """The sums of three walks, and those of GitHub."""
     unreadable = f"; rows that could not be read: {rows.rejected}" if rows.rejected else ""
     count = len(rows.rows)
     if sums is None:

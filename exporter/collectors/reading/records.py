@@ -1,4 +1,4 @@
-"""An array of JSON objects, read one object at a time, so that memory does not grow with the array. Pure.
+"""Reads an array of JSON objects one at a time, so that memory does not grow with the array. Pure.
 
 The standard library's parser decodes each object as soon as it is complete.
 """
@@ -16,7 +16,7 @@ MOST_CHARACTERS = 1024 * 1024
 """Characters of one record; GitHub's have a few thousand."""
 
 MOST_VALUES = 20_000
-"""Commas, colons and opening brackets of one record, those inside texts included; GitHub's have a few hundred."""
+"""Commas, colons and opening brackets of one record, those in strings included; GitHub's have a few hundred."""
 
 MOST_RECORDS = 200_000
 """Records of one array: a year of 500 appliances, one a day."""
@@ -92,7 +92,7 @@ class Records:
             raise Invalid(f"the answer is no JSON, or has a record of more than {MOST_CHARACTERS} characters")
 
     def _skip_mark(self, mark: str, at: int) -> int:
-        """Check a bracket or comma of the array; gives the position after it. Raises `Invalid`."""
+        """Check a bracket or comma of the array; returns the position after it. Raises `Invalid`."""
         if self._next == "end":
             raise Invalid("the answer goes on after its JSON")
         if self._next == "start":

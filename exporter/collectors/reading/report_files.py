@@ -8,7 +8,7 @@ from typing import Any
 
 import ijson  # type: ignore[import-untyped] # it has no type hints
 
-from exporter.collectors.reading.reports import Day, Report
+from exporter.collectors.reading.reports import DayFigures, Report
 from exporter.collectors.reading.values import is_number
 from exporter.errors import Invalid
 from exporter.github.decoding import Repair
@@ -28,34 +28,34 @@ class File:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._events: list[tuple[str, Any]] = ijson.sendable_list()
-        # With floats, one number that no float can hold would make the whole file unreadable.
+        # With `use_float`, one number too large for a float would make the whole file unreadable.
         self._parser = ijson.basic_parse_coro(self._events, multiple_values=True, use_float=False)
         self._repair = Repair()
-        self._head, self._has_begun, self._is_empty, self._without_event = b"", False, True, 0
-        # Where the parser is, innermost last: "root", "records" (a list), "record", "rows" (a list in a record).
-        # A record that turns out to wrap others is a "wrapper".
-        self._places = ["root"]
+        self._head, self._is_started, self._is_empty, self._without_event = b"", False, True, 0
+        # The open JSON values, innermost last: "root", "records" (a list), "record", "rows" (a list in a record).
+        # A record in which `day_totals` is found becomes a "wrapper".
+        self._open = ["root"]
         self._key = ""
         self._scalars: dict[str, Any] = {}
-        self._day = Day()
+        self._day = DayFigures()
         self._member: ijson.ObjectBuilder | None = None
         self._is_skipping = False
-        self._numbers = 0  # in the member that is skipped
+        self._numbers = 0  # in the skipped member
         self._depth = self._events_of_member = 0
 
     def feed(self, piece: bytes) -> None:
         """Parse a piece; raises `Invalid`."""
-        if not self._has_begun:
+        if not self._is_started:
             self._head += piece
             if len(self._head) < len(_BOM):
                 return
-            piece, self._has_begun = self._head.removeprefix(_BOM), True
+            piece, self._is_started = self._head.removeprefix(_BOM), True
         self._is_empty = self._is_empty and not piece.strip()
         self._parse(self._repair.feed(piece))
 
     def end(self) -> None:
-        """The file is complete; raises `Invalid` if it is not."""
-        if not self._has_begun:
+        """Parse the end of the file; raises `Invalid` if it is incomplete."""
+        if not self._is_started:
             self.feed(b"   ")
         if self._is_empty:
             return
@@ -67,13 +67,13 @@ class File:
         self._handle()
 
     def _parse(self, piece: bytes) -> None:
-        for at in range(0, len(piece), _STEP):  # two bytes may become an event: `0,`
+        for at in range(0, len(piece), _STEP):  # in steps: two bytes may become an event (`0,`)
             self._parse_step(piece[at : at + _STEP])
 
     def _parse_step(self, piece: bytes) -> None:
         try:
             self._parser.send(piece)
-        except (ijson.JSONError, ValueError, ArithmeticError, SystemError):  # the latter two for absurd numbers
+        except (ijson.JSONError, ValueError, ArithmeticError, SystemError):  # the last two: huge exponents
             raise Invalid("a file of the report is no JSON") from None
         self._without_event = 0 if self._events else self._without_event + len(piece)
         if self._without_event > _LONGEST_TOKEN:
@@ -96,21 +96,21 @@ class File:
         self._events.clear()
 
     def _step(self, event: str, value: Any) -> None:
-        place = self._places[-1]
+        place = self._open[-1]
         if event == "map_key":
             self._key = value
         elif event in _CLOSING:
-            self._end(self._places.pop())
+            self._end(self._open.pop())
         elif place in ("root", "records"):
             self._begin(event, place)
         elif place == "rows":
             self._begin_member(event, value)
         elif event in _OPENING and self._key == "day_totals":
-            self._places[-1] = "wrapper"  # its own figures are those of many days
+            self._open[-1] = "wrapper"  # its own figures are sums over days
             self._end_wrapper()
             self._begin(event, "root")
         elif event == "start_array" and self._key in self._report.selected:
-            self._places.append("rows")
+            self._open.append("rows")
         elif event in _OPENING:
             self._begin_member(event, value)
         else:
@@ -120,13 +120,13 @@ class File:
 
     def _begin(self, event: str, place: str) -> None:
         if event == "start_map":
-            self._places.append("record")
-            self._scalars, self._day = {}, Day()
+            self._open.append("record")
+            self._scalars, self._day = {}, DayFigures()
         elif event == "start_array" and place == "root":
-            self._places.append("records")
+            self._open.append("records")
         else:
             raise Invalid("a file of the report holds something else than records")
-        if len(self._places) > _MOST_DEPTH:
+        if len(self._open) > _MOST_DEPTH:
             raise Invalid("a file of the report is nested too deeply")
 
     def _end(self, place: str) -> None:
@@ -145,16 +145,16 @@ class File:
             self._skip(event, value)
 
     def _end_wrapper(self) -> None:
-        """Count the unknown fields beside the records; none of its figures belong to a day."""
-        for _part in self._report.read("", self._scalars, self._day.unknown):
+        """Count the unknown fields of a wrapper; its figures belong to no day and are dropped."""
+        for _row in self._report.read("", self._scalars, self._day.unknown):
             pass
         self._report.unknown.join(self._day.unknown)
-        self._scalars, self._day = {}, Day()
+        self._scalars, self._day = {}, DayFigures()
 
     def _end_record(self) -> None:
         self._day.add(self._report.read("", self._scalars, self._day.unknown))
         self._report.take(self._scalars.get("day"), self._day)
-        self._scalars, self._day = {}, Day()
+        self._scalars, self._day = {}, DayFigures()
 
     def _build(self, event: str, value: Any) -> None:
         assert self._member is not None

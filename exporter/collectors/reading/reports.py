@@ -1,7 +1,7 @@
-"""A Copilot report: the figures of one day, united from the records of its files. Pure.
+"""The figures of one day in a Copilot report, merged from the records of its files. Pure.
 
-The report has the fields of all files, and their rows by key. Files with different values for one figure contradict
-each other. Figures are never added up: distinct users cannot be.
+A report has the fields of all its files, and their rows by key. If two files have different values for a figure, the
+report is invalid. Figures are never added up, because distinct users must not be.
 """
 
 from array import array
@@ -15,18 +15,18 @@ from exporter.errors import Invalid
 from exporter.tables import Labels
 
 MOST_ROWS = 30_000
-"""Rows of one day, of all breakdowns together: 300 languages of which each has a hundred models."""
+"""Rows of one day in all breakdowns: as many as 300 languages with a hundred models each."""
 
-Part = tuple[str, Labels, Mapping[str, float], int]
-"""A row: its section, its key, its figures, and how many of its values cannot be used."""
+SectionRow = tuple[str, Labels, Mapping[str, float], int]
+"""A row of a report: its section, its key, its figures, and how many of its values could not be read."""
 
 
 class Contradiction(Invalid):
-    """Files of one report have different values for one figure."""
+    """Two files of a report have different values for a figure."""
 
 
 class FieldNumbers(Mapping[str, float]):
-    """Figures by name in a third of a dict's memory: the rows of a section share one tuple of names."""
+    """Figures by name in a third of a dict's memory: rows with the same names share one tuple of names."""
 
     __slots__ = ("_names", "_values")
 
@@ -46,8 +46,8 @@ class FieldNumbers(Mapping[str, float]):
 
 
 @dataclass(slots=True)
-class Day:
-    """The figures of one day, by section and key; with a `fault` they cannot be used."""
+class DayFigures:
+    """The figures of one day, by section and key. With a `fault` they must not be used."""
 
     sections: dict[str, dict[Labels, FieldNumbers]] = field(default_factory=dict)
     rejected: int = 0
@@ -56,22 +56,22 @@ class Day:
     fault: Invalid | None = None
     _names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
-    def add(self, parts: Iterable[Part]) -> None:
+    def add(self, rows: Iterable[SectionRow]) -> None:
         """Add rows."""
-        for section, key, figures, rejected in parts:
+        for section, key, figures, rejected in rows:
             self.rejected += rejected
-            self._unite(section, key, figures)
+            self._merge(section, key, figures)
 
-    def join(self, other: "Day") -> None:
-        """Add the figures of the same day in another file."""
+    def join(self, other: "DayFigures") -> None:
+        """Add the figures that another file has of this day."""
         for section, rows in other.sections.items():
             for key, figures in rows.items():
-                self._unite(section, key, figures)
+                self._merge(section, key, figures)
         self.rejected += other.rejected
         self.unknown.join(other.unknown)
         self.fault = self.fault or other.fault
 
-    def _unite(self, section: str, key: Labels, figures: Mapping[str, float]) -> None:
+    def _merge(self, section: str, key: Labels, figures: Mapping[str, float]) -> None:
         if not figures or self.rows > MOST_ROWS:
             return
         rows = self.sections.setdefault(section, {})
@@ -98,26 +98,26 @@ class Day:
 class Report:
     """The figures of one day out of one or more files: of the day `only`, or of the newest.
 
-    - `read`: turns a member of a record (its name, and the object or a row of the list; "" for the record's own
-      scalars) into parts, and counts unknown fields.
+    - `read`: gets a member's name and its object, or an object of its list, and returns rows; counts unknown fields.
+      The record's own scalars have the name "".
     - `selected`: the members that `read` gets; those in `known` are skipped, others are counted as unknown.
     - `own`: the names of the record's own figures.
-    - `unplaced`: how many values of records without a day cannot be used.
+    - `unplaced`: how many values of records without a day could not be read.
     - `unknown`: the unknown fields of records without a day, and of objects that wrap records.
     """
 
-    read: Callable[[str, dict[str, Any], UnknownFields], Iterator[Part]]
+    read: Callable[[str, dict[str, Any], UnknownFields], Iterator[SectionRow]]
     selected: Collection[str]
     known: Collection[str]
     only: str | None = None
     day: str = ""
-    figures: Day = field(default_factory=Day)
+    figures: DayFigures = field(default_factory=DayFigures)
     unplaced: int = 0
     unknown: UnknownFields = field(default_factory=UnknownFields)
     own: Collection[str] = ()
 
-    def take(self, day: object, record: Day) -> None:
-        """Add a whole record with its `day` as GitHub gives it. A record without any figure is skipped."""
+    def take(self, day: object, record: DayFigures) -> None:
+        """Add a complete record; `day` is as GitHub gives it. A record without figures is skipped."""
         name = self.only if day is None else day if isinstance(day, str) and is_day(day) else ""
         if not record.rows or not name:
             self.unplaced += record.rejected + (day is not None and not name)
@@ -130,6 +130,6 @@ class Report:
             self.figures.join(record)
 
     def check(self) -> None:
-        """After the last file: raises `Invalid` if the day cannot be used, `Contradiction` if files contradict it."""
+        """After the last file: raises `Invalid` if the day must not be used, `Contradiction` if two files differ."""
         if self.figures.fault:
             raise self.figures.fault

@@ -1,4 +1,4 @@
-"""Rows out of a response body; a row that cannot be read is left out and counted. Pure."""
+"""Reads rows from response bodies; a row that cannot be read is left out and counted. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +17,7 @@ from exporter.tables import Row, Table
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 MOST_ROWS = 10 * PAGE_SIZE
-"""Of one page; GitHub gives at most 100: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
+"""Rows of one page; GitHub sends at most 100: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
 
 
 def decode_one(model: type[AnyRow], body: bytes, unknown: UnknownFields | None = None) -> AnyRow:
@@ -62,7 +62,7 @@ def _good_rows(model: type[AnyRow], items: Iterable[object]) -> Iterator[AnyRow]
 
 
 def _move_extras(rows: Iterable[Row], unknown: UnknownFields | None) -> None:
-    """Count the fields that the rows' model lacks; the rows keep nothing of them, for a value may name a person."""
+    """Count the fields that the rows' model lacks, and drop them: a value may name a person."""
     for row in rows:
         if extra := row.__pydantic_extra__:
             if unknown is not None:
@@ -72,16 +72,16 @@ def _move_extras(rows: Iterable[Row], unknown: UnknownFields | None) -> None:
 
 @cache
 def _list_of(model: type[AnyRow]) -> TypeAdapter[list[AnyRow]]:
-    """Cached for each kind of row: building it takes a third as long as reading a page."""
+    """The validator of a list, cached: building it takes a third as long as reading a page."""
     return TypeAdapter(Annotated[list[model], FailFast()])  # type: ignore[arg-type, valid-type] # a class held in a variable
 
 
 def figures(
     item: Mapping[str, Any], table: Table, unknown: UnknownFields, besides: Collection[str] = (), place: str = ""
 ) -> tuple[dict[str, float], int]:
-    """The numbers of an object that a table has families for, by field, and how many of them cannot be read.
+    """The numbers of an object that a table has families for, by field, and how many could not be read.
 
-    A field that is missing or null is absent. One that is no number, or a negative one, is absent and counted.
+    Fields that are missing or null are left out. Fields that are not numbers, or negative, are left out and counted.
     `unknown` counts the fields that are neither the table's nor in `besides`.
     """
     known = {family.field for family in table.families}

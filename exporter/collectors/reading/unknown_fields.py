@@ -1,4 +1,4 @@
-"""Fields of an answer that this version does not know. Pure."""
+"""Counts fields of responses that this version does not know. Pure."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 class UnknownFields(dict[str, int]):
-    """How many values each unknown field of an answer has, by GitHub's name of the field.
+    """How many values each unknown field of a response has, by GitHub's name of the field.
 
     Names are printable and bounded in number and length. No value is kept, and no name from inside an unknown field:
     the keys of an unknown object may be logins.
@@ -27,7 +27,7 @@ class UnknownFields(dict[str, int]):
         self[name] = self.get(name, 0) + values
 
     def take(self, item: Mapping[str, Any], known: Collection[str], place: str = "") -> None:
-        """Count the unknown fields of an object; `place` is where the object stands in the answer.
+        """Count the unknown fields of an object; `place` is the object's place in the response.
 
         Null is not counted. A field has as many values as there are numbers in it, but at least one. An object without
         any known field may be a map by login, so its own name is used instead of its fields'.
@@ -41,7 +41,7 @@ class UnknownFields(dict[str, int]):
                 self.add(name if len(name) <= LONGEST_NAME else key, max(1, numbers_in(value)))
 
     def join(self, others: Mapping[str, int]) -> None:
-        """Add the counts of another part of the answer."""
+        """Add the counts of another part of the response."""
         for name, values in others.items():
             self.add(name, values)
 

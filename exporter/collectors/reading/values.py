@@ -1,4 +1,4 @@
-"""Single values out of GitHub's JSON: what is a number, what can be a label. Pure."""
+"""Checks and converts single values of GitHub's JSON: numbers and labels. Pure."""
 
 import hashlib
 from typing import TypeGuard
@@ -9,15 +9,15 @@ MAX_LABEL_LENGTH = 256
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether it is a number that counts something: not negative, and no larger than an int64."""
+    """Whether a value is a count: a number, not negative, that an int64 can hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def label_text(value: object) -> str:
     """A valid label value from any JSON value.
 
-    A lone surrogate (JSON can carry one) or a NUL fails a whole scrape, so both are replaced. A long value is cut and
-    ends in a hash, so that two of them never become the same series.
+    A lone surrogate (JSON can have one) or a NUL would fail the whole scrape, so both are replaced. A long value is cut
+    and ends in a hash, so that two long values never become one series.
     """
     text = "" if value is None else str(value)
     text = readable(text).replace("\0", REPLACEMENT)

@@ -4,9 +4,8 @@
     github_server_statistics_published_packages{account="acme-corp",server_id="ea6088f3-…",ecosystem="npm"} 24
     github_server_statistics_info{account="acme-corp",server_id="ea6088f3-…",host_name="github.example.com",…} 1
 
-The newest record of each appliance is exported and is withdrawn by its own date, so that an appliance that stopped
-sending does not look current beside others. A value that GitHub does not give, or gives as something else than its
-documentation says, is absent.
+The newest record of each appliance is exported, and withdrawn by its own date, so that an appliance that stopped
+sending does not look current. A value that is missing or differs from its documented type is absent.
 
 A year of 20 appliances is 7,300 records in one answer without pages; `newest.py` reads it record by record,
 `record.py` reads a record into rows, `families.py` has the metrics.
@@ -30,7 +29,7 @@ from exporter.lateness import Late
 from exporter.options import CollectorOptions, QueryDate
 
 MOST_BYTES = 256 * 1024 * 1024
-"""The most bytes of a page, which is never held whole: a year of 200 appliances."""
+"""The most bytes of a page, which is never complete in memory: a year of 200 appliances."""
 
 
 class Options(CollectorOptions):
@@ -48,7 +47,7 @@ class Options(CollectorOptions):
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Read all pages. If GitHub refuses the dates, ask again without them."""
+    """Read all pages. If GitHub refuses the dates, repeat the request without them."""
     path = f"/enterprise-installation/{ask.target}/server-statistics"
     options = {"date_start": ask.options.date_start, "date_end": ask.options.date_end}
     dates = {name: date for name, date in options.items() if date}

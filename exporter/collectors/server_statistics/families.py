@@ -1,14 +1,14 @@
-"""The metrics of server statistics: a row for each kind of thing that an appliance counts, and the table it fills."""
+"""The metrics of server statistics: the classes of rows, and the tables that they fill. Pure data."""
 
 from exporter.collectors.reading.leaves import field_gauges
 from exporter.instants import DAY
 from exporter.tables import Figures, Table, gauge, info
 
 MOST_OTHERS = 50
-"""Numbers of one appliance that `github_server_statistics_other` shows."""
+"""How many numbers of one appliance `github_server_statistics_other` shows at most."""
 
-STAYS = 31 * DAY
-"""How long an appliance that sends no more is still named, with the time of its last collection; seconds."""
+KEPT_FOR = 31 * DAY
+"""Seconds for which an appliance that stopped sending is still shown, with the time of its last collection."""
 
 
 class OfServer(Figures):
@@ -155,7 +155,7 @@ COLLECTED = Table(
         ),
     ),
     dated="collected",
-    stays=STAYS,
+    stays=KEPT_FOR,
 )
 
 ABOUT = Table(
@@ -168,7 +168,7 @@ ABOUT = Table(
         ),
     ),
     dated="collected",
-    stays=STAYS,
+    stays=KEPT_FOR,
 )
 
 FEATURES = Table(

@@ -1,4 +1,4 @@
-"""The newest record of each appliance, out of an array that is read record by record and never held whole."""
+"""The newest record of each appliance, from an array that is read record by record."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from exporter.collectors.reading.leaves import missing, number
 from exporter.collectors.reading.records import Records, decode_record
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.collectors.reading.values import label_text
-from exporter.collectors.server_statistics.families import STAYS, TABLES
+from exporter.collectors.server_statistics.families import KEPT_FOR, TABLES
 from exporter.collectors.server_statistics.record import RecordReader
 from exporter.errors import Invalid
 from exporter.fetching import Doubt, Fetched
@@ -32,7 +32,7 @@ _DATE = TypeAdapter(Timestamp)
 
 
 class _Record(NamedTuple):
-    """An appliance's record, undecoded. `rank` is `collected`, or -inf without a readable date: it is the oldest."""
+    """An appliance's record as text. `rank` is `collected`, or -inf without a readable date, which counts as oldest."""
 
     rank: float
     text: bytes  # a str takes up to four times as much memory
@@ -50,7 +50,7 @@ class NewestRecords:
     _bytes: int = 0
 
     async def take(self, piece: bytes) -> None:
-        """Read a piece of a page in a thread: decoding would block the event loop."""
+        """Read a piece of a page, in a thread, because decoding would block the event loop."""
         await worker.run(self._feed, piece)
 
     def _feed(self, piece: bytes) -> None:
@@ -58,7 +58,7 @@ class NewestRecords:
             self._add(record, text)
 
     def end_page(self) -> None:
-        """The page is complete; raises `Invalid` if its array is not."""
+        """Read the end of a page; raises `Invalid` if its array is incomplete."""
         for record, text in self._page.end():
             self._add(record, text)
         self._page = Records()
@@ -115,7 +115,7 @@ class NewestRecords:
         return Fetched(
             tuple(rows),
             rejected,
-            min(newest, self.now) if newest > self.now - STAYS else None,
+            min(newest, self.now) if newest > self.now - KEPT_FOR else None,
             unknown=unknown,
             note=NO_SERVERS if is_empty else None,
             doubts=tuple(Doubt(table, NO_SERVERS) for table in TABLES) if is_empty else (),

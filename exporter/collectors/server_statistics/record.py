@@ -1,6 +1,6 @@
-"""One record of one appliance, read into the rows of `families.py`. Pure.
+"""Reads one record of one appliance into the rows of `families.py`. Pure.
 
-A value that GitHub does not give, or gives as something else than its documentation says, is absent.
+A value that is missing or differs from its documented type is absent.
 """
 
 import re
@@ -31,7 +31,7 @@ from exporter.instants import DAY
 from exporter.tables import Row
 
 MOST_OF_A_LIST = 50
-"""Ecosystems, and features, of one appliance; GitHub has six and a handful."""
+"""Ecosystems, and features, of one appliance; GitHub has six ecosystems and a few features."""
 
 STATES = ("true", "false", "readonly")
 REGISTRIES = {"v1": "packages_stats.registry_enabled", "v2": "packages_stats.registry_v2_enabled"}
@@ -41,7 +41,7 @@ _DAYS = re.compile(r"([0-9]{1,5}) days?")
 
 
 def ratio(value: object) -> float | None:
-    """A percentage as a ratio: GitHub gives it as text, `11.11`."""
+    """A percentage, which GitHub gives as the string `11.11`, as a ratio."""
     text = str(value) if is_number(value) else value
     if not isinstance(text, str) or not _PERCENT.fullmatch(text):
         return None
@@ -50,7 +50,7 @@ def ratio(value: object) -> float | None:
 
 
 def seconds(value: object) -> float | None:
-    """`90 days` in seconds."""
+    """A duration such as `90 days` in seconds."""
     days = _DAYS.fullmatch(value) if isinstance(value, str) else None
     return int(days[1]) * DAY if days else None
 
@@ -82,7 +82,7 @@ _PARSERS_OF_ECOSYSTEM = parsers_of(PACKAGES)
 
 @dataclass(slots=True)
 class RecordReader:
-    """Reads one record of one appliance into `rows`; `rejected` counts the values that cannot be used."""
+    """Reads one record of one appliance into `rows`; `rejected` counts the values that could not be read."""
 
     server_id: str
     collected: float | None
@@ -114,7 +114,7 @@ class RecordReader:
         self.rows.append(row(server_id=self.server_id, collected=self.collected, figures=figures, **labels))
 
     def _add_ecosystems(self) -> ObjectReading:
-        """Add the rows of the ecosystems; gives their numbers, by places that contain the ecosystem's name."""
+        """Add the rows of the ecosystems; returns their numbers, by places that contain the ecosystem's name."""
         numbers = ObjectReading()
         seen = set()
         for item in self._list(_ECOSYSTEMS):

@@ -1,10 +1,10 @@
-"""What an enterprise spends: exact sums over the usage reports that GitHub exports, for this month and the one before.
+"""Spend of an enterprise: exact sums over the usage reports that GitHub exports, for this month and the last one.
 
     github_usage_report_gross_amount_usd{enterprise="acme-corp",month="2026-11",organization="acme",product="actions",…} 7.5
     github_usage_report_newest_day_timestamp_seconds{enterprise="acme-corp",month="2026-11"} 1763596800
 
 The collector reads the exports that GitHub lists; with `create` it requests missing ones, once per month and interval.
-A process of its own reads their files, so that no scrape waits for a million rows.
+A child process reads their files, so that no scrape waits for a million rows.
 
 https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports
 https://docs.github.com/enterprise-cloud@latest/billing/reference/billing-reports
@@ -58,7 +58,7 @@ class Options(BoundedOptions):
 
 
 def known_until(ledger: Ledger, now: float) -> float | None:
-    """Until when the spend is known: its newest day, or later if a newer export has none, for there was no use then."""
+    """Until when the spend is known: its newest day, or later if a newer export shows that there was no usage since."""
     figures = [figures for kind, _, figures in ledger.months() if not kind]
     days = [epoch(month["newest"]) for month in figures if month["newest"]]
     booked = [month["created"] - BOOKED_AFTER for month in figures if month["created"]]
@@ -66,8 +66,8 @@ def known_until(ledger: Ledger, now: float) -> float | None:
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """One run over the exports."""
-    run = Run(api, ask, Ledger.of(ask.memory.value))
+    """List the exports, create missing ones, sum up new ones."""
+    run = Run(api, ask, Ledger.from_memory(ask.memory.value))
     await run.update()
     rows = await worker.run(lambda: tuple(rows_of(run.ledger, run.exports, run.now)))
     return Fetched(

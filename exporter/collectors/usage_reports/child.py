@@ -1,4 +1,4 @@
-"""A process that sums up a usage report while its files are downloaded: no scrape waits, and no disk is needed."""
+"""A child process that sums up a usage report while its files are downloaded: scrapes do not wait, no disk is used."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from exporter.collectors.usage_reports import sums as program
 from exporter.collectors.usage_reports.sums import Month, Sums
 from exporter.errors import GitHubError, Invalid, Unavailable
 
-Pieces = AsyncGenerator[bytes, None]
-Part = Pieces | Callable[[], Pieces]
+FilePieces = AsyncGenerator[bytes, None]
+ReportFile = FilePieces | Callable[[], FilePieces]
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Of the answer; 20,000 groups take a tenth of it."""
+"""Bytes of the child's output; 20,000 groups take a tenth of it."""
 MOST_REJECTED = Decimal("0.01")
-"""The share of rows; with more of them the sums are not used."""
+"""The share of unreadable rows above which the sums are not used."""
 
 _LONGEST_LINE = 128 * 1024
 _FRAME = 192 * 1024
@@ -32,9 +32,9 @@ _CLOSED = (BrokenPipeError, ConnectionResetError)
 
 
 class Selection(NamedTuple):
-    """What is summed: the rows of `months` such as 2026-11, by the columns `group_by`, and by each of `breakdowns`.
+    """What to sum up: the rows of `months` such as 2026-11, by the columns `group_by`, and by each of `breakdowns`.
 
-    `most_groups` bounds the groups of all sums together; rows of further groups are summed as `other`.
+    `most_groups` bounds the number of all groups together; rows of further groups are summed as `other`.
     """
 
     months: tuple[str, ...]
@@ -45,19 +45,20 @@ class Selection(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Child:
-    """The process and our ends of its input and output."""
+    """The child process, and our ends of its standard input and output."""
 
     process: Popen[bytes]
     stdin: StreamWriter
     stdout: StreamReader
-    answer: StreamWriter
-    patience: float
+    output_writer: StreamWriter
+    """The other half of the socket of `stdout`; it closes that."""
+    idle_seconds: float
 
-    async def feed(self, parts: Sequence[Part], selection: Selection) -> None:
-        """Send all parts; raises `BrokenPipeError` or `ConnectionResetError` if the process reads no more."""
-        await self._send(json.dumps([selection, len(parts)]).encode())
-        for part in parts:
-            pieces = part if isinstance(part, AsyncGenerator) else part()
+    async def feed(self, files: Sequence[ReportFile], selection: Selection) -> None:
+        """Send all files; raises `BrokenPipeError` or `ConnectionResetError` if the child has stopped reading."""
+        await self._send(json.dumps([selection, len(files)]).encode())
+        for file in files:
+            pieces = file if isinstance(file, AsyncGenerator) else file()
             async with aclosing(pieces), aclosing(_frames(pieces)) as frames:
                 async for frame in frames:
                     await self._send(frame)
@@ -70,21 +71,23 @@ class _Child:
         # https://github.com/python/cpython/issues/127655
         self.stdin.write(struct.pack(">I", len(content)) + content)
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self.idle_seconds):
                 await self.stdin.drain()
         except TimeoutError:
-            raise Unavailable(f"the process that sums up a usage report took nothing for {self.patience:g} s") from None
+            raise Unavailable(
+                f"the process that sums up a usage report read nothing for {self.idle_seconds:g} s"
+            ) from None
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """What it answers."""
+        """The lines that the child writes."""
         size = 0
         while True:
             try:
-                async with asyncio.timeout(self.patience):
+                async with asyncio.timeout(self.idle_seconds):
                     line = await self.stdout.readline()
             except TimeoutError:
                 raise Unavailable(
-                    f"the process that sums up a usage report wrote nothing for {self.patience:g} s"
+                    f"the process that sums up a usage report wrote nothing for {self.idle_seconds:g} s"
                 ) from None
             size += len(line)
             if size > MOST_BYTES:
@@ -94,15 +97,15 @@ class _Child:
             yield line
 
     async def end(self) -> None:
-        """Kill and reap it, and close its input and output."""
+        """Kill the child, wait for its end, and close its input and output."""
         self.process.kill()
         self.stdin.transport.abort()
-        self.answer.transport.abort()
+        self.output_writer.transport.abort()
         await asyncio.to_thread(self.process.wait)  # not in the worker, which has other things to do
 
     async def failure(self) -> GitHubError:
-        """Why its answer is incomplete."""
-        await self.end()  # a process that is ending already ends as it would have
+        """Why the child's output is incomplete."""
+        await self.end()  # a process that is already ending keeps its own status
         status = self.process.returncode
         if status < 0:
             return Unavailable(
@@ -111,30 +114,30 @@ class _Child:
         return Invalid(f"the process that sums up a usage report failed with status {status}")
 
 
-async def sum_report(parts: Sequence[Part], selection: Selection, patience: float = 60.0) -> Sums:
-    """The sums over all parts of a report, which are asked for one after another.
+async def sum_report(files: Sequence[ReportFile], selection: Selection, idle_seconds: float = 60.0) -> Sums:
+    """The sums over all files of a report, which are downloaded one after another.
 
-    Raises `Invalid` for a report that cannot be used, and if the process fails; `Unavailable` if it is killed, does not
-    start, or takes or writes nothing for `patience` seconds; and what a part raises. Whatever happens, the process has
-    ended and the parts are closed afterwards.
+    Raises `Invalid` for a report that cannot be used, and if the child fails; `Unavailable` if it is killed, does not
+    start, or reads or writes nothing for `idle_seconds`; and the errors of downloads. In any case the child has ended
+    and the files are closed afterwards.
     """
     try:
-        child = await _start(patience)
+        child = await _start(idle_seconds)
         try:
-            with suppress(*_CLOSED):  # it has read enough: its answer says why
-                await child.feed(parts, selection)
+            with suppress(*_CLOSED):  # the child stopped reading: its output says why
+                await child.feed(files, selection)
             return await _read(child, selection)
         finally:
             await child.end()
     finally:
-        for part in parts:
-            if isinstance(part, AsyncGenerator):
-                await part.aclose()
+        for file in files:
+            if isinstance(file, AsyncGenerator):
+                await file.aclose()
 
 
-async def _start(patience: float) -> _Child:
-    """The process; whoever stops waiting for it leaves none."""
-    starting = asyncio.create_task(_connect(patience))
+async def _start(idle_seconds: float) -> _Child:
+    """Start the child; if the start is cancelled, the child is ended."""
+    starting = asyncio.create_task(_connect(idle_seconds))
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
@@ -145,8 +148,8 @@ async def _start(patience: float) -> _Child:
         raise Unavailable(f"no process could be started to sum up a usage report: {error.strerror}") from None
 
 
-async def _connect(patience: float) -> _Child:
-    # With pipes, of 64 KiB, it waits more and takes a tenth longer.
+async def _connect(idle_seconds: float) -> _Child:
+    # Sockets have larger buffers than pipes (64 KiB), which would take a tenth longer.
     ours, theirs = zip(socketpair(), socketpair(), strict=True)
     try:
         process = await worker.run(_open_process, *(end.fileno() for end in theirs))
@@ -158,42 +161,42 @@ async def _connect(patience: float) -> _Child:
         for end in theirs:
             end.close()
     _, stdin = await asyncio.open_unix_connection(sock=ours[0])
-    stdout, answer = await asyncio.open_unix_connection(sock=ours[1], limit=_LONGEST_LINE)
-    return _Child(process, stdin, stdout, answer, patience)
+    stdout, output_writer = await asyncio.open_unix_connection(sock=ours[1], limit=_LONGEST_LINE)
+    return _Child(process, stdin, stdout, output_writer, idle_seconds)
 
 
 def _open_process(stdin: int, stdout: int) -> Popen[bytes]:
-    """Without our environment, which may hold secrets; its own file is all that it needs of us.
+    """Start the child without our environment, which may hold secrets.
 
-    Python starts it by vfork. uvloop would fork, which held the event loop for 25 ms with 100,000 series in memory.
+    `Popen` uses vfork. uvloop would fork, which blocked the event loop for 25 ms with 100,000 series in memory.
     """
     command = (sys.executable, "-I", "-S", program.__file__)
-    return Popen(command, stdin=stdin, stdout=stdout, stderr=DEVNULL, env={})  # noqa: S603 - all of it is ours
+    return Popen(command, stdin=stdin, stdout=stdout, stderr=DEVNULL, env={})  # noqa: S603 - no input is part of the command
 
 
-async def _frames(pieces: Pieces) -> AsyncGenerator[bytes, None]:
-    """The same in frames of about one size: the process is faster with them, and they bound its memory."""
-    waiting, length = list[bytes](), 0
+async def _frames(pieces: FilePieces) -> AsyncGenerator[bytes, None]:
+    """Joins pieces into frames of about `_FRAME` bytes, which are faster and bound the child's memory."""
+    frame, length = list[bytes](), 0
     async for piece in pieces:
-        waiting.append(piece)
+        frame.append(piece)
         length += len(piece)
         if length >= _FRAME:
-            yield b"".join(waiting)
-            waiting, length = [], 0
+            yield b"".join(frame)
+            frame, length = [], 0
     if length:
-        yield b"".join(waiting)
+        yield b"".join(frame)
 
 
 async def _read(child: _Child, selection: Selection) -> Sums:
-    """The sums that the process answers with; raises `Invalid` if they are not to be used."""
-    sums = Sums.of(*selection)
+    """The sums that the child writes; raises `Invalid` if they must not be used."""
+    sums = Sums.empty(*selection)
     is_complete = False
     try:
         async for line in child.lines():
             if line.startswith(b'{"unusable":'):
                 raise Invalid(str(json.loads(line)["unusable"])[:200])
             is_complete = load(line, sums)
-            await asyncio.sleep(0)  # there may be 20,000 lines: a scrape comes between them
+            await asyncio.sleep(0)  # there may be 20,000 lines: let scrapes run between them
     except (ValueError, RecursionError):
         raise Invalid("the process that sums up a usage report gave no sums") from None
     if not is_complete:
@@ -203,7 +206,7 @@ async def _read(child: _Child, selection: Selection) -> Sums:
 
 
 def load(line: str | bytes, sums: Sums) -> bool:
-    """Add a line of `Sums.lines`; whether it is the last one. Raises `ValueError` if it is no such line."""
+    """Add a line of `Sums.lines`; returns whether it was the last. Raises `ValueError` for any other line."""
     try:
         match json.loads(line):
             case []:

@@ -1,4 +1,4 @@
-"""Notes for the operator about missing exports, sentences without their full stops. Pure; instants in epoch seconds."""
+"""Notes for the operator about missing exports: sentences without full stop. Pure; instants are epoch seconds."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,9 +14,9 @@ def notes_of(
     figures: Mapping[str, Any],
     now: float,
 ) -> Iterator[str]:
-    """About the running month; `choices` and `figures` are by month, of the type that feeds the spend.
+    """Notes about the running month; `choices` and `figures` are by month, of the report type that has the spend.
 
-    There is no note while an export is processing, nor in the first days of a month if the month before has figures:
+    There is no note while an export is processing, nor in the first days of a month if the last month has figures:
     GitHub may have booked nothing yet.
     """
     running, before = spans
@@ -43,7 +43,7 @@ def notes_of(
 
 
 def doubts_of(figures: Mapping[str, Any], max_age: float) -> Iterator[str]:
-    """About months whose newest export has no rows though an earlier one had; `figures` are by kind and month."""
+    """Notes about months whose newest export has no rows though an earlier one had; `figures` are by kind and month."""
     for name, last in figures.items():
         kind, month = name.split(" ")
         if since := last.get("doubted"):

@@ -28,7 +28,7 @@ from exporter.collectors.usage_reports.exports import (
 )
 from exporter.collectors.usage_reports.ledger import Ledger, figures_of, unknown_columns
 from exporter.errors import GitHubError, Invalid, LinkExpired, NotFound, OverBudget, Unavailable
-from exporter.fetching import Api, ApiReply, Ask
+from exporter.fetching import Api, Ask, Reply
 from exporter.github.decoding import decode_json
 
 MOST_BYTES = 4 * 1024**3
@@ -38,14 +38,14 @@ BREAKDOWNS: dict[str, tuple[str, ...]] = {
     "ai_credit": ("repository", "username", "model"),
     "premium_request": ("username", "model"),
 }
-"""What each report type can be broken down by; "" is the one that feeds the spend."""
+"""The breakdowns of each report type; "" is the type that has the spend."""
 COLUMN_OF = {"cost_center": "cost_center_name"}
-"""The columns of labels that have another name."""
+"""Labels whose column has another name."""
 
 
 @dataclass(slots=True)
 class Run:
-    """One run for one enterprise."""
+    """One run over the exports of one enterprise."""
 
     api: Api
     ask: Ask
@@ -60,20 +60,20 @@ class Run:
 
     @property
     def path(self) -> str:
-        """Where the exports are."""
+        """The path of the exports."""
         return f"/enterprises/{self.ask.target}/settings/billing/reports"
 
     async def update(self) -> None:
-        """List, choose, create what is missing, read what is new."""
+        """List the exports, choose one for each month, create missing ones, read new ones."""
         reply = await self.api.get(self.path)
         await worker.run(self._parse_list, reply.body)
-        self.now = self.api.now()  # GitHub's clock, which the reply has just told
+        self.now = self.api.now()  # GitHub's clock, as of the reply
         both = periods(self.now)
         to_read: dict[str, tuple[Export, list[tuple[str, Period]]]] = {}
         for kind, report_type in self._types():
             for period in both:
                 choice = self.choices[kind, period] = await self._choose(report_type, period)
-                if choice.usable and self.ledger.needs(f"{kind} {period.month}", choice.usable, self._by()):
+                if choice.usable and self.ledger.needs(f"{kind} {period.month}", choice.usable, self._grouping()):
                     to_read.setdefault(choice.usable.id, (choice.usable, []))[1].append((kind, period))
         for export, places in to_read.values():
             await self._read(export, places)
@@ -84,11 +84,11 @@ class Run:
         await self.ask.memory.keep(self.ledger.data())
 
     def next_poll(self) -> float | None:
-        """In how many seconds to poll the exports that are processing; None if there are none."""
+        """Seconds until the exports that are processing are polled; None if there are none."""
         return min((poll_after(self.ledger.polls[export], self.ask.interval) for export in self.polled), default=None)
 
     def notes(self) -> Iterator[str]:
-        """What is missing, and what to do about it. What `create` could not create is a fault instead."""
+        """What is missing, and what to do about it. An export that `create` could not create is a fault instead."""
         yield from doubts_of(self.ledger.figures, self.ask.max_age)
         if not (self.ask.options.create and self.faults):
             choices = {period.month: choice for (kind, period), choice in self.choices.items() if not kind}
@@ -107,18 +107,18 @@ class Run:
                 self.unknown.take(item, FIELDS, LIST)
 
     def _types(self) -> Iterator[tuple[str, str]]:
-        """The kinds of spend and the report types that feed them."""
+        """The kinds of spend, each with the report type that has it."""
         for kind in BREAKDOWNS:
             yield kind, kind or self.ask.options.report_type
 
-    def _by(self) -> list[list[str]]:
-        """By which options figures are summed up."""
+    def _grouping(self) -> list[list[str]]:
+        """The options that figures depend on: the same grouping gives the same figures."""
         return [list(self.ask.options.group_by), list(self.ask.options.breakdowns)]
 
     async def _choose(self, report_type: str, period: Period) -> Choice:
         """The exports of a period; requests a new export if none is fresh and `create` is on."""
         name = f"{report_type} {period.month}"
-        await self._look_up(name)
+        await self._find_requested(name)
         choice = self._choice(name, report_type, period)
         if choice.failed:
             self.faults.append(Unavailable(f"GitHub could not make the {report_type} report of {period.month}"))
@@ -138,8 +138,8 @@ class Run:
         exports = [export for export in self.exports if export.report_type == report_type]
         return choose(exports, self.ledger.intents.get(name), period, self.now, self.ask.interval)
 
-    async def _look_up(self, name: str) -> None:
-        """Find the export of a request: in the list, or by its id; one that is gone is forgotten."""
+    async def _find_requested(self, name: str) -> None:
+        """Find the export that was requested: in the list, or by its id; forget the id of one that is gone."""
         intent = self.ledger.intents.get(name)
         if intent is None:
             return
@@ -157,7 +157,7 @@ class Run:
                 self.exports.append(export)
 
     async def _create(self, name: str, report_type: str, period: Period) -> None:
-        """Request an export, once: whatever the answer, it is not requested again within an interval."""
+        """Request an export once: whatever the response, it is not requested again within an interval."""
         before = self.ledger.intents.get(name)
         intent = Intent(report_type, period.first, period.last, self.now)
         self.ledger.intents[name] = intent
@@ -177,7 +177,7 @@ class Run:
             await self.ask.memory.keep(self.ledger.data())
             raise
         except Unavailable as error:
-            self.faults.append(error)  # GitHub may have made it: then the list will have it
+            self.faults.append(error)  # GitHub may have created it: then it will be in the list
             return
         except GitHubError as error:
             self._restore(name, before)
@@ -195,7 +195,7 @@ class Run:
             self.ledger.intents[name] = before
 
     async def _read(self, export: Export, places: list[tuple[str, Period]]) -> None:
-        """Sum an export up for kinds and periods; if that fails, their figures stay."""
+        """Sum up an export for kinds and periods; if that fails, their last figures stay."""
         options = self.ask.options
         kinds = {breakdown for kind, _ in places for breakdown in BREAKDOWNS[kind]}
         selection = Selection(
@@ -205,34 +205,34 @@ class Run:
         )
         try:
             try:
-                # The list need not have links; an export that has none at all has no rows (observed).
-                sums = await sum_report(self._parts(export.links or await self._links(export)), selection)
+                # The list may lack the links; an export without any has no rows (observed).
+                sums = await sum_report(self._files(export.links or await self._links(export)), selection)
             except LinkExpired:
-                sums = await sum_report(self._parts(await self._links(export)), selection)
+                sums = await sum_report(self._files(await self._links(export)), selection)
         except OverBudget:
             raise
         except GitHubError as error:
             self.faults.append(error)
             return
-        source = {"id": export.id, "created": export.created, "by": self._by()}
+        source = {"id": export.id, "created": export.created, "by": self._grouping()}
         for kind, period in places:
             figures = await worker.run(figures_of, sums, period.month, self.ask.name_form)
             figures |= {**source, "unknown": unknown_columns(sums.columns)}
             self.ledger.update(f"{kind} {period.month}", figures, self.now, self.ask.max_age)
 
     async def _links(self, export: Export) -> Sequence[str]:
-        """Its links, signed anew."""
+        """The export's links, with new signatures."""
         reply = await self.api.get(f"{self.path}/{export.id}")
         renewed = await _export_of(reply)
         if renewed is None:
             raise Invalid(f"{self.path}/{export.id}: the answer is no export")
         if renewed.status != "completed":
-            raise Unavailable(f"{self.path}/{export.id}: the list calls it completed, its own answer does not")
+            raise Unavailable(f"{self.path}/{export.id}: it is completed in the list, but not in its own answer")
         return renewed.links
 
-    def _parts(self, links: Iterable[str]) -> list[Callable[[], AsyncGenerator[bytes, None]]]:
+    def _files(self, links: Iterable[str]) -> list[Callable[[], AsyncGenerator[bytes, None]]]:
         return [partial(self.api.download, link, self.ask.options.download_hosts, MOST_BYTES) for link in links]
 
 
-async def _export_of(reply: ApiReply) -> Export | None:
+async def _export_of(reply: Reply) -> Export | None:
     return await worker.run(lambda: parse_export(decode_json(reply.body)))

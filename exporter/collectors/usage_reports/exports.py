@@ -1,7 +1,7 @@
-"""Usage report exports: which to read, which to wait for, and when to request one. Pure; instants are epoch seconds.
+"""Decides which exports to read, to wait for and to request. Pure; instants are epoch seconds.
 
-An export is requested once per period and interval. The request is saved before it is sent (`Intent`), so an export
-whose answer was lost is recognized in the list; it is requested again only an interval later.
+An export is requested once per period and interval. The request is saved before it is sent (`Intent`): if its response
+is lost, the export is recognized in the list, and otherwise requested again only an interval later.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,16 +13,16 @@ from exporter.github.downloads import distinct
 from exporter.instants import DAY, HOUR, day_of, epoch, epoch_or_none
 
 SETTLED_AFTER = 5 * DAY
-"""From a month's end until its late bookings are in: an export made later is final."""
+"""Seconds from a month's end until all its usage is booked: an export made later is final."""
 FIRST_POLL = 5.0
 STUCK_AFTER = HOUR
-"""An export that is processing for longer, and for longer than an interval, is not waited for any more."""
+"""Seconds; an export that is processing for longer, and longer than an interval, is given up."""
 IN_FLIGHT = 30.0
-"""A request takes no longer: an export that is not in the list by then was not made."""
+"""Seconds that a request may take: an export that is not in the list by then was not created."""
 CLOCK_TOLERANCE = 120.0
 LIST = "usage_report_exports"
 MOST_EXPORTS = 5_000
-"""Of one list: one every ten minutes for the 31 days that GitHub keeps them."""
+"""Exports of one list: one every ten minutes for the 31 days that GitHub keeps them."""
 FIELDS = (
     "id",
     "report_type",
@@ -48,11 +48,11 @@ class Period:
 
     @property
     def ended(self) -> float:
-        """The instant of its last day's end."""
+        """The instant at which its last day ends."""
         return epoch(self.last) + DAY
 
     def has_just_begun(self, now: float) -> bool:
-        """Whether nothing of it need be booked yet."""
+        """Whether it is so new that GitHub may have booked nothing yet."""
         return now < epoch(self.first) + BOOKED_AFTER
 
 
@@ -71,7 +71,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A request for an export; `id` is the export's as soon as GitHub has answered."""
+    """A request for an export; `id` is that of the export, empty until GitHub has answered."""
 
     report_type: str
     start: str
@@ -82,7 +82,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to do about one type and period.
+    """What to do about one report type and period.
 
     `usable` is the newest completed export, `pending` a newer one that is processing, `failed` a newer one that failed;
     `missing` says that a new export would be needed.
@@ -115,16 +115,16 @@ def parse_exports(answer: Any) -> tuple[list[Export], int] | None:
 
 
 def parse_export(item: Any) -> Export | None:
-    """One export; None if it lacks what identifies it, or its links are no texts.
+    """An export; None if a field that identifies it is missing, or its links are not strings.
 
-    Without a date it counts as the oldest. A link that is listed twice is one file, whose rows count once.
+    An export without a date counts as the oldest. A link that is listed twice is one file, whose rows count once.
     """
     if not isinstance(item, dict):
         return None
-    words = [item.get(name) for name in ("id", "report_type", "start_date", "end_date", "status")]
-    if not all(isinstance(word, str) and word for word in words):
+    values = [item.get(name) for name in ("id", "report_type", "start_date", "end_date", "status")]
+    if not all(isinstance(value, str) and value for value in values):
         return None
-    identity, report_type, start, end, status = (str(word) for word in words)
+    identity, report_type, start, end, status = (str(value) for value in values)
     if not (is_day(start) and is_day(end)):
         return None
     links = item.get("download_urls") or []
@@ -135,7 +135,7 @@ def parse_export(item: Any) -> Export | None:
 
 
 def covers(export: Export, period: Period) -> bool:
-    """Whether an export holds a whole month, or of the running month all until it was made."""
+    """Whether an export covers the whole period; of the running month, up to its creation."""
     until = period.first if period.running else period.last
     return export.start <= period.first and export.end >= until
 
@@ -163,7 +163,7 @@ def choose(exports: Iterable[Export], intent: Intent | None, period: Period, now
 
 
 def created_by(intent: Intent, exports: Iterable[Export]) -> Export | None:
-    """The export that a request has created: the one it was answered with, else the first that is alike and as new."""
+    """The export that a request has created: by its id if that is known, else the first equal one created since."""
     for export in exports:
         is_alike = (export.report_type, export.start, export.end) == (intent.report_type, intent.start, intent.end)
         if export.id == intent.id or (not intent.id and is_alike and export.created >= intent.at - CLOCK_TOLERANCE):
@@ -183,5 +183,5 @@ def parse_intents(memory: Any) -> dict[str, Intent]:
 
 
 def _dated(export: Export, now: float) -> Export:
-    """The export; with a date in the future it counts as the oldest, for it would be fresh for ever."""
+    """The export; one with a date in the future counts as the oldest, because it would be fresh for ever."""
     return export if export.created <= now + CLOCK_TOLERANCE else replace(export, created=0.0)

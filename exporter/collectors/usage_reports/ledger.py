@@ -1,4 +1,4 @@
-"""What is remembered of an enterprise's exports between runs, as JSON data. Pure; instants are epoch seconds."""
+"""The figures and requests of an enterprise's exports, kept between runs as JSON data. Pure; epoch seconds."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import astuple, dataclass, field
@@ -42,10 +42,14 @@ MOST_UNKNOWN = 20
 class Ledger:
     """Requests for exports, by type and month; polls by export; and figures, by kind of spend and month.
 
-    A kind and its month are one key, such as `ai_credit 2026-11`; the kind that feeds the spend is "". The figures of a
-    month are those of one export: its `id`, when it was `created`, the options `by` which it was summed up, its
-    `unknown` columns, numbers of `rows` and `rejected` rows, its `newest` day, and `sums`: by breakdown, rows of labels
-    and amounts. `doubted` is the instant from which on the newest export had no rows though this one has some.
+    A kind and its month are one key, such as `ai_credit 2026-11`; the kind that has the spend is "". The figures of a
+    month are those of one export:
+
+    - `id`, and `created`, when it was created;
+    - `by`: the grouping of its sums;
+    - `unknown` columns; numbers of `rows` and of `rejected` rows; its `newest` day;
+    - `sums`: by breakdown, rows of labels and amounts;
+    - `doubted`: since when the newest export has no rows, though this one has some.
     """
 
     intents: dict[str, Intent] = field(default_factory=dict)
@@ -53,13 +57,13 @@ class Ledger:
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, memory: Any) -> "Ledger":
-        """As `data` gave it to a collector's memory."""
+    def from_memory(cls, memory: Any) -> "Ledger":
+        """The ledger whose `data` is in a collector's memory."""
         data = memory if isinstance(memory, dict) else {}
         return cls(parse_intents(data), dict(data.get("polls", {})), dict(data.get("figures", {})))
 
     def data(self) -> dict[str, Any]:
-        """As JSON data."""
+        """The ledger as JSON data."""
         intents = {name: list(astuple(intent)) for name, intent in self.intents.items()}
         return {"intents": intents, "polls": self.polls, "figures": self.figures}
 
@@ -70,12 +74,12 @@ class Ledger:
             yield kind, month, figures
 
     def needs(self, name: str, export: Export, by: list[list[str]]) -> bool:
-        """Whether an export must be read: it is newer than the one of the figures, or was summed up otherwise."""
+        """Whether an export must be read: it is newer than that of the figures, or they have another grouping."""
         figures = self.figures.get(name)
         if figures is None:
             return True
         if figures["id"] == export.id:
-            # The export without rows is gone. What was remembered is not changed in place: a snapshot holds it.
+            # The export without rows is gone. The old dict is not changed: a snapshot refers to it.
             self.figures[name] = {key: value for key, value in figures.items() if key != "doubted"}
         is_newer = figures["id"] != export.id and figures["created"] <= export.created
         return bool(is_newer or figures["by"] != by)
@@ -91,7 +95,7 @@ class Ledger:
         self.figures[name] = figures
 
     def forget(self, months: Collection[str], polled: Collection[str]) -> None:
-        """Forget what is of other months, and the polls of exports that are not awaited any more."""
+        """Forget other months, and the polls of exports that are not polled any more."""
         self.figures = {name: figures for name, figures in self.figures.items() if name.split(" ")[1] in months}
         self.intents = {name: intent for name, intent in self.intents.items() if name.split(" ")[1] in months}
         self.polls = {export: count for export, count in self.polls.items() if export in polled}
@@ -111,12 +115,12 @@ def figures_of(sums: Sums, month: str, person: Callable[[str], str]) -> dict[str
 
 
 def unknown_columns(columns: Iterable[str]) -> list[str]:
-    """Those that this version does not know."""
+    """The columns that this version does not know."""
     return [column for column in columns if column and column not in COLUMNS][:MOST_UNKNOWN]
 
 
 def _rows(groups: Iterable[tuple[tuple[str, ...], list[Decimal]]]) -> list[list[list[str]]]:
-    """Rows of labels and amounts; those whose labels look alike are added up."""
+    """Rows of labels and amounts; rows whose labels become equal are added up."""
     rows: dict[tuple[str, ...], list[Decimal]] = {}
     for key, amounts in groups:
         labels = tuple(map(label_text, key))

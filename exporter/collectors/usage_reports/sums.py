@@ -1,4 +1,4 @@
-"""Exact sums over the CSV files of a usage report, in flat memory; `child.py` runs it as a process without packages.
+"""Exact sums over the CSV files of a usage report, in constant memory. `child.py` runs this file as a process.
 
 https://docs.github.com/enterprise-cloud@latest/billing/reference/billing-reports
 """
@@ -35,7 +35,7 @@ class Unusable(ValueError):
 
 @dataclass(slots=True)
 class Month:
-    """A month's numbers of rows, its newest day ("" without rows), and its groups by breakdown ("" for none)."""
+    """A month's counts of rows, its newest day ("" without rows), and its groups by breakdown ("" for none)."""
 
     rows: int = 0
     rejected: int = 0
@@ -45,7 +45,7 @@ class Month:
 
 @dataclass(slots=True)
 class Sums:
-    """The sums of `AMOUNTS` in a report, by month, breakdown, and the names in `group_by`; and its files' columns."""
+    """The sums of `AMOUNTS` in a report, by month, breakdown and `group_by`; and the columns of its files."""
 
     months: dict[str, Month]
     group_by: tuple[str, ...]
@@ -54,13 +54,15 @@ class Sums:
     columns: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, months: Iterable[str], group_by: Iterable[str], breakdowns: Iterable[str], most_groups: int) -> "Sums":
-        """No sums yet, of months such as 2026-11. Rows beyond `most_groups` of all groups are summed as `other`."""
-        empty = {month: Month(groups={name: {} for name in ["", *breakdowns]}) for month in months}
-        return cls(empty, tuple(group_by), most_groups, most_groups * AVERAGE_KEY)
+    def empty(
+        cls, months: Iterable[str], group_by: Iterable[str], breakdowns: Iterable[str], most_groups: int
+    ) -> "Sums":
+        """No sums yet, for months such as 2026-11. Beyond `most_groups` in all, rows are summed as `other`."""
+        by_month = {month: Month(groups={name: {} for name in ["", *breakdowns]}) for month in months}
+        return cls(by_month, tuple(group_by), most_groups, most_groups * AVERAGE_KEY)
 
     def new_group(self, groups: Groups, key: tuple[str, ...]) -> list[Decimal]:
-        """The amounts of a new key: its own, or beyond the bounds those of `other`."""
+        """The amounts of a new group; beyond the bounds, those of the group `other`."""
         size = sum(len(name) if name.isascii() else 4 * len(name) for name in key)
         if not self.groups_left or size > min(LONGEST_KEY, self.characters_left):
             return groups.setdefault(("other",) * len(key), [Decimal()] * len(AMOUNTS))
@@ -69,7 +71,7 @@ class Sums:
         return groups.setdefault(tuple(map(sys.intern, key)), [Decimal()] * len(AMOUNTS))
 
     def lines(self) -> Iterator[str]:
-        """As lines of JSON, the last of which is `[]`; amounts are text."""
+        """The sums as lines of JSON, the last of which is `[]`; amounts are strings."""
         yield json.dumps([self.columns])
         for name, month in self.months.items():
             yield json.dumps([name, month.rows, month.rejected, month.newest, list(month.groups)])
@@ -78,12 +80,12 @@ class Sums:
         yield "[]"
 
 
-def sum_up(part: Iterable[bytes], sums: Sums) -> None:
-    """Add a part of a report, a whole CSV file in pieces cut anywhere; raises `Unusable`.
+def sum_up(file: Iterable[bytes], sums: Sums) -> None:
+    """Add a CSV file of a report, given in pieces cut anywhere; raises `Unusable`.
 
-    A row with an unreadable value is rejected. It counts once for each of its lines: an open quote swallows rows.
+    A row with an unreadable value is rejected, and counted once per line: a quote left open joins many lines.
     """
-    rows = _rows(codecs.iterdecode(part, "utf-8-sig", errors="replace"))
+    rows = _rows(codecs.iterdecode(file, "utf-8-sig", errors="replace"))
     header = next((row for row, _ in rows if not row or "".join(row).strip()), [*REQUIRED])  # an empty file has no rows
     place, width = _places(header), len(header)
     date_place = place["date"]
@@ -107,7 +109,7 @@ def sum_up(part: Iterable[bytes], sums: Sums) -> None:
                 continue
             month.rows += 1
             month.newest = max(month.newest, day)
-            row.append("")  # at `width`, for the columns that the file lacks
+            row.append("")  # the value, at `width`, of columns that the file lacks
             if len(amounts) < len(AMOUNTS):
                 amounts.insert(2, amounts[1] - amounts[2])
             for breakdown, key_in in keys_in.items():
@@ -117,7 +119,7 @@ def sum_up(part: Iterable[bytes], sums: Sums) -> None:
 
 
 def _rows(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:
-    """Rows that are not blank, each with its number of lines; an unreadable one is empty. Raises `Unusable`."""
+    """Rows that are not blank, each with its number of lines; an unreadable row is []. Raises `Unusable`."""
     length, rest, has_nul = 0, "", False  # characters read since the last row, the incomplete line, any NUL so far
 
     def lines() -> Iterator[str]:
@@ -127,8 +129,8 @@ def _rows(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:
                 raise Unusable(f"a row of the report has more than {LONGEST_ROW} characters")
             length += len(piece)
             has_nul = has_nul or "\0" in piece
-            *whole, rest = StringIO(rest + piece, newline="\n")
-            yield from whole
+            *complete, rest = StringIO(rest + piece, newline="\n")
+            yield from complete
         yield from filter(None, [rest])
 
     reader = csv.reader(lines(), strict=True)
@@ -145,7 +147,7 @@ def _rows(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:
 
 
 def _places(header: list[str]) -> dict[str, int]:
-    """Where each column stands; raises `Unusable` if one is missing."""
+    """The index of each column; raises `Unusable` if a required one is missing."""
     place: dict[str, int] = {}
     for number, name in enumerate(header):
         place.setdefault(name.strip().lower(), number)
@@ -158,7 +160,7 @@ def _places(header: list[str]) -> dict[str, int]:
 
 @lru_cache(8_192)
 def _month_and_day(text: str) -> tuple[str, str]:
-    """`2026-11` and `2026-11-01` of a date, which may have a time behind it; raises `ValueError`."""
+    """`2026-11` and `2026-11-01` of a date, which may be followed by a time; raises `ValueError`."""
     if len(text) > 40 or text[10:11].isdigit() or date.fromisoformat(text[:10]).isoformat() != text[:10]:
         raise ValueError("no date")
     return text[:7], text[:10]
@@ -174,14 +176,14 @@ def _number(text: str) -> Decimal:
 def main() -> None:
     """Read frames, write lines of JSON: those of `Sums.lines` or `{"unusable": "why"}`.
 
-    A frame is its length (4 bytes, big endian) and so many bytes. The first holds [arguments of `Sums.of`, number of
-    parts] as JSON; the parts follow, each of which ends with an empty frame.
+    A frame is its length (4 bytes, big endian) and that many bytes. The first frame is JSON: [arguments of
+    `Sums.empty`, number of files]. The files follow; an empty frame ends each of them.
     """
-    os.nice(19)  # the exporter's scrapes go first
-    arguments, part_count = json.loads(_frame())
-    sums = Sums.of(*arguments)
+    os.nice(19)  # scrapes have priority
+    arguments, file_count = json.loads(_frame())
+    sums = Sums.empty(*arguments)
     try:
-        for _ in range(part_count):
+        for _ in range(file_count):
             sum_up(iter(_frame, b""), sums)
         sys.stdout.writelines(f"{line}\n" for line in sums.lines())
     except Unusable as error:
@@ -192,7 +194,7 @@ def _frame() -> bytes:
     head = sys.stdin.buffer.read(4)
     content = sys.stdin.buffer.read(int.from_bytes(head, "big"))
     if len(head) < 4 or len(content) < int.from_bytes(head, "big"):
-        sys.exit()  # the exporter is gone
+        sys.exit()  # the exporter has ended
     return content
 
 

@@ -19,7 +19,7 @@ Group = Literal["organization", "product", "sku", "unit_type", "cost_center"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 PLACES = {"gross_amount_usd": 1, "net_amount_usd": 3, "discount_amount_usd": 2, "quantity": 0}
-"""The fields of a row, and where their amounts stand in a sum; the first one ranks the rows."""
+"""The fields of a row, with the index of their amount in a sum; the first field ranks the rows."""
 
 HELP = {
     "gross_amount_usd": "Usage at list price in US dollars, before discounts, since the month's first day",

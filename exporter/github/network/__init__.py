@@ -1,4 +1,4 @@
-"""The way to a host: proxy, certificate authorities, names, sockets. `Network` holds what is configured of it."""
+"""How hosts are reached: proxy, certificate authorities, names, sockets. `Network` has the settings for it."""
 
 import ipaddress
 import re
@@ -8,31 +8,35 @@ from pathlib import Path
 import httpx
 
 from exporter.github.network.hosts import address_of, is_loopback, port_of
+from exporter.github.network.system_store import SystemStore, find_system_store
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:]+))(?::(?P<port>[0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One way out, for the API, for downloads and for the proxy itself.
+    """The network settings of a credential, for its API, its downloads and the proxy itself.
 
     `no_proxy` holds entries as `asked_directly` reads them, `ca_files` the certificate authorities that are trusted
-    besides the public ones. Two networks are equal only if no file changed between them.
+    besides those of the machine's `store`. Two networks are equal only if none of these files changed between them.
     """
 
     proxy: str | None = field(default=None, repr=False)  # it may hold a password
     no_proxy: tuple[str, ...] = ()
     ca_files: tuple[Path, ...] = ()
+    store: SystemStore | None = field(init=False, repr=False)
     changed: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Note when each file changed last; an unreadable file is reported when it is needed."""
-        object.__setattr__(self, "changed", tuple(map(_changed, self.ca_files)))
+        object.__setattr__(self, "store", find_system_store())
+        files = (*self.ca_files, *(path for path in self.store or () if path))
+        object.__setattr__(self, "changed", tuple(map(_changed, files)))
 
     def proxy_for(self, url: httpx.URL | str) -> str | None:
-        """The proxy to ask a URL through, None for a direct connection.
+        """The proxy for a URL; None for a direct connection.
 
-        Plain http on loopback is always direct: it is on this host, and a proxy would read what is sent.
+        Plain http on loopback is always direct: it stays on this host, and a proxy could read it.
         """
         url = httpx.URL(url)
         host = url.raw_host.decode()
@@ -43,7 +47,7 @@ class Network:
 
 
 def asked_directly(host: str, port: int, no_proxy: tuple[str, ...]) -> bool:
-    """Whether an entry of `no_proxy` names a host, so that it is asked without a proxy.
+    """Whether an entry of `no_proxy` matches a host, so that no proxy is used.
 
     `ghes.example.com` is that host and all below it, `.corp.example` all below that domain, `*` every host. An address
     or a network (`10.0.0.0/8`) is compared with hosts that are written as addresses: no name is looked up. `:PORT`

@@ -1,4 +1,4 @@
-"""Why there is no connection or no answer, and what an operator does about it. Pure."""
+"""Explains failed connections: the cause, and what an operator does about it. Pure."""
 
 import os
 import socket
@@ -23,18 +23,18 @@ _WRONG_NAME = {62, 64}
 
 
 class NotConnected(httpx.ConnectError):
-    """No connection, by TCP, TLS or through the proxy; the text says who failed, why, and what to do."""
+    """A connection failed: TCP, TLS or the proxy. The text says which, why, and what to do."""
 
 
 class StaleConnection(httpx.ReadError):
-    """A connection that had carried an answer ended before the first byte of the next one.
+    """A reused connection ended before the first byte of the response.
 
     https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
     """
 
 
 def as_github_error(error: Exception, url: httpx.URL) -> GitHubError:
-    """An exception of httpx's as one of ours. Texts of httpx's own may hold a header or a URL and are left out."""
+    """An exception of httpx as a `GitHubError`, without httpx's texts, which may contain a header or a URL."""
     host = one_line(url.raw_host.decode())
     match error:
         case NotConnected():
@@ -84,7 +84,7 @@ def connection_failure(error: BaseException, host: str, proxy: httpx.URL | None,
 
 
 def proxy_refusal(answer: str, proxy: httpx.URL, target: httpx.URL) -> str:
-    """What a proxy answers to a CONNECT, and what to do about it."""
+    """A proxy's refusal of CONNECT, and what to do about it."""
     host = one_line(target.raw_host.decode())
     bypass = f"or go around it: {host} in no_proxy, or proxy: direct in the credential"
     match answer[:3]:
@@ -98,7 +98,7 @@ def proxy_refusal(answer: str, proxy: httpx.URL, target: httpx.URL) -> str:
 
 
 def proxy_silence(proxy: httpx.URL, data: bytes, *, late: bool) -> str:
-    """What is wrong with a proxy that answers a CONNECT with something else than HTTP, or not at all."""
+    """Why CONNECT failed without an HTTP response: something else, or nothing, came from the proxy."""
     why = "does not answer to CONNECT in time" if late else "closes the connection without an answer to CONNECT"
     why = "answers to CONNECT with something else than HTTP" if data else why
     where = host_and_port(proxy)
@@ -106,7 +106,7 @@ def proxy_silence(proxy: httpx.URL, data: bytes, *, late: bool) -> str:
 
 
 def _root_cause(error: BaseException) -> BaseException | None:
-    """The exception of the operating system or of TLS that a failure to connect began with."""
+    """The original exception, of the operating system or of TLS, of a failure to connect."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, BaseExceptionGroup):  # one for each address that was tried
@@ -121,7 +121,7 @@ def _root_cause(error: BaseException) -> BaseException | None:
 
 
 def _ca_setting(is_proxy: bool, proxy: httpx.URL | None, purpose: Purpose) -> str:
-    """Where an authority has to be added."""
+    """The setting in which a certificate authority is missing."""
     for_all = "ca_file at the top of the file"
     if is_proxy or purpose == "download":
         return for_all

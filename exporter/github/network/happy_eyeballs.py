@@ -1,6 +1,6 @@
 """A connection to the first of a host's addresses that accepts one (Happy Eyeballs).
 
-https://www.rfc-editor.org/rfc/rfc8305: an address that does not answer delays the next one for a moment only.
+https://www.rfc-editor.org/rfc/rfc8305: an address that does not answer delays the next one only briefly.
 """
 
 import asyncio

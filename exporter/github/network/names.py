@@ -1,4 +1,4 @@
-"""Host names to addresses. A name server that hangs delays only those who need that name.
+"""Resolves host names. A name server that hangs delays only the requests that need that name.
 
 A look-up of the C library cannot be cancelled and takes half a minute where no name server answers. A few such look-ups
 fill the threads of asyncio's executor, or the four of libuv below uvloop; then all other names and work wait, and the
@@ -16,9 +16,9 @@ from concurrent.futures import Future
 from exporter.github.network.hosts import address_of
 
 LOOK_UP_SECONDS = 10.0
-"""The longest wait for a look-up."""
+"""Seconds; the timeout of a lookup."""
 MOST_ADDRESSES = 32
-"""Of one name: each is looked at, and may be tried."""
+"""Addresses of one name that are used: each is checked, and may be tried."""
 
 LookUp = Callable[[str], Sequence[str]]
 
@@ -36,7 +36,7 @@ class NoAnswer(TimeoutError):
 
 
 class Names:
-    """Looks names up; at most `most` at the same time, and none for addresses. `look_up` may block for long."""
+    """Resolves names, at most `most` at the same time. `look_up` may block for long."""
 
     def __init__(self, most: int, look_up: LookUp | None = None) -> None:
         self._most, self._look_up = most, look_up or _look_up
@@ -55,7 +55,7 @@ class Names:
             raise NoAnswer(errno.ETIMEDOUT, "the name server does not answer in time") from None
 
     def _shared_look_up(self, host: str) -> Future[list[str]]:
-        """The look-up of a host that is running, or a new one."""
+        """The running lookup of a host, or a new one."""
         with self._lock:
             look_up = self._running.get(host)
             if look_up is None:

@@ -1,8 +1,8 @@
-"""httpcore's sockets with our look-up of names, and with failures that say who failed, why, and what to do.
+"""A network backend for httpcore: own name resolution, and errors that name who failed, why, and what to do.
 
-httpcore offers its network backend for this (https://www.encode.io/httpcore/network-backends/). Its own backend looks
-names up in asyncio's few threads, which a silent name server fills for minutes. It cannot tell a proxy that does not
-answer from a host that does not, nor a kept connection that had ended from an answer that broke off.
+httpcore has this extension point (https://www.encode.io/httpcore/network-backends/). Its default backend resolves
+names in asyncio's few threads, which a silent name server blocks for minutes. Its errors do not distinguish a proxy
+that does not answer from a host, nor a kept connection that had ended from an interrupted response.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from exporter.github.network.names import LOOK_UP_SECONDS, OF_APIS, OF_FILES
 
 
 class KeptConnectionEnded(httpcore.ReadError):
-    """A connection that had carried an answer ended before the first byte of the next one."""
+    """A reused connection ended before the first byte of the response."""
 
 
 class Sockets(httpcore.AsyncNetworkBackend):
-    """Connections to hosts, or to the one proxy."""
+    """Opens connections to hosts, or to the proxy."""
 
     def __init__(self, proxy: httpx.URL | None, purpose: Purpose) -> None:
         self.proxy, self._purpose = proxy, purpose
@@ -56,7 +56,7 @@ class Sockets(httpcore.AsyncNetworkBackend):
     async def explained(
         self, connecting: Awaitable[httpcore.AsyncNetworkStream], host: str
     ) -> httpcore.AsyncNetworkStream:
-        """The connection by TCP or TLS; raises `httpcore.ConnectError`, whose text is for people."""
+        """The connection; a failure of TCP or TLS is raised as `httpcore.ConnectError` with a text for the operator."""
         cause: BaseException
         try:
             return await connecting
@@ -68,7 +68,7 @@ class Sockets(httpcore.AsyncNetworkBackend):
 
 
 class TrackedStream(httpcore.AsyncNetworkStream):
-    """A connection that knows whether it has carried an answer, and whether the next one has begun."""
+    """A connection that tracks whether it has carried a response, and whether the next one has begun."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream, sockets: Sockets, connect_seconds: float | None) -> None:
         self._stream, self._sockets, self._connect_seconds = stream, sockets, connect_seconds
@@ -115,11 +115,11 @@ class TrackedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
     ) -> "TrackedStream":
-        """The same connection under TLS."""
+        """Start TLS on the connection; returns the encrypted stream."""
         handshake = self._stream.start_tls(ssl_context, server_hostname, timeout)
         stream = await self._sockets.explained(handshake, server_hostname or "")
         return TrackedStream(stream, self._sockets, self._connect_seconds)
 
     def get_extra_info(self, info: str) -> Any:
-        """As the connection below says."""
+        """Information about the underlying connection, as httpcore defines it."""
         return self._stream.get_extra_info(info)

@@ -1,7 +1,7 @@
-"""httpx's transport interface over httpcore's connection pool.
+"""An httpx transport over httpcore's connection pool.
 
-httpx's own transport is the same pool, but has no parameter for the network backend that `sockets.py` explains. It
-also keeps an idle connection until the next request, and a tunnel whose TLS failed for ever: `Transport` closes both.
+httpx's own transport uses this pool, too, but cannot be given the network backend of `sockets.py`. It also keeps an
+idle connection until the next request, and a tunnel with failed TLS for ever: `Transport` closes both.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from exporter.github.network.connection_errors import NotConnected, Purpose, Sta
 from exporter.github.network.sockets import KeptConnectionEnded, Sockets
 
 KEEP_SECONDS = 5.0
-"""An idle connection is closed after so long: firewalls and proxies drop it sooner or later, and say nothing."""
+"""Seconds after which an idle connection is closed, because firewalls and proxies drop it silently."""
 
 _CONNECTIONS = 10
 _HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
@@ -39,15 +39,15 @@ _HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
 
 
 def open_transport(network: Network, proxy: str | None, purpose: Purpose, keep: int = 0) -> "Transport":
-    """Connect to nothing yet; raises `GitHubError` for a `ca_file` or proxy that cannot be used.
+    """Open no connection yet; raises `GitHubError` for a `ca_file` or proxy that cannot be used.
 
-    `keep` is how many idle connections may wait for another request.
+    `keep` is how many idle connections are kept for further requests.
     """
     return Transport(trusted_by(network), None if proxy is None else proxy_url(proxy), purpose, keep)
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """At most ten connections, HTTP/1.1, no settings from the environment."""
+    """HTTP/1.1 over at most ten connections; no settings are read from the environment."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Transport(httpx.AsyncBaseTransport):
         keep: int,
         keep_seconds: float = KEEP_SECONDS,
     ) -> None:
-        """Connect to nothing yet."""
+        """Open no connection yet."""
         _silence()
         self._proxy, self._keep, self._keep_seconds, self._running = proxy, keep, keep_seconds, 0
         self._timer: asyncio.TimerHandle | None = None
@@ -65,7 +65,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._pool = _pool(trust, proxy, Sockets(proxy, purpose), keep, keep_seconds)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, whose body is still to be read and closed.
+        """The response; its body must still be read and closed.
 
         Raises `httpx.TransportError`, also `NotConnected` and `StaleConnection`.
         """
@@ -105,8 +105,8 @@ class Transport(httpx.AsyncBaseTransport):
     async def _finished(self, *, keep: bool) -> None:
         """After a request: close idle connections, after a while or at once.
 
-        httpcore closes an idle connection only when the next request comes, which may be in hours. A tunnel whose TLS
-        failed it holds for ever: after ten of them nothing could be asked through the proxy any more.
+        httpcore closes an idle connection only at the next request, which may be in hours. It never closes a tunnel
+        whose TLS failed: after ten of them no request could use the proxy any more.
         """
         self._running -= 1
         if self._running:
@@ -125,7 +125,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer; `finished` is called once, when it is closed."""
+    """The body of a response; `finished` is called once, when it is closed."""
 
     def __init__(self, response: httpcore.Response, finished: Callable[..., Awaitable[None]]) -> None:
         self._response, self._finished, self._closed = response, finished, False

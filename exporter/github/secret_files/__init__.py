@@ -1,4 +1,4 @@
-"""Tokens and private keys as people write them into files, which may be rotated at any time."""
+"""Files with tokens and private keys, which people write and may rotate at any time."""
 
 import threading
 from collections.abc import Callable
@@ -21,9 +21,9 @@ Secret = TypeVar("Secret")
 class SecretFile(Generic[Secret]):
     """A file that is read again whenever it changes.
 
-    While a changed file cannot be used (a rotation under way, a lost permission) the last secret stays in use, and one
-    warning says so. `what` names the kind of file. `parse` returns the secret or, as text, what is wrong with the
-    content; of a larger file it gets one byte more than `LARGEST_FILE`. It never raises.
+    While a changed file cannot be used (a rotation in progress, a lost permission) the last secret stays in use, and
+    one warning is logged. `what` names the kind of file. `parse` never raises: it returns the secret or, as text, what
+    is wrong with the content; of a file that is too large it gets `LARGEST_FILE` bytes and one more.
 
     Requests read it on the event loop, the heartbeat in the worker thread.
     """
@@ -38,14 +38,14 @@ class SecretFile(Generic[Secret]):
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def current(self) -> Secret | str:
-        """The secret; a text says why there is none yet."""
+        """The secret; if there is none yet, a text that says why."""
         with self._lock:
             trouble = self._refresh()
             if self._read is None:
                 return trouble
             if trouble and trouble != self._trouble:
                 log.warning(
-                    "a file cannot be used: what it held before stays in use",
+                    "a file cannot be used: its last content stays in use",
                     credential=self.credential,
                     problem=trouble,
                 )
@@ -58,7 +58,7 @@ class SecretFile(Generic[Secret]):
         return secret if isinstance(secret, str) else self._trouble
 
     def _refresh(self) -> str:
-        """Read the file if it changed; returns what is wrong with it, or the empty text."""
+        """Read the file if it changed; returns what is wrong with it, empty if nothing is."""
         where = f"{self.what} file {self.path}"
         try:
             status = self.path.stat()
@@ -76,6 +76,6 @@ class SecretFile(Generic[Secret]):
         if self._read is not None and self._read != secret:
             event = f"the credential's new {self.what} is in use"
             log.info(event, credential=self.credential)
-        # Remember what stat returned before: a file that was replaced between stat and open is read once more.
+        # `version` is from before the file was opened: a file that was replaced meanwhile is read again.
         self._read, self._version = secret, version
         return ""

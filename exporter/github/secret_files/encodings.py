@@ -1,7 +1,7 @@
-r"""Text, PEM and DER in files as editors, shells and templates write them. Pure; nothing raises.
+r"""Decodes text, PEM and DER in files as editors, shells and templates write them. Pure; nothing raises.
 
-Understood are UTF-8 and UTF-16, with and without a byte order mark, any line ends, quotes, indentation, line ends
-written as the two characters `\n`, and base64 of the whole file.
+Supported are UTF-8 and UTF-16, with and without a byte order mark, any line ends, quotes, indentation, line ends
+written as the two characters `\n`, and base64 of the complete file.
 """
 
 import base64
@@ -35,7 +35,7 @@ class Block:
 
 
 def decoded(raw: bytes) -> str | None:
-    """The characters of a file in UTF-8 or UTF-16, without a byte order mark; None if it is in neither."""
+    """The text of a file in UTF-8 or UTF-16, without a byte order mark; None if it is neither."""
     encoding = "utf-8-sig"
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
@@ -86,7 +86,7 @@ def pem_blocks(raw: bytes) -> list[Block]:
 
 
 def der_of(raw: bytes) -> bytes | None:
-    """A key or certificate in DER, in a file as it is, or in base64 without the lines of PEM; None if there is none."""
+    """The DER of a key or certificate, which is the file itself or its base64 content; None if there is none."""
     if _LONG_SEQUENCE.match(raw):
         return raw
     content = base64_of(text_of(raw) or "") or b""
@@ -94,7 +94,7 @@ def der_of(raw: bytes) -> bytes | None:
 
 
 def kind_of_pem(text: str) -> str:
-    """What the first BEGIN line in a text announces, in words; empty if there is none."""
+    """The kind of the first PEM block in a text, in words; empty if there is none."""
     begin = _BEGIN.search(text)
     if begin is None:
         return ""

@@ -1,6 +1,6 @@
-"""The private key of a GitHub App, out of a PEM file, and what it signs.
+"""Reads the private key of a GitHub App from a PEM file, and signs JWTs with it.
 
-Cryptography is imported when the first key is read: without keys that saves 9 MB and a tenth of a second.
+cryptography is imported when the first key is read: exporters without keys save 9 MB and a tenth of a second.
 """
 
 import re
@@ -24,7 +24,7 @@ _WHERE = "GitHub gives the private key as a .pem file, in the App's settings und
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key that can sign. `identity` is its public half (DER), which is no secret and differs for every key."""
+    """A private key. `identity` is its public key (DER), which is not secret and differs for every key."""
 
     private: "RSAPrivateKey" = field(repr=False, compare=False)
     identity: bytes = field(repr=False)

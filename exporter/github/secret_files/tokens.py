@@ -1,4 +1,4 @@
-"""The token in a file or a variable, or what that holds instead. Pure; no message repeats the content."""
+"""Reads the token in a file or a variable, or says what that contains instead. Pure; messages never quote it."""
 
 import re
 
@@ -24,7 +24,7 @@ _ALONE = "write the token alone, in one line"
 
 
 def token_in_file(raw: bytes) -> SecretStr | str:
-    """The token in a file's content, or what is wrong with that."""
+    """The token in the content of a file, or what is wrong with the content."""
     if len(raw) > LARGEST_FILE:
         return f"holds more than {LARGEST_FILE // 1024} KiB, which is no token; {_ALONE}"
     text = text_of(raw)

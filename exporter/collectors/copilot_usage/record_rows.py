@@ -1,4 +1,4 @@
-"""From the members of a Copilot day to rows, and back to the rows of the tables. Pure."""
+"""Reads the members of a record into rows of a report, and turns a report into the rows of the tables. Pure."""
 
 from collections.abc import Iterator
 from sys import intern
@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.collectors.copilot_usage.families import FIGURES, ReportDay
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, COMMENT_TYPES, PLAIN, SECTIONS, TOKENS
-from exporter.collectors.reading.reports import Part, Report
+from exporter.collectors.reading.reports import Report, SectionRow
 from exporter.collectors.reading.rows import figures
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.collectors.reading.values import label_text
@@ -14,11 +14,11 @@ from exporter.instants import epoch
 from exporter.tables import Row
 
 
-def parts(member: str, item: dict[str, Any], unknown: UnknownFields) -> Iterator[Part]:
-    """A member of a record, or ("") the record's own scalars, as rows; `unknown` counts unknown fields."""
+def section_rows(member: str, item: dict[str, Any], unknown: UnknownFields) -> Iterator[SectionRow]:
+    """The rows of a member of a record, or of the record's own scalars (""); `unknown` counts unknown fields."""
     section = BY_MEMBER[member]
     if member == "pull_requests":
-        yield from _parts_of_list(COMMENT_TYPES, item.pop(COMMENT_TYPES, None), unknown)
+        yield from _rows_of_list(COMMENT_TYPES, item.pop(COMMENT_TYPES, None), unknown)
     names = [item.get(key) for key in section.keys]
     if not all(isinstance(name, str | int) and not isinstance(name, bool) and name != "" for name in names):
         yield member, (), {}, 1
@@ -37,16 +37,16 @@ def parts(member: str, item: dict[str, Any], unknown: UnknownFields) -> Iterator
         yield member, (), {}, sum(item.get(name) is not None for name in filter(None, BY_MEMBER))
 
 
-def _parts_of_list(member: str, items: object, unknown: UnknownFields) -> Iterator[Part]:
+def _rows_of_list(member: str, items: object, unknown: UnknownFields) -> Iterator[SectionRow]:
     for item in items if isinstance(items, list) else [] if items is None else [items]:
         if isinstance(item, dict):
-            yield from parts(member, item, unknown)
+            yield from section_rows(member, item, unknown)
         else:
             yield member, (), {}, 1
 
 
 def rows_of(report: Report) -> Iterator[Row]:
-    """The rows of the day that the report shows. They need no validation: `parts` made them."""
+    """The table rows of the report's day; `section_rows` has validated them."""
     yield ReportDay(day=epoch(report.day))
     for section in SECTIONS:
         fields = {*section.keys, "figures"}

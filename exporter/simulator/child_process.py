@@ -1,4 +1,4 @@
-"""A simulated GitHub in a process of its own, so that it takes no CPU time and no GIL from its client."""
+"""A simulated GitHub in a child process, so that it does not take the GIL of its client."""
 
 import asyncio
 import signal
@@ -19,11 +19,11 @@ Make = Callable[[], tuple[SimulatedGitHub, Any]]
 
 
 @asynccontextmanager
-async def serving_aside(make: Make) -> AsyncIterator[tuple[str, Any]]:
+async def serving_in_child(make: Make) -> AsyncIterator[tuple[str, Any]]:
     """Serve while the block runs; yields the base URL, and the second value of `make`.
 
-    `make` runs in the new process, so it must be importable. That process ends with the block, or with this process,
-    however that ends. Raises `OSError` if it could not start.
+    `make` runs in the child process, so it must be importable. The child ends with the block, or with this process,
+    however that ends. Raises `OSError` if the child could not start.
     """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
