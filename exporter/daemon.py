@@ -117,6 +117,7 @@ class Exporter:
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
         path = settings.web.config_file
         self._web_file = WebConfigFile(path, self._clock.wall) if path else None
+        self._started = Reload(self._clock.wall())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listening]:
@@ -258,7 +259,7 @@ class Exporter:
             *shares(self._quotas(now), now),
             dict(self._own.counters.gaps),
             self._rejected_at,
-            self._web_file.reload if self._web_file else None,
+            self._web_file.reload if self._web_file else self._started,
         )
 
     def _quotas(self, now: float) -> list[Quota]:
