@@ -39,6 +39,7 @@ check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy deploy/generate.py deploy/release/*.py
 
 golden: $(VENV)/.dev ## rewrite the golden /metrics texts; review the diff
 	$(BIN)/python -m pytest tests/system/test_golden.py --golden-update
@@ -83,7 +84,7 @@ lock: $(VENV)/.dev ## update the locked requirements; no file names a registry
 	$(LOCK) --no-deps --group helm -o requirements-helm.txt
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 
 $(BIN)/python:
 	sh tests/install-venv.sh $(PYTHON) $(VENV)

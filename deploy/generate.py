@@ -11,7 +11,7 @@ from textwrap import indent
 import yaml
 
 from exporter.collectors import COLLECTORS
-from exporter.settings.schema import schema
+from exporter.settings.docs.schema import schema
 
 DEPLOY = Path(__file__).parent
 RULES = DEPLOY / "prometheus"

@@ -37,7 +37,7 @@ from exporter.serving.server import Listening, listening
 from exporter.serving.status_json import status_json
 from exporter.serving.systemd_socket import NONE_PASSED
 from exporter.serving.web_config import WebConfigFile
-from exporter.settings import Settings, changes, doubts, fixed_changes, socket_descriptors
+from exporter.settings import Settings, changes, fixed_changes, socket_descriptors, warnings_of
 from exporter.settings.web import WebSection
 from exporter.settings.web_config import PLAIN
 from exporter.signals import watched
@@ -117,6 +117,7 @@ class Exporter:
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
         path = settings.web.config_file
         self._web_file = WebConfigFile(path, self._clock.wall) if path else None
+        self._started = Reload(self._clock.wall())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listening]:
@@ -258,7 +259,7 @@ class Exporter:
             *shares(self._quotas(now), now),
             dict(self._own.counters.gaps),
             self._rejected_at,
-            self._web_file.reload if self._web_file else None,
+            self._web_file.reload if self._web_file else self._started,
         )
 
     def _quotas(self, now: float) -> list[Quota]:
@@ -273,8 +274,8 @@ async def run(settings: Settings, load: Callable[[], Settings], timing: Timing |
     """Run until SIGTERM or SIGINT; SIGHUP applies the settings that `load` reads."""
     signals = watched()
     exporter = Exporter(settings, timing=timing, load=load)
-    for doubt in doubts(settings):
-        log.warning(doubt)
+    for warning in warnings_of(settings):
+        log.warning(warning)
 
     async def reload() -> None:
         while await signals.hangup.wait():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.support")
 
@@ -19,6 +20,10 @@ RULES = (Path(__file__).parent.parent / "deploy" / "prometheus").glob("*.yaml")
 ASKING_THE_DEMO = {
     file.name for file in Path(__file__).parent.glob("*/test_*.py") if "demo: Prometheus" in file.read_text()
 }
+
+# Hypothesis' limit of 200 ms for each example fails on a busy machine; the benchmarks measure how fast something is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Who starts us in the background, or by nohup, ignores these signals, and our children would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -4,7 +4,7 @@
 # if there is none.
 set -eu
 version=$1 venv=$2 named=${3:-}
-uv=$(command -v .venv/bin/uv uv | head -1)
+uv=$(command -v .venv/bin/uv || command -v uv || true)
 
 runs() { "$1" -c "import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '$version'.split('.'))))" 2>/dev/null; }
 known() { [ -z "$uv" ] || "$uv" --quiet python find --system --no-project "$version" 2>/dev/null || true; }

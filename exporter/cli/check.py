@@ -10,7 +10,7 @@ from exporter.github.links import serves
 from exporter.github.network.system_store import find_system_store
 from exporter.jobs import Job, Target
 from exporter.options import duration_text
-from exporter.settings import DIRECT, Settings, doubts, masked_proxy
+from exporter.settings import DIRECT, Settings, masked_proxy, warnings_of
 from exporter.settings.web_config import read
 
 
@@ -30,8 +30,8 @@ def main(settings: Settings) -> int:
         if collector.top and settings.collectors[collector.name].enabled
     ]
     print(f"\n{len(rows)} jobs, and of each organization the busiest: {', '.join(top) or 'none'}.")
-    for doubt in (*_unusual_roots(settings), *doubts(settings), *_web_warnings(settings)):
-        print(f"warning: {doubt}")
+    for warning in (*_unusual_roots(settings), *warnings_of(settings), *_web_warnings(settings)):
+        print(f"warning: {warning}")
     print("The configuration is valid.")
     return 0
 

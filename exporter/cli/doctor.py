@@ -32,8 +32,8 @@ _SUBJECTS = {(): "", ("user_id",): " per user", ("actor_type", "actor_id"): " pe
 def main(settings: Settings) -> int:
     """Print what works, and how to fix what does not; exit code 0 if everything works, 1 if not."""
     clock, width = SystemClock(), output.width()
-    for doubt in unread_proxy(settings):
-        print(f"warning: {doubt}")
+    for warning in unread_proxy(settings):
+        print(f"warning: {warning}")
     result = asyncio.run(survey(settings, COLLECTORS, clock, every_job=False))
     print(table([("RESULT", "COLLECTOR", "TARGET", "CREDENTIAL"), *map(_row, result.findings)]))
     for fix, findings in _by_fix(result.findings).items():

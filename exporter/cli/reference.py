@@ -5,8 +5,8 @@ from pathlib import Path
 
 from exporter.collectors import COLLECTORS
 from exporter.settings import reference
-from exporter.settings.example import example
-from exporter.settings.schema import schema
+from exporter.settings.docs.example import example
+from exporter.settings.docs.schema import schema
 
 
 def files() -> dict[str, str]:

@@ -45,7 +45,7 @@ class Chunk:
 
 
 def deflate(lines: bytes, labels: bytes = b"", template: bytes = b"", values: "Values | None" = None) -> Chunk:
-    """The lines as a chunk. Scrapes are served meanwhile: deflating releases the GIL."""
+    """The lines as a chunk. Deflating releases the GIL, so that scrapes are served at the same time."""
     compressor = isal_zlib.compressobj(level=1, wbits=-15)
     deflated = compressor.compress(lines) + compressor.flush(isal_zlib.Z_SYNC_FLUSH)
     return Chunk(deflated, isal_zlib.crc32(lines), len(lines), labels, template, values)

@@ -47,4 +47,4 @@ class Health:
     spent: Mapping[str, float] = field(default_factory=dict)
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     rejected_at: float = 0.0
-    web: Reload | None = None
+    web: Reload = field(default_factory=Reload)

@@ -23,7 +23,7 @@ import bcrypt
 
 REMEMBERED = 200
 """How many outcomes are remembered, of right and of wrong passwords each."""
-WAITING, WAITING_OF_ONE = 16, 8
+WAITING, WAITING_OF_CLIENT = 16, 8
 """How many different logins wait for their check at most, and of one client address. More are refused unchecked."""
 NICENESS = 10
 """https://man7.org/linux/man-pages/man2/setpriority.2.html, of a thread."""
@@ -41,7 +41,7 @@ class Login:
         self._right: OrderedDict[bytes, bytes] = OrderedDict()  # digests by user
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._waiting: dict[bytes, tuple[str, asyncio.Future[bool]]] = {}
-        self._one = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     async def outcome(self, users: Mapping[bytes, bytes], authorization: bytes, client: str) -> Outcome:
         """What a header `Authorization` is worth; `client` is the address that sent it, `users` their hashes."""
@@ -57,7 +57,7 @@ class Login:
         entry = self._waiting.get(digest)
         if entry is None:
             of_client = sum(address == client for address, _ in self._waiting.values())
-            if len(self._waiting) >= WAITING or of_client >= WAITING_OF_ONE:
+            if len(self._waiting) >= WAITING or of_client >= WAITING_OF_CLIENT:
                 return "busy"
             check = asyncio.ensure_future(self._check(users, user, password, digest))
             entry = self._waiting[digest] = (client, check)
@@ -67,7 +67,7 @@ class Login:
     async def _check(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, digest: bytes) -> bool:
         try:
             expected = users.get(user)
-            async with self._one:
+            async with self._turn:
                 matches = await _in_thread(password, expected or _decoy(users))
             is_right = matches and expected is not None
             if is_right:

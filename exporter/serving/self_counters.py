@@ -59,16 +59,19 @@ class SelfCounters:
         self._requests = self._counter(
             "github_exporter_api_requests_total", "Requests sent to GitHub, by status.", ("pool", "status")
         )
-        self._seconds = Histogram(
+        self._seconds = self._request_durations()
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _request_durations(self) -> Histogram:
+        return Histogram(
             "github_exporter_api_request_duration_seconds",
             "How long GitHub took to answer.",
             ("pool",),
             buckets=SECONDS,
             registry=self.registry,
         )
-
-    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
 
     def expect(self, runs: Iterable[tuple[Collector, Target]]) -> None:
         """Let the counters of the pools, and of these collectors at these targets, begin at 0."""

@@ -56,21 +56,18 @@ def of_health(health: Health) -> Iterator[Metric]:
     yield from _of_credentials(health)
 
 
-def _of_web_config(reload: Reload | None) -> Iterator[Metric]:
-    successful = GaugeMetricFamily(
+def _of_web_config(reload: Reload) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
         "github_exporter_web_config_last_reload_successful",
-        "1 if the web configuration file was last read with success, 0 if its last change was refused; absent without "
-        "such a file.",
+        "1 if the web configuration file was last read with success, or there is none; 0 if its last change was "
+        "refused.",
+        value=float(not reload.problem),
     )
-    at = GaugeMetricFamily(
+    yield GaugeMetricFamily(
         "github_exporter_web_config_last_reload_success_timestamp_seconds",
-        "When the web configuration in use was read; absent without a web configuration file.",
+        "When the web configuration in use was read; without a file, when the exporter started.",
+        value=reload.at,
     )
-    if reload is not None:
-        successful.add_metric((), float(not reload.problem))
-        at.add_metric((), reload.at)
-    yield successful
-    yield at
 
 
 def _of_credentials(health: Health) -> Iterator[Metric]:

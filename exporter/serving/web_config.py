@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from exporter.serving.health import Reload
-from exporter.settings.web_config import PLAIN, Reading, WebConfig, read
+from exporter.settings.web_config import PLAIN, WebConfig, WebConfigResult, read
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class WebConfigFile:
         finally:
             self._reading = None
 
-    def _take_over(self, reading: Reading) -> None:
+    def _take_over(self, reading: WebConfigResult) -> None:
         problem = str(reading.error) if reading.error else ""
         if reading.is_empty and self.config != PLAIN:
             problem = f"{self._path} is empty: a restart would serve plain HTTP without login"

@@ -5,15 +5,15 @@
 All errors are reported at once, in one `SettingsError`, and none of them repeats a secret.
 """
 
-from exporter.settings.changes import changes, fixed_changes
-from exporter.settings.doubts import doubts, unread_proxy
+from exporter.settings.docs.reference import reference
 from exporter.settings.environment import socket_descriptors
 from exporter.settings.layers import parse
 from exporter.settings.model import Settings, masked_proxy
 from exporter.settings.names import COMMANDS
-from exporter.settings.reference_page import reference
-from exporter.settings.report import Problem, SettingsError
-from exporter.settings.values import DIRECT, parse_address
+from exporter.settings.problems import Problem, SettingsError
+from exporter.settings.reload_changes import changes, fixed_changes
+from exporter.settings.value_types import DIRECT, parse_address
+from exporter.settings.warnings import unread_proxy, warnings_of
 
 __all__ = [
     "COMMANDS",
@@ -22,7 +22,6 @@ __all__ = [
     "Settings",
     "SettingsError",
     "changes",
-    "doubts",
     "fixed_changes",
     "masked_proxy",
     "parse",
@@ -30,4 +29,5 @@ __all__ = [
     "reference",
     "socket_descriptors",
     "unread_proxy",
+    "warnings_of",
 ]

@@ -1,6 +1,6 @@
-"""Checks that need more than one key, or the content of a file.
+"""Checks of several keys together, and of the content of files that are named.
 
-They read the raw values, before validation, so that a mistake in one key does not hide these.
+They read the values before validation, so that a mistake in one key does not hide other problems.
 """
 
 import re
@@ -17,13 +17,13 @@ from exporter.github.secret_files.tokens import is_github_token, token_in_file
 from exporter.regular_files import read_regular, unreadable
 from exporter.settings.model import KINDS, SECTIONS, CredentialSection
 from exporter.settings.names import PREFIX
-from exporter.settings.report import ProblemReport, Where, hint
+from exporter.settings.problems import ProblemReport, Where, hint
 
 
 def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = False) -> dict[Where, str]:
     """Report all problems; returns the credential of each target, by the target's place.
 
-    With `contents` a file must hold what its key says, such as a token. The daemon does without: the file may be in the
+    With `contents`, the content of files is checked, such as a token. The daemon does not: the file may be in the
     middle of a rotation, and it is read again when it changes.
     """
     credentials = _mapping(values.get("credentials"))
@@ -70,7 +70,7 @@ def _root_of(credential: str, values: Mapping[str, Any]) -> str:
 
 
 def _choose(name: object, names: Mapping[str, str]) -> str | None:
-    """The credential of a target: the one that it names, else `default`, else the only one."""
+    """The credential of a target: the named one, else `default`, else the only one there is."""
     if name is None:
         return names.get("default") or (next(iter(names.values())) if len(names) == 1 else None)
     return names.get(_lower(name) or "")
@@ -80,7 +80,7 @@ def _report_no_credential(
     target: str, where: Where, name: object, names: Mapping[str, str], report: ProblemReport
 ) -> None:
     if isinstance(name, str):
-        text = f"there is no credential {name}{hint(name, names.values(), tell_all=True)}"
+        text = f"there is no credential {name}{hint(name, names.values(), list_all=True)}"
         report.wrong((*where, "credential"), text)
     elif name is None and names:
         report.wrong(where, f"{target} has no credential; add credential: NAME, one of {', '.join(names.values())}")
@@ -112,14 +112,14 @@ def _check_file(section: Mapping[str, Any], where: Where, report: ProblemReport,
 
 
 def path_for_people(path: str, report: ProblemReport) -> str:
-    """The file as messages name it: its absolute path, unless the value may be a secret instead of a path."""
+    """The file's absolute path for messages, unless the value may be a secret instead of a path."""
     is_path = _PATH.fullmatch(report.relative.get(path, path))
     return str(Path(path).absolute()) if is_path else "the file named here"
 
 
 _NAME = r"[a-z_.-]{1,30}\d{0,2}[a-z_.]{0,6}"
 _PATH = re.compile(rf"\.{{0,2}}/[\w./@+-]{{1,200}}|{_NAME}(/{_NAME})*")
-"""What certainly is a path. Anything else may be a secret in the wrong place, which no message may repeat."""
+"""What is a path for certain. Anything else may be a secret in the wrong place, which no message may repeat."""
 
 
 def _problem_of_token(raw: bytes) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from exporter.catalogue import Collector
 from exporter.github.secret_files.encodings import unquoted
-from exporter.settings.collectors import Variable, variables_of
+from exporter.settings.collectors_section import Variable, variables_of
 from exporter.settings.names import PREFIX, VARIABLES
-from exporter.settings.report import ProblemReport, hint
-from exporter.settings.samples import in_file_only
+from exporter.settings.problems import ProblemReport, hint
+from exporter.settings.sample_values import in_file_only
 
 # What Kubernetes sets for Services whose name begins with github-exporter.
 _SERVICE_LINK = re.compile(
@@ -26,12 +26,12 @@ _LISTS = {("organizations",), ("enterprises",)}
 def read_environment(
     environ: Mapping[str, str] | None, report: ProblemReport, collectors: Sequence[Collector] = ()
 ) -> dict[str, Any]:
-    """The settings that variables give, still as text; `environ=None` is the process' environment."""
+    """The settings in variables, still as text; `environ=None` is the process' environment."""
     values: dict[str, Any] = {}
     known = {variable: Variable(path, path in _LISTS) for path, variable in VARIABLES.items()}
     known |= variables_of(collectors)
     for variable, value in sorted((os.environ if environ is None else environ).items()):
-        text = unquoted(value)  # docker --env-file and systemd's EnvironmentFile differ in who takes quotes off
+        text = unquoted(value)  # systemd's EnvironmentFile strips quotes, docker --env-file does not
         if not variable.startswith(PREFIX) or not text:
             continue
         setting = known.get(variable)
@@ -54,7 +54,7 @@ def read_environment(
 
 
 def proxy_variables(environ: Mapping[str, str] | None) -> dict[str, str]:
-    """The variables that name a proxy to other programs, if they are set; the exporter does not use them."""
+    """The variables that are set and that name a proxy for other programs; the exporter does not use them."""
     variables = os.environ if environ is None else environ
     names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
     return {name: value for name in names if (value := variables.get(name, "").strip())}

@@ -1,7 +1,7 @@
 """The command line: one command, and flags as every Prometheus exporter has them.
 
-argparse takes the flags that have a value. What it leaves is read here: the command, switches, and what nobody knows,
-which is answered with the word that was probably meant.
+argparse parses the flags that have a value. The rest is parsed here: the command, switches, and unknown words, for
+which the message suggests the word that was probably meant.
 """
 
 from argparse import ArgumentParser
@@ -13,18 +13,21 @@ from typing import Any
 from exporter import output
 from exporter.settings.help import help_text
 from exporter.settings.names import COMMAND_FLAGS, COMMANDS, FLAGS, PREFIX, PROGRAM, SWITCHES
-from exporter.settings.report import SECRET_KEY, ProblemReport, hint
-from exporter.settings.samples import in_file_only
+from exporter.settings.problems import SECRET_KEY, ProblemReport, hint
+from exporter.settings.sample_values import in_file_only
 
 _ALL = {**FLAGS, **COMMAND_FLAGS}
 _ADDRESSES = FLAGS["web", "listen_address"]
 _WORDS = {"help": "--help", "version": "--version"}
-"""What may be said as a word instead."""
+"""Words that may stand for a flag."""
 
 
 @dataclass
 class _Rest:
-    """What is no flag with a value. `strays` follow an unknown flag: each may be its value, even a secret."""
+    """The arguments that are no flags with a value.
+
+    `strays` follow an unknown flag: each may be its value, even a secret, so no message repeats it.
+    """
 
     words: list[str] = field(default_factory=list)
     switches: set[str] = field(default_factory=set)
@@ -32,21 +35,21 @@ class _Rest:
 
 
 def read_flags(argv: Sequence[str], report: ProblemReport) -> tuple[str, dict[str, Any]]:
-    """The command, and the settings that flags give. `--help` and `--version` print and raise SystemExit(0)."""
+    """The command, and the settings in flags. `--help` and `--version` print and raise SystemExit(0)."""
     texts_by_flag, unparsed = _parsed(argv)
-    rest = _sorted_out(unparsed, report)
+    rest = _rest_of(unparsed, report)
     incomplete = [flag for flag, values in texts_by_flag.items() if None in values]
     for flag in incomplete:
         report.add(f"flag: {flag}", "needs a value")
-    if not incomplete:  # else the switch stands where the value should
+    if not incomplete:  # else a switch may be in the place of the missing value
         _print_and_exit(rest)
     command = _command(rest, report)
-    values = {flag: _one_text(flag, texts) for flag, texts in texts_by_flag.items() if flag not in incomplete}
+    values = {flag: _text_of(flag, texts) for flag, texts in texts_by_flag.items() if flag not in incomplete}
     return command, _settings(command, values | dict.fromkeys(rest.switches, True), report)
 
 
 def _parsed(argv: Sequence[str]) -> tuple[dict[str, list[str | None]], list[str]]:
-    """The values of each flag, None where one is missing; and what argparse does not know, in order."""
+    """The values of each flag, None for a missing one; and the arguments that argparse does not know, in order."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     for flag in _ALL.values():
         if flag not in SWITCHES:
@@ -55,7 +58,7 @@ def _parsed(argv: Sequence[str]) -> tuple[dict[str, list[str | None]], list[str]
     return {flag: values for flag, values in vars(known).items() if values}, unknown
 
 
-def _sorted_out(unparsed: Sequence[str], report: ProblemReport) -> _Rest:
+def _rest_of(unparsed: Sequence[str], report: ProblemReport) -> _Rest:
     rest, after_unknown = _Rest(), False
     for word in unparsed:
         flag, has_value, _ = word.partition("=")
@@ -87,23 +90,23 @@ def _command(rest: _Rest, report: ProblemReport) -> str:
     if len(rest.words) > 1:
         report.add("command", "there is one word too many; the command is one")
     if not rest.words:
-        return "metrics" if rest.strays else "run"  # a stray may be the command: assume one that asks for nothing
+        return "metrics" if rest.strays else "run"  # a stray may be the command: assume one that needs no settings
     if rest.words[0] in COMMANDS:
         return rest.words[0]
     word = rest.words[0]
     is_word = word.replace("-", "").isalpha() and word.islower() and word.isascii() and len(word) <= 20
     text = f"{word} is no command" if is_word else "there is no such command"
-    report.add("command", text + hint(word, [*COMMANDS, *_WORDS], tell_all=True))
+    report.add("command", text + hint(word, [*COMMANDS, *_WORDS], list_all=True))
     return "metrics"
 
 
-def _one_text(flag: str, texts: Sequence[str | None]) -> str:
-    """The value of a repeated flag: all addresses, separated by commas; of any other the last text."""
+def _text_of(flag: str, texts: Sequence[str | None]) -> str:
+    """The text of a flag that may be repeated: all addresses, separated by commas; the last text of any other flag."""
     return ",".join(text or "" for text in texts) if flag == _ADDRESSES else texts[-1] or ""
 
 
 def _settings(command: str, values: Mapping[str, str | bool], report: ProblemReport) -> dict[str, Any]:
-    """The values of flags by section and key, still as text; the report knows their flags."""
+    """The values of flags by section and key, still as text; the report records their flags."""
     settings: dict[str, Any] = {}
     for path, flag in _ALL.items():
         if flag not in values:

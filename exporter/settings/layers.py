@@ -1,6 +1,6 @@
-"""All sources of settings, merged and validated once: flags over environment over file over defaults.
+"""The layers of settings merged and validated once: flags over environment over file over defaults.
 
-Each source is read into nested mappings; the report knows where each value stands.
+Each layer is read into nested mappings; the report has where each value was set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,21 @@ from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDi
 from exporter.catalogue import Collector
 from exporter.jobs import CollectorSettings
 from exporter.settings.checks import check
-from exporter.settings.collectors import by_name, file_model
+from exporter.settings.collectors_section import by_name, file_model
+from exporter.settings.config_file import read_file
 from exporter.settings.environment import read_environment
-from exporter.settings.explain import explained
-from exporter.settings.file import read_file
 from exporter.settings.flags import read_flags
 from exporter.settings.model import KINDS, Settings
 from exporter.settings.names import NEED_TARGETS, OWN_ADDRESSES, SERVE
-from exporter.settings.report import ProblemReport, Where
+from exporter.settings.problems import ProblemReport, Where
+from exporter.settings.validation_errors import explained
 from exporter.settings.web_config import read
 
 
 class Layered(BaseSettings, Settings):
-    """Settings out of several mappings, which pydantic-settings lays over each other, the first one on top.
+    """Settings from several mappings, which pydantic-settings merges; the first has precedence.
 
-    `merged` is what they give together, before it is validated.
+    `merged` is the merged mapping before validation.
     """
 
     model_config = SettingsConfigDict(case_sensitive=True)
@@ -35,16 +35,16 @@ class Layered(BaseSettings, Settings):
     merged: ClassVar[dict[str, Any]] = {}
 
     @classmethod
-    def settings_customise_sources(  # type: ignore[override]  # four sources that are not wanted, by their names
+    def settings_customise_sources(  # type: ignore[override]  # the sources of pydantic-settings are not used
         cls, settings_cls: type[BaseSettings], **_unused: Any
     ) -> tuple[InitSettingsSource, ...]:
-        """The mappings alone: pydantic-settings' own sources know no lines, and tell one error at a time."""
+        """Only the layers: pydantic-settings' own sources have no line numbers and report one error at a time."""
         return tuple(InitSettingsSource(settings_cls, dict(layer)) for layer in cls.layers)
 
     @model_validator(mode="before")
     @classmethod
     def keep(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Keep what is validated now."""
+        """Keep the merged mapping."""
         cls.merged.update(values)
         return values
 
@@ -78,7 +78,7 @@ def parse(
         for where, text in explained(error, model, list(by_name(collectors))):
             report.wrong(where, text)
     values = model.merged
-    # If the file could not be read, it may have what seems to be missing.
+    # A file that could not be read may have what seems to be missing.
     complete = command in NEED_TARGETS and file is not None
     choices = check(values, report, contents=command == "check") if complete else {}
     if command in SERVE and not reload:
@@ -104,7 +104,7 @@ def _drop_replaced_credential(values: Mapping[str, Any], variables: Mapping[str,
 
 
 def _settings(valid: Settings, choices: Mapping[Where, str], collectors: Sequence[Collector]) -> Settings:
-    """The validated settings, each target with its credential, each collector with its own options apart."""
+    """The validated settings: each target with its credential, each collector with its own options separate."""
     values = {name: getattr(valid, name) for name in Settings.model_fields}
     for section in ("organizations", "enterprises", "appliances"):
         values[section] = tuple(
@@ -119,7 +119,7 @@ def _settings(valid: Settings, choices: Mapping[Where, str], collectors: Sequenc
 
 
 def _collector_settings(section: Any, collector: Collector) -> CollectorSettings:
-    """A collector's section of the file, its own options apart from the keys that every collector has."""
+    """A collector's section: its own options separate from the keys that every collector has."""
     own = {name: getattr(section, name) for name in collector.options.model_fields}
     options = collector.options.model_construct(section.model_fields_set & own.keys(), **own)
     return CollectorSettings(section.enabled, section.interval, section.max_age, options)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from exporter.jobs import CollectorSettings, Target
 from exporter.options import Duration, Integer
 from exporter.settings.section import Section
-from exporter.settings.values import (
+from exporter.settings.value_types import (
     ApiUrl,
     ApiVersion,
     ClientId,

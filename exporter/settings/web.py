@@ -7,7 +7,7 @@ from pydantic import Field
 
 from exporter.options import Integer
 from exporter.settings.section import Section
-from exporter.settings.values import Addresses, DocsUrl, ExternalUrl, FilePath, RoutePrefix, WebPath
+from exporter.settings.value_types import Addresses, DocsUrl, ExternalUrl, FilePath, RoutePrefix, WebPath
 
 DOCS_URL = "https://github.com/github-enterprise-exporter/github-enterprise-exporter/blob/main/docs"
 

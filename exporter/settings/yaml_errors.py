@@ -1,4 +1,4 @@
-"""PyYAML's errors in plain words: what is wrong in which line, and what was expected. Pure."""
+"""PyYAML's errors as messages for operators: line, column, what is wrong and what was expected. Pure."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,8 +8,8 @@ import yaml
 Explain = Callable[[re.Match[str], yaml.MarkedYAMLError, Sequence[str]], str]
 
 
-def in_plain_words(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
-    """The line, and what is wrong at which column. No value is repeated, for it may be a secret."""
+def yaml_message(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
+    """The line, and a message with the column. It repeats no value, which may be a secret."""
     mark = error.problem_mark
     if mark is None:
         return None, "is not valid YAML"
@@ -26,7 +26,7 @@ def _depth(line: str) -> int:
 
 
 def _two_values(_match: re.Match[str], error: yaml.MarkedYAMLError, lines: Sequence[str]) -> str:
-    """A `:` where none may be: a second one, or one in a line that goes on with the value of the line above."""
+    """A `:` in the wrong place: a second one, or one in a line that continues the value of the line above."""
     mark = error.problem_mark
     assert mark is not None, "asked for an error with a place"
     line = lines[mark.line] if mark.line < len(lines) else ""

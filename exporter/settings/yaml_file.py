@@ -8,13 +8,13 @@ import yaml
 
 from exporter.github.secret_files.encodings import decoded
 from exporter.regular_files import read_file_or_pipe, unreadable
-from exporter.settings.report import ProblemReport, Where
-from exporter.settings.yaml_errors import in_plain_words
+from exporter.settings.problems import ProblemReport, Where
+from exporter.settings.yaml_errors import yaml_message
 
 _MAX_BYTES = 1 << 20
 
 
-class Unusable(Exception):
+class UnusableFile(Exception):
     """The file can be read, but is no configuration; `str()` says why, `line` where, if that is known."""
 
     def __init__(self, why: str, line: int | None = None) -> None:
@@ -25,13 +25,13 @@ class Unusable(Exception):
 def mapping_in(path: Path, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> dict[str, Any] | None:
     """The mapping of a file; None if there is none, which is then a problem in the report.
 
-    `prepare` may change the YAML nodes before values are made of them.
+    `prepare` may change the YAML nodes before they are converted to values.
     """
     report.file = path.name
     line = None
     try:
         return _mapping(_load(path, report, prepare))
-    except Unusable as error:
+    except UnusableFile as error:
         text, line = str(error), error.line
     except OSError as error:
         text = f"{path} {unreadable(error)}"
@@ -48,22 +48,22 @@ def folder_of(path: Path) -> Path:
 
 def _mapping(values: object) -> dict[str, Any]:
     if not isinstance(values, dict):
-        raise Unusable("must be a mapping (key: value) at its top")
+        raise UnusableFile("must be a mapping (key: value) at its top")
     return values
 
 
 def _load(path: Path, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> object:
     content = read_file_or_pipe(path, _MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
-        raise Unusable("is larger than 1 MiB; is it the right file?")
+        raise UnusableFile("is larger than 1 MiB; is it the right file?")
     text = decoded(content)
     if text is None:
-        raise Unusable("is not valid YAML in UTF-8 or UTF-16: a character in it cannot be read")
+        raise UnusableFile("is not valid YAML in UTF-8 or UTF-16: a character in it cannot be read")
     try:
         return _parsed(text, report, prepare)
     except yaml.MarkedYAMLError as error:
-        line, why = in_plain_words(error, text)
-    raise Unusable(why, line)
+        line, why = yaml_message(error, text)
+    raise UnusableFile(why, line)
 
 
 def _parsed(text: str, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> object:

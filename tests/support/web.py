@@ -116,10 +116,10 @@ def ask(
         version = secured.version() if secured else None
         der = secured.getpeercert(binary_form=True) if secured else None
         answer = connection.getresponse()
-        found = {name.lower(): value for name, value in answer.getheaders()}
+        received = {name.lower(): value for name, value in answer.getheaders()}
         return Reply(
             answer.status,
-            found,
+            received,
             answer.read(),
             cipher[0] if cipher else "",
             version or "",

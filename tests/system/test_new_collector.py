@@ -108,9 +108,9 @@ def running(copy: Path, command: str, said: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("written_by", "words"),
     [
-        ("exporter.settings.reference_page import reference", ["| `collectors.widgets.interval` | duration | `2h` |"]),
-        ("exporter.settings.example import example", ["  #widgets:\n", "    #interval: 2h\n"]),
-        ("exporter.settings.schema import schema", ['"widgets": {']),
+        ("exporter.settings.docs.reference import reference", ["| `collectors.widgets.interval` | duration | `2h` |"]),
+        ("exporter.settings.docs.example import example", ["  #widgets:\n", "    #interval: 2h\n"]),
+        ("exporter.settings.docs.schema import schema", ['"widgets": {']),
     ],
 )
 def test_the_reference_the_example_and_the_schema_have_it(copy: Path, written_by: str, words: list[str]) -> None:

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from exporter.collectors import COLLECTORS
-from exporter.settings import changes, fixed_changes, parse
+from exporter.settings import parse
+from exporter.settings.reload_changes import changes, fixed_changes
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.world import World
 from tests.support.app import traffic

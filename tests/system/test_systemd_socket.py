@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.serving.systemd_socket import inherited
 from exporter.settings import socket_descriptors
 from exporter.settings.names import VARIABLES
 from tests.support.daemon import NOBODY
@@ -25,18 +26,18 @@ UNIT = DEPLOY / "systemd" / "github-enterprise-exporter.socket"
 
 AS_SYSTEMD = """
 import os, sys
-pid, descriptors, command = sys.argv[1], sys.argv[2].split(), sys.argv[3:]
+descriptors, command = sys.argv[1].split(), sys.argv[2:]
 for number, descriptor in enumerate(descriptors):
     os.dup2(int(descriptor), 3 + number)
-os.environ |= {"LISTEN_PID": pid or str(os.getpid()), "LISTEN_FDS": str(len(descriptors))}
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(descriptors))}
 os.execv(command[0], command)
 """
 """Become a command that is passed sockets as systemd passes them: as file descriptors from 3 on."""
 
 
 @contextmanager
-def passed(folder: Path, sockets: Sequence[socket.socket], pid: str = "") -> Iterator[tuple[Exporter, Path]]:
-    """The exporter with these sockets, passed to it or to the process `pid`; and its log."""
+def passed(folder: Path, sockets: Sequence[socket.socket]) -> Iterator[tuple[Exporter, Path]]:
+    """The exporter with these sockets, and its log."""
     (folder / "token").write_text("ghp_CANARY0123456789")
     exporter = Exporter(folder, NOBODY)
     flags = [f"--config.file={exporter.config}", "--web.systemd-socket", "--web.listen-address=256.0.0.1:1"]
@@ -44,7 +45,7 @@ def passed(folder: Path, sockets: Sequence[socket.socket], pid: str = "") -> Ite
     descriptors = [each.fileno() for each in sockets]
     with exporter, exporter.log.open("wb") as log:
         exporter.process = subprocess.Popen(
-            [sys.executable, "-c", AS_SYSTEMD, pid, " ".join(map(str, descriptors)), *command],
+            [sys.executable, "-c", AS_SYSTEMD, " ".join(map(str, descriptors)), *command],
             stderr=log,
             env=exporter.environ,
             cwd=folder,
@@ -75,30 +76,30 @@ def test_it_answers_on_each_socket_and_ignores_the_address(tmp_path: Path, socke
         assert get(f"http://127.0.0.1:{ports[0]}/-/healthy", timeout=30)[0] == 200
 
 
-def refused(exporter: Exporter, log: Path) -> str:
-    assert exporter.process
-    assert exporter.process.wait(30) == 1
-    (line,) = (json.loads(line) for line in log.read_text().splitlines() if '"cannot start"' in line)
-    return str(line["error"])
+def test_without_a_socket_it_does_not_start(tmp_path: Path) -> None:
+    with passed(tmp_path, []) as (exporter, log):
+        assert exporter.process
+        assert exporter.process.wait(30) == 1
+        (line,) = (json.loads(line) for line in log.read_text().splitlines() if '"cannot start"' in line)
+        assert line["error"].startswith("systemd passed no socket (--web.systemd-socket): start ")
 
 
-def test_without_a_socket_it_does_not_start(tmp_path: Path, sockets: list[socket.socket]) -> None:
-    with passed(tmp_path, []) as started:
-        assert "systemd passed no socket (--web.systemd-socket): start " in refused(*started)
-    with passed(tmp_path, sockets, pid="1") as started:  # they are another process'
-        assert "systemd passed no socket" in refused(*started)
-
-
-@pytest.mark.parametrize("kind", ["udp", "unix", "not listening"])
+@pytest.mark.parametrize("kind", ["udp", "unix", "not listening", "a file", "closed"])
 def test_what_is_no_listening_tcp_socket_is_refused(tmp_path: Path, kind: str) -> None:
-    family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as wrong:
-        if kind == "unix":
-            wrong.bind(str(tmp_path / "socket"))
-            wrong.listen()
-        with passed(tmp_path, [wrong]) as started:
-            assert "file descriptor 3, which systemd passed" in (error := refused(*started))
-            assert "ListenStream=PORT" in error
+    with ExitStack() as stack:
+        if kind == "a file":
+            descriptor = stack.enter_context((tmp_path / "file").open("w")).fileno()
+        else:
+            family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
+            wrong = stack.enter_context(
+                socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+            )
+            if kind == "unix":
+                wrong.bind(str(tmp_path / "socket"))
+                wrong.listen()
+            descriptor = 9999 if kind == "closed" else os.dup(wrong.fileno())
+        with pytest.raises(OSError, match=rf"file descriptor {descriptor}, which systemd passed .*ListenStream=PORT"):
+            inherited(descriptor)
 
 
 @pytest.mark.skipif(ACTIVATE is None, reason="this systemd has no systemd-socket-activate")

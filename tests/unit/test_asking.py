@@ -20,7 +20,7 @@ from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Snapshot
 from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR
-from exporter.settings.collectors import variables_of
+from exporter.settings.collectors_section import variables_of
 from tests.support.jobs import NOW, client, job_of
 
 JOB = job_of(route_stats.COLLECTOR)

@@ -22,7 +22,14 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "github.md").read_text()
 CODE = ROOT / "exporter"
 FOLDERS = ("github", "collectors", "collecting", "counting", "settings")
-FILES = [str(path.relative_to(CODE)) for folder in FOLDERS for path in sorted((CODE / folder).rglob("*.py"))]
+OUR_PORT = CODE / "settings" / "web_config"
+"""What it says of paths and headers is about our own server, as `serving/` is."""
+FILES = [
+    str(path.relative_to(CODE))
+    for folder in FOLDERS
+    for path in sorted((CODE / folder).rglob("*.py"))
+    if OUR_PORT not in path.parents
+]
 LINKS = dict(re.findall(r"^\[([^\]]+)\]: (https://\S+)$", PAGE, re.MULTILINE))
 LITERAL = re.compile(r"`([^`]+)`")
 SOURCE = re.compile(r"(\[[^\]]+\](, \[[^\]]+\])*|observed|assumed)( 20\d\d-\d\d-\d\d)")

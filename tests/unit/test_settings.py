@@ -16,11 +16,11 @@ from exporter.fetching import Fetched
 from exporter.jobs import Target
 from exporter.options import BoundedOptions, CollectorOptions, Duration, Integer, duration_text
 from exporter.settings import COMMANDS, Settings, SettingsError, parse, reference
-from exporter.settings.collectors import file_model
-from exporter.settings.doubts import open_secrets, unread_proxy
+from exporter.settings.collectors_section import file_model
 from exporter.settings.help import OWN
 from exporter.settings.names import COMMAND_FLAGS, FLAGS, SWITCHES, VARIABLES
 from exporter.settings.section import Section
+from exporter.settings.warnings import open_secrets, unread_proxy
 
 SECRET = "hunter2-not-to-be-seen"
 

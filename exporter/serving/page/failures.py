@@ -41,7 +41,7 @@ class Attempts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureGroup:
     """Failed jobs that have the same fix.
 
     `title` and `subject` are the heading; `is_single` says that the subject is one source. `fix` is empty if the
@@ -66,7 +66,7 @@ class Failure:
 
 def failures(
     entries: Sequence[Entry], rejected: Collection[Target], stopped: Mapping[str, Stopped], now: float
-) -> list[Failure]:
+) -> list[FailureGroup]:
     """The failures, one for each fix; all sources of `rejected` targets are affected, though not all have run since.
 
     `stopped` has what the verdict says of each rejected credential.
@@ -109,7 +109,7 @@ def _affected(group: Sequence[FailedJob], stopped_entries: Iterable[Entry]) -> l
 
 def _failure(
     group: Sequence[FailedJob], affected: Iterable[Entry], stopped: Mapping[str, Stopped], now: float
-) -> Failure:
+) -> FailureGroup:
     first = group[0]
     collector, credential = first.entry.job.collector, first.entry.job.target.credential
     kind = BY_REASON[first.reason]
@@ -118,7 +118,7 @@ def _failure(
     common, places = ("", []) if is_single else _places(collectors_at)
     words, lines = _fix(first)
     is_in_verdict = credential in stopped and first.hint == stopped[credential].hint
-    return Failure(
+    return FailureGroup(
         title=kind.title if is_single else capital(kind.title),
         subject=subject,
         is_single=is_single,

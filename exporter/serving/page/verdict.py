@@ -170,8 +170,8 @@ def _of_reload(health: Health) -> Iterator[Finding]:
         )
 
 
-def _of_web_config(reload: Reload | None) -> Iterator[Finding]:
-    if reload and reload.problem:
+def _of_web_config(reload: Reload) -> Iterator[Finding]:
+    if reload.problem:
         yield Finding(
             "warn",
             f"The web configuration was not reloaded: the one of {utc_time(reload.at)} is still in use.",

@@ -5,6 +5,6 @@
 Keys and their meaning: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
 """
 
-from exporter.settings.web_config.reading import PLAIN, Outline, Reading, WebConfig, outline, read
+from exporter.settings.web_config.reading import PLAIN, Outline, WebConfig, WebConfigResult, outline, read
 
-__all__ = ["PLAIN", "Outline", "Reading", "WebConfig", "outline", "read"]
+__all__ = ["PLAIN", "Outline", "WebConfig", "WebConfigResult", "outline", "read"]

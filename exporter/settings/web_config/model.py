@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from exporter.options import Integer
-from exporter.settings.report import hint
+from exporter.settings.problems import hint
 from exporter.settings.section import Section
-from exporter.settings.values import FilePath
+from exporter.settings.value_types import FilePath
 from exporter.settings.web_config.words import (
     CIPHERS,
     CIPHERS_OF_TLS13,
@@ -31,7 +31,7 @@ def _one_of(known: tuple[str, ...], what: str) -> AfterValidator:
         if value in known:
             return value
         shown = f"{value} is" if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,59}", value) else "this is"
-        raise ValueError(f"{shown} no {what}{hint(value, known, tell_all=True)}")
+        raise ValueError(f"{shown} no {what}{hint(value, known, list_all=True)}")
 
     return AfterValidator(check)
 

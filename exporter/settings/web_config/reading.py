@@ -13,8 +13,8 @@ from exporter.github.network.authorities import LARGEST_BUNDLE, trust
 from exporter.github.secret_files.encodings import kind_of_pem
 from exporter.regular_files import read_regular, unreadable
 from exporter.settings.checks import path_for_people
-from exporter.settings.explain import explained
-from exporter.settings.report import ProblemReport, SettingsError, hint
+from exporter.settings.problems import ProblemReport, SettingsError, hint
+from exporter.settings.validation_errors import explained
 from exporter.settings.web_config.certificates import Unfit, chain_in, key_in
 from exporter.settings.web_config.context import Impossible, context_of
 from exporter.settings.web_config.model import TlsServerConfig, WebFile
@@ -47,7 +47,7 @@ PLAIN = WebConfig()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class WebConfigResult:
     """The configuration, or why there is none; and every file that decides about it, the configuration's first."""
 
     config: WebConfig | None
@@ -56,12 +56,12 @@ class Reading:
     is_empty: bool = False
 
 
-def read(path: Path) -> Reading:
+def read(path: Path) -> WebConfigResult:
     """Read a web configuration file and the certificates that it names."""
     report = ProblemReport()
     values = mapping_in(path, report, _read_as_text)
     if values is None:
-        return Reading(None, report.error(), (path,))
+        return WebConfigResult(None, report.error(), (path,))
     _anchor(values, folder_of(path), report)
     files = (path, *(Path(text) for part in _PARTS if (text := _text(_section(values, _TLS), f"{part}_file"))))
     valid = _validated(values, report)
@@ -71,8 +71,8 @@ def read(path: Path) -> Reading:
     if valid is not None and not report.problems and parts:
         context = _context(valid.tls_server_config, parts, report)
     if report.problems or valid is None:
-        return Reading(None, report.error(), files)
-    return Reading(_config(valid, context), None, files, is_empty=not report.lines)
+        return WebConfigResult(None, report.error(), files)
+    return WebConfigResult(_config(valid, context), None, files, is_empty=not report.lines)
 
 
 class Outline(NamedTuple):
@@ -187,7 +187,7 @@ def _check_headers(values: Mapping[str, Any], report: ProblemReport) -> None:
     section = _section(values, _HEADERS[0]).get(_HEADERS[1])
     for name, value in section.items() if isinstance(section, dict) else ():
         if name not in HEADERS:
-            report.wrong((*_HEADERS, name), "this header cannot be set" + hint(name, HEADERS, tell_all=True))
+            report.wrong((*_HEADERS, name), "this header cannot be set" + hint(name, HEADERS, list_all=True))
         elif HEADERS[name] and value not in HEADERS[name]:
             report.wrong((*_HEADERS, name), f"must be {' or '.join(HEADERS[name])}")
         elif isinstance(value, str) and not (value.isascii() and value.isprintable()):

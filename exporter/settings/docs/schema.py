@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.catalogue import Collector
-from exporter.settings.collectors import file_model
+from exporter.settings.collectors_section import file_model
 from exporter.settings.model import NOT_IN_FILE, Settings, model_within
-from exporter.settings.samples import is_duration, sample
+from exporter.settings.sample_values import is_duration, sample
 
 _DURATION = {"type": "string", "minLength": 1, "pattern": r"^(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$"}
 """Without a lookahead, which Helm's regular expressions do not know."""

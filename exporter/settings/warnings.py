@@ -12,14 +12,17 @@ from exporter.settings.model import Settings
 _PROXY = re.compile(r"(?:(?P<scheme>\w+)://)?(?P<user>.*@)?(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\])(?P<port>:\d+)?/?")
 
 
-def doubts(settings: Settings) -> Iterator[str]:
+def warnings_of(settings: Settings) -> Iterator[str]:
     """All warnings, a sentence each."""
     yield from unread_proxy(settings)
     yield from open_secrets(settings)
 
 
 def unread_proxy(settings: Settings, environ: Mapping[str, str] | None = None) -> Iterator[str]:
-    """A proxy variable that other programs read and this one does not; `environ=None` is the process' environment."""
+    """A warning about a proxy variable that other programs read and this one does not.
+
+    `environ=None` is the process' environment.
+    """
     variables = proxy_variables(environ)
     used = {target.credential for target in settings.targets()}
     if not variables or settings.proxy or all(settings.credentials[name].proxy for name in used):
@@ -40,7 +43,7 @@ def unread_proxy(settings: Settings, environ: Mapping[str, str] | None = None) -
 
 
 def open_secrets(settings: Settings) -> Iterator[str]:
-    """Secrets in files that every user of the machine can read."""
+    """Warnings about secrets in files that every user of the machine can read."""
     for name in dict.fromkeys(target.credential for target in settings.targets()):
         credential = settings.credentials[name]
         for key, path in (("token_file", credential.token_file), ("private_key_file", credential.private_key_file)):
@@ -49,10 +52,10 @@ def open_secrets(settings: Settings) -> Iterator[str]:
 
 
 def _open_mode(path: Path) -> str:
-    """The mode of a file that every user can read; "" if they cannot, or if the operator cannot change it.
+    """The mode of a file that every user can read; "" if they cannot, or if the operator cannot change the mode.
 
-    Kubernetes sets the modes of secrets, which it mounts behind a link through `..data`; a volume that is mounted
-    read-only has its modes from where it comes from.
+    Kubernetes sets the modes of secrets, which it mounts as links through `..data`. On a volume that is mounted
+    read-only no mode can be changed.
     """
     try:
         mode = path.stat().st_mode

@@ -1,4 +1,4 @@
-"""A sample value of every key of the file, for the example file and for messages that quote YAML."""
+"""Sample values of the file's keys, for the example file, the schema and messages that quote YAML."""
 
 from collections.abc import Iterator
 from functools import reduce
@@ -17,7 +17,7 @@ _WIDEST = 10_000
 
 
 def sample(field: FieldInfo) -> Any:
-    """The default as people write it, or the field's example where there is no default."""
+    """The default as it is written in the file, or the field's example if it has no default."""
     if field.examples:
         return field.examples[0]
     default = field.get_default(call_default_factory=True)
@@ -31,18 +31,18 @@ def sample(field: FieldInfo) -> Any:
 
 
 def is_duration(field: FieldInfo) -> bool:
-    """Whether it is written as `30m`."""
+    """Whether the field is a duration, written as `30m`."""
     return get_args(Duration)[1] in field.metadata
 
 
 def flow(value: Any) -> str:
-    """YAML in one line."""
+    """The value as YAML in one line."""
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=_WIDEST, allow_unicode=True)
     return text.removesuffix("...\n").strip()
 
 
 def in_file_only(word: str) -> str:
-    """The line to write, if a flag or variable names a setting that only the file has; to be put behind a message."""
+    """The end of a message about an unknown flag or variable: the file's line, if only the file has that setting."""
     name = word.lstrip("-").removeprefix(PREFIX).replace("-", "_").replace(".", "_").lower()
     line = _file_only().get(name)
     return f"; it is set in the file (--config.file): {line}" if line else ""
@@ -70,7 +70,7 @@ def _fields(model: type[BaseModel], section: str) -> Iterator[tuple[str, FieldIn
 
 
 def _settings_of_file(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Keys of sections, and whole lists of mappings."""
+    """The path and a sample value of each key; a list of mappings is one key."""
     for name, field in model.model_fields.items():
         inner = model_within(field.annotation)
         if name in NOT_IN_FILE or name in ("credentials", "collectors"):

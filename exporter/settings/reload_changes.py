@@ -1,4 +1,4 @@
-"""What a reload changes, by the names of settings, targets and collectors; no values, for they may be secret. Pure."""
+"""What a reload changes: names of settings, targets and collectors, and no values, which may be secret. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,12 +16,12 @@ _ABSENT = object()
 
 
 def changes(old: Settings, new: Settings) -> list[str]:
-    """What a reload applies."""
+    """The changes that a reload applies, a text each."""
     return [*_targets(old, new), *_collectors(old, new), *_rest(old, new)]
 
 
 def fixed_changes(old: Settings, new: Settings) -> list[str]:
-    """The settings that have changed and that only a restart applies."""
+    """The names of changed settings that only a restart applies."""
     return list(_names({key: getattr(old, key) for key in FIXED}, {key: getattr(new, key) for key in FIXED}))
 
 
@@ -45,7 +45,7 @@ def _collectors(old: Settings, new: Settings) -> Iterator[str]:
 
 
 def _keys_of(collector: CollectorSettings) -> dict[str, Any]:
-    """The keys of a collector as the file has them, but whether it runs."""
+    """A collector's keys as in the file, except `enabled`."""
     return {"interval": collector.interval, "max_age": collector.max_age, **_keys(collector.options)}
 
 
@@ -58,7 +58,7 @@ def _rest(old: Settings, new: Settings) -> Iterator[str]:
 
 
 def _names(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The dotted names of the keys whose values differ; a mapping that only one side has is named as a whole."""
+    """The dotted names of the keys whose values differ; a mapping that only one side has is one name."""
     for key in dict.fromkeys((*old, *new)):
         before, after = old.get(key, _ABSENT), new.get(key, _ABSENT)
         if before == after:

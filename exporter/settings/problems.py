@@ -1,4 +1,4 @@
-"""All problems of the configuration: where each is, and what to do. No secret is in them."""
+"""Problems of the configuration: where each is, and what to do about it. No secret is in them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ Where = tuple[str | int, ...]
 NO_CLEAR_TOKEN = f"a secret is never in this file: put it in a file and name token_file, or set {PREFIX}TOKEN"
 
 _NEAR = 0.7
-"""From 0 to 1: words less alike than this are not suggested. A typo, or one word of three left out, is nearer."""
+"""From 0 to 1: less similar words are not suggested. A word with a typo, or two of its three parts, are similar."""
 
 SECRET_KEY = re.compile(r"token|secret|password|passwd|\bpat\b|(private|api|access)[_-]?key", re.IGNORECASE)
 # GitHub's token formats, and the 40 hexadecimal digits of the oldest one.
@@ -24,7 +24,7 @@ _TOKEN = re.compile(rf"{TOKEN.pattern}|\b[0-9a-f]{{40}}\b")
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: where it was made, the line in the file if it was there, and what to do."""
+    """One problem: where it is, its line if that is in the file, and what to do about it."""
 
     where: str
     line: int | None
@@ -45,7 +45,7 @@ class SettingsError(Exception):
 
 @dataclass
 class ProblemReport:
-    """The problems so far, and where each value stands, as noted by what reads flags, variables and file."""
+    """The problems so far, and where each value was set, as flags, environment and file record it."""
 
     file: str = ""
     lines: dict[Where, int] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class ProblemReport:
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, where: str, text: str, line: int | None = None) -> None:
-        """Add a problem with something that is no setting, such as an unknown flag."""
+        """Add a problem that belongs to no setting, such as an unknown flag."""
         self.problems.append(Problem(where, line, text))
 
     def wrong(self, where: Where, text: str) -> None:
@@ -64,7 +64,7 @@ class ProblemReport:
         name = next((self.names[prefix] for prefix in prefixes if prefix in self.names), None)
         line = next((self.lines[prefix] for prefix in prefixes if prefix in self.lines), None)
         if name is None and where not in self.lines:
-            # A key is missing: name the variable that made its section, if one did.
+            # A key is missing: name the variable that set another key of its section, if one did.
             name = next((name for path, name in self.names.items() if path[: len(where)] == where), None)
         if name is not None:
             self.add(name, text)
@@ -73,7 +73,7 @@ class ProblemReport:
         self.add(f"{self.file}: {dotted}" if self.file else dotted, text, line)
 
     def error(self) -> SettingsError:
-        """All problems, those of the file last and in its order; what is secret, or looks so, is masked."""
+        """All problems as an error, those of the file last and in its order; what is or looks secret is masked."""
         return SettingsError(self._presentable())
 
     def _presentable(self) -> Iterator[Problem]:
@@ -86,12 +86,12 @@ class ProblemReport:
         return " ".join(_TOKEN.sub(MASK, text).split())
 
 
-def hint(word: str, known: Iterable[str], *, tell_all: bool = False, shared: str = "") -> str:
-    """The known word that was probably meant, and with `tell_all` all known words; to be put behind a message.
+def hint(word: str, known: Iterable[str], *, list_all: bool = False, shared: str = "") -> str:
+    """The end of a message: the known word that was probably meant, and with `list_all` all known words.
 
-    `shared` is what all words begin with; it does not count for the likeness.
+    `shared` is a prefix of all words; it does not count for their similarity.
     """
     choices = {choice.lower().removeprefix(shared.lower()): choice for choice in known}
     near = get_close_matches(word.lower().removeprefix(shared.lower()), choices, n=1, cutoff=_NEAR)
     meant = f"; did you mean {choices[near[0]]}?" if near else ""
-    return meant + (f"; there are {', '.join(choices.values())}" if tell_all and choices else "")
+    return meant + (f"; there are {', '.join(choices.values())}" if list_all and choices else "")

@@ -1,4 +1,4 @@
-"""Types of single values: each brings a value into one form, or says what to write instead.
+"""Types of single values: each normalizes a value, or says what to write instead.
 
 The validators raise ValueError, as pydantic asks for. Their messages never repeat the value, which may be a secret,
 except that of a listen address: nobody keeps a secret there, and what looks like a token is masked.

@@ -1,4 +1,4 @@
-"""Pydantic's errors in the words of the configuration, without the value."""
+"""Pydantic's validation errors as messages for operators; no message repeats a value."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.settings.model import NOT_IN_FILE, model_within
-from exporter.settings.report import NO_CLEAR_TOKEN, SECRET_KEY, Where, hint
+from exporter.settings.problems import NO_CLEAR_TOKEN, SECRET_KEY, Where, hint
 
 _SECTION = ("model_type", "model_attributes_type")
 _WORDS = {
@@ -31,7 +31,7 @@ _WORDS = {
 
 
 def explained(error: ValidationError, model: type[BaseModel], collectors: Sequence[str]) -> Iterator[tuple[Where, str]]:
-    """The place of each mistake and, in one line, what is wrong. `collectors` are the names of all collectors."""
+    """The place of each error, and a message of one line. `collectors` are the names of all collectors."""
     for details in error.errors(include_url=False, include_input=False):
         where = tuple(part for part in details["loc"] if part != "[key]")
         if details["type"] == "extra_forbidden":
@@ -54,7 +54,7 @@ def _unknown_key(where: Where, model: type[BaseModel], collectors: Sequence[str]
     *path, last = where
     key = str(last)
     if path == ["collectors"]:
-        return "there is no such collector" + hint(key, collectors, tell_all=True)
+        return "there is no such collector" + hint(key, collectors, list_all=True)
     section = _model_at(model, path)
     meant = hint(key, _known(section))
     if path and path[0] == "credentials" and not meant and SECRET_KEY.search(key):
@@ -63,7 +63,7 @@ def _unknown_key(where: Where, model: type[BaseModel], collectors: Sequence[str]
 
 
 def _keys_of(section: type[BaseModel]) -> str:
-    return hint("", _known(section), tell_all=True)
+    return hint("", _known(section), list_all=True)
 
 
 def _known(section: type[BaseModel]) -> list[str]:

@@ -11,10 +11,10 @@ from pydantic_core import PydanticUndefined
 
 from exporter.catalogue import Collector
 from exporter.options import duration_text
-from exporter.settings.collectors import file_model
+from exporter.settings.collectors_section import file_model
 from exporter.settings.model import NOT_IN_FILE, Settings, model_within
 from exporter.settings.names import FLAGS, PREFIX, VARIABLES
-from exporter.settings.samples import is_duration
+from exporter.settings.sample_values import is_duration
 
 
 def reference(collectors: Sequence[Collector]) -> str:

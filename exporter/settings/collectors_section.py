@@ -1,4 +1,4 @@
-"""The section `collectors`: its keys come from the collectors there are, so the model of a file is made for them."""
+"""The section `collectors`, and the model of a file that has it: its keys are those of the collectors declared."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, get_origin
@@ -15,16 +15,16 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def by_name(collectors: Iterable[Collector]) -> dict[str, Collector]:
-    """The collectors as the configuration knows them: those that share a name differ in whom they ask about only."""
+    """One collector for each name in the configuration: those that share a name have the same options."""
     return {collector.name: collector for collector in collectors}
 
 
 def section_of(collector: Collector) -> type[CollectorOptions]:
-    """The model of a collector's section: its options, and the keys that every collector has."""
+    """The model of a collector's section: its own options, and the keys that every collector has."""
     since = "the date of each thing" if collector.dated else "the last success"
     common: dict[str, Any] = {
         "enabled": (bool, Field(collector.enabled, description="Whether it runs.")),
-        "interval": (Duration, Field(collector.interval, description="How often it asks GitHub.")),
+        "interval": (Duration, Field(collector.interval, description="How often it reads from GitHub.")),
         "max_age": (
             Duration,
             Field(collector.max_age, description=f"How long after {since} its gauges are shown."),
@@ -34,7 +34,7 @@ def section_of(collector: Collector) -> type[CollectorOptions]:
 
 
 def file_model(collectors: Iterable[Collector], base: type[AnySettings]) -> type[AnySettings]:
-    """`Settings` as a file has them: the section `collectors` has a key for each collector."""
+    """The model of a file: `Settings` with a key for each collector in the section `collectors`."""
     sections = {name: section_of(collector) for name, collector in by_name(collectors).items()}
     fields: dict[str, Any] = {name: (section, section()) for name, section in sections.items()}
     section: Any = create_model("Collectors", __base__=Section, **fields)
@@ -44,7 +44,7 @@ def file_model(collectors: Iterable[Collector], base: type[AnySettings]) -> type
 
 
 class Variable(NamedTuple):
-    """The setting that a variable gives, and whether its text is a list, separated by commas."""
+    """The setting that a variable sets, and whether its text is a list, separated by commas."""
 
     path: tuple[str, ...]
     is_list: bool

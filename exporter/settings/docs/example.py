@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.catalogue import Collector
-from exporter.settings.collectors import file_model
+from exporter.settings.collectors_section import file_model
 from exporter.settings.model import NOT_IN_FILE, CredentialSection, Settings, model_within
-from exporter.settings.samples import flow, sample
+from exporter.settings.sample_values import flow, sample
 
 _WIDTH = 110
 _HEAD = """\

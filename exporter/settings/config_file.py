@@ -1,4 +1,4 @@
-"""Settings from the file: which keys it must not have, names that stay text, paths that start at its folder."""
+"""Settings from the configuration file: refuses keys it must not have, keeps names as text, makes paths absolute."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from exporter.github.secret_files.encodings import kind_of_pem
 from exporter.github.secret_files.tokens import is_github_token
 from exporter.settings.model import SECTIONS
 from exporter.settings.names import COMMAND_FLAGS, FLAGS
-from exporter.settings.report import NO_CLEAR_TOKEN, ProblemReport, Where
+from exporter.settings.problems import NO_CLEAR_TOKEN, ProblemReport, Where
 from exporter.settings.yaml_file import folder_of, mapping_in
 
 _PATHS = ("token_file", "private_key_file", "ca_file")
