@@ -24,7 +24,7 @@ from exporter.github.network import Network
 from exporter.github.network.transport import open_transport
 from exporter.github.pacing import Pool
 from exporter.github.refusals import NOT_THE_API, OLDEST_VERSION, VERSION_UNKNOWN, may_be_temporary
-from exporter.github.responses import Failure, RateLimit, Success, meaning_of
+from exporter.github.responses import RateLimit, RequestFailure, Success, meaning_of
 from exporter.github.sender import AnswerBounds, Observe, Sender
 from exporter.instants import utc_time
 
@@ -229,7 +229,7 @@ class GitHub:
                 return reply
             case RateLimit(reason=reason):
                 return RateLimited(f"{where}: {reason}; {self._pause()}", self._pool.blocked_until)
-            case Failure(error=error, retry_at=retry_at):
+            case RequestFailure(error=error, retry_at=retry_at):
                 pause = f" (Retry-After); {self._pause()}" if retry_at else ""
                 return type(error)(f"{where}: {error}{pause}", self._hint(reply.status, error))
 

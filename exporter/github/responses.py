@@ -35,7 +35,7 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RequestFailure:
     """No data, and an immediate retry would not help. `error` says what an operator does about it.
 
     `retry_at` is GitHub's `Retry-After` as an instant (epoch seconds, GitHub's clock), 0 if it sent none.
@@ -45,7 +45,7 @@ class Failure:
     retry_at: float = 0.0
 
 
-Meaning = Success | RateLimit | Failure
+Meaning = Success | RateLimit | RequestFailure
 
 _KINDS: Mapping[int, type[GitHubError]] = {
     400: Refused,
@@ -69,7 +69,7 @@ def meaning_of(
     if 200 <= status < 300:
         if not is_web_page(body):
             return Success()
-        return Failure(Invalid(f"GitHub answers {status}; {NOT_THE_API.what}", NOT_THE_API.hint))
+        return RequestFailure(Invalid(f"GitHub answers {status}; {NOT_THE_API.what}", NOT_THE_API.hint))
     if status in (403, 429):
         limit = _rate_limit(status, headers, body, now, repeated)
         if limit:
@@ -77,7 +77,7 @@ def meaning_of(
     return _failure(status, headers, body, now, quoted=quoted)
 
 
-def _failure(status: int, headers: Mapping[str, str], body: bytes, now: float, *, quoted: bool) -> Failure:
+def _failure(status: int, headers: Mapping[str, str], body: bytes, now: float, *, quoted: bool) -> RequestFailure:
     is_server_error = 500 <= status < 600
     kind = Unavailable if is_server_error else _KINDS.get(status, Invalid)
     cause = cause_of(status, headers, body)
@@ -86,7 +86,7 @@ def _failure(status: int, headers: Mapping[str, str], body: bytes, now: float, *
     details = [text for text in (message or (cause.what if cause else ""), *needs) if text]
     error = kind("; ".join(dict.fromkeys([f"GitHub answers {status}", *details])), cause.hint if cause else "")
     wait = _retry_seconds(headers.get("retry-after", ""), now) if is_server_error else None
-    return Failure(error, 0.0 if wait is None else now + wait)
+    return RequestFailure(error, 0.0 if wait is None else now + wait)
 
 
 def _rate_limit(status: int, headers: Mapping[str, str], body: bytes, now: float, repeated: int) -> RateLimit | None:

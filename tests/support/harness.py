@@ -146,6 +146,17 @@ class Exporter:
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
+    def start_second(self) -> "subprocess.CompletedProcess[str]":
+        """The end of a second exporter with this configuration: it must refuse to run."""
+        return subprocess.run(
+            [sys.executable, "-m", "exporter", f"--config.file={self.config}", "--web.listen-address=127.0.0.1:0"],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
     def start(self, *flags: str) -> Self:
         """Start it and wait until it listens; the port stays the same over restarts."""
         offset = self.log.stat().st_size if self.log.exists() else 0

@@ -31,8 +31,9 @@ class Internet:
     @property
     def trusting(self) -> str:
         """A script that runs the exporter with this authority as the only public one."""
-        where = f"import certifi; certifi.where = lambda: {str(self.ca_file)!r}"
-        return f"{where}; import runpy; runpy.run_module('exporter', run_name='__main__', alter_sys=True)"
+        store = {"SSL_CERT_FILE": str(self.ca_file), "SSL_CERT_DIR": "/nonexistent"}
+        environ = f"import os; os.environ.update({store!r})"
+        return f"{environ}; import runpy; runpy.run_module('exporter', run_name='__main__', alter_sys=True)"
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -268,14 +267,7 @@ def test_sigterm_ends_with_0_and_the_next_start_answers_at_once_while_github_is_
 def test_a_second_exporter_on_the_same_state_exits_1(acme: Running) -> None:
     _github, exporter = acme
     exporter.start()
-    second = subprocess.run(
-        [sys.executable, "-m", "exporter", f"--config.file={exporter.config}", "--web.listen-address=127.0.0.1:0"],
-        env=exporter.environ,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    second = exporter.start_second()
     assert second.returncode == 1
     assert "another exporter" in second.stderr
     assert "Traceback" not in second.stderr

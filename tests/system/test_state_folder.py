@@ -136,24 +136,12 @@ def test_what_others_do_to_the_state_is_noticed_and_a_kill_loses_nothing(
         assert "stop the exporter before you restore a backup" in text
 
 
-def second_on(exporter: Exporter) -> "subprocess.CompletedProcess[str]":
-    """Another exporter with the same configuration; it must not run."""
-    return subprocess.run(
-        [sys.executable, "-m", "exporter", f"--config.file={exporter.config}", "--web.listen-address=127.0.0.1:0"],
-        env=exporter.environ,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
 def test_a_lock_that_is_a_symbolic_link_lets_no_second_exporter_in(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "elsewhere").write_text("theirs")
     (tmp_path / "state" / "lock").symlink_to(tmp_path / "elsewhere")
     with running(tmp_path) as exporter:
-        second = second_on(exporter)
+        second = exporter.start_second()
         assert second.returncode == 1, second.stderr
         assert "another exporter uses this state folder" in second.stderr
         until(lambda: exporter.value(REQUESTS) == 7, "state is written, so newborns move")
@@ -165,10 +153,10 @@ def test_a_lock_that_is_deleted_lets_no_second_exporter_in_and_is_made_again(tmp
     lock = tmp_path / "state" / "lock"
     with running(tmp_path) as exporter:
         lock.unlink()
-        assert second_on(exporter).returncode == 1
+        assert exporter.start_second().returncode == 1
         until(lock.exists, "the lock is made again")
         until(lambda: (exporter.value(FAILED) or 0) >= 1, "it is counted")
-        assert second_on(exporter).returncode == 1
+        assert exporter.start_second().returncode == 1
         until(lambda: exporter.value(REQUESTS) == 7, "state is written")
     assert "lock was deleted" in exporter.log.read_text()
 

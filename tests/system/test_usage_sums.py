@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from exporter.collectors.usage_reports import sums as usage_sums
 from exporter.collectors.usage_reports.child import Selection, _Child, _read, check, load, sum_report
 from exporter.collectors.usage_reports.ledger import unknown_columns
-from exporter.collectors.usage_reports.sums import GROUPS, Sums, Unusable, sum_up
+from exporter.collectors.usage_reports.sums import GROUPS, Sums, UnusableReport, sum_up
 from exporter.errors import Invalid, LinkExpired, Unavailable
 
 HEADER = (
@@ -168,13 +168,13 @@ def test_without_a_discount_column_the_discount_is_the_difference() -> None:
 
 @pytest.mark.parametrize("missing", ["date", "product", "sku", "quantity", "gross_amount", "net_amount"])
 def test_a_missing_column_rejects_the_file(missing: str) -> None:
-    with pytest.raises(Unusable, match=missing):
+    with pytest.raises(UnusableReport, match=missing):
         sums_of(written(row(), header=tuple(name for name in HEADER if name != missing)))
 
 
 @pytest.mark.parametrize("content", ["<html><body>Unicorn!</body></html>", "a,b,c\n1,2,3\n", "\0\0\0\n"])
 def test_what_is_no_report_is_rejected(content: str) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableReport):
         sums_of(content)
 
 
@@ -288,7 +288,7 @@ def test_a_value_that_is_too_long_costs_its_row_only() -> None:
 )
 def test_a_row_without_end_is_rejected_before_it_fills_the_memory(start: str, again: str) -> None:
     endless = itertools.chain([start], itertools.repeat(again * 50_000))
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableReport):
         sum_up(encoded(endless), Sums.empty(*WANTED))
 
 

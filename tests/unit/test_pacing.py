@@ -12,7 +12,7 @@ from exporter.github.budget import Budget
 from exporter.github.dates import OPEN
 from exporter.github.pacing import LONGEST_BLOCK, Pool
 from exporter.github.redaction import one_line
-from exporter.github.responses import Failure, RateLimit, Success, meaning_of
+from exporter.github.responses import RateLimit, RequestFailure, Success, meaning_of
 
 NOW = 1_763_715_600.0  # 2025-11-21T09:00:00Z
 HOUR = 3600.0
@@ -135,7 +135,7 @@ def test_what_is_no_limit(
     status: int, headers: Mapping[str, str], body: bytes, kind: type[GitHubError], text: str
 ) -> None:
     found = meaning_of(status, headers, body, NOW, 0)
-    assert isinstance(found, Failure)
+    assert isinstance(found, RequestFailure)
     assert type(found.error) is kind
     assert str(found.error).startswith(text)
     assert "CANARY" not in str(found.error)
@@ -191,7 +191,7 @@ def test_no_answer_makes_it_raise_and_no_wait_is_longer_than_a_window(
     if isinstance(found, RateLimit):
         assert 0 < found.until - NOW < LONGEST_BLOCK
         assert pool.blocked(NOW) == found.until
-    if isinstance(found, Failure):
+    if isinstance(found, RequestFailure):
         text = str(found.error)
         assert text.isprintable()
         assert len(text) < 900
@@ -237,7 +237,9 @@ def test_a_pool_keeps_what_the_headers_tell_of_its_own_quota() -> None:
     pool = Pool("p")
     told = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999", "x-ratelimit-reset": f"{NOW:.0f}"}
     pool.learn(Success(), 200, told, NOW)
-    pool.learn(Failure(CredentialRejected("")), 401, {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0"}, NOW)
+    pool.learn(
+        RequestFailure(CredentialRejected("")), 401, {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0"}, NOW
+    )
     pool.learn(Success(), 200, {"x-ratelimit-resource": "search", "x-ratelimit-limit": "30"}, NOW)
     pool.learn(Success(), 200, {"x-ratelimit-remaining": "many"}, NOW)
     pool.learn(Success(), 200, {}, NOW)
@@ -255,7 +257,7 @@ def test_a_reset_that_nobody_can_wait_for_is_none(reset: float) -> None:
 
 def test_a_gateways_page_announces_no_end_of_an_endpoint() -> None:
     pool, told = Pool("p"), {"sunset": "Wed, 11 Nov 2026 00:00:00 GMT"}
-    pool.learn(Failure(Unavailable("")), 502, told, NOW)
+    pool.learn(RequestFailure(Unavailable("")), 502, told, NOW)
     assert pool.closing == OPEN
     pool.learn(Success(), 200, told, NOW)
     assert pool.closing.sunset == 1_794_355_200
@@ -392,7 +394,7 @@ def test_waiters_that_left_are_not_remembered() -> None:
 def test_githubs_message_may_name_a_person_so_it_can_be_left_out() -> None:
     body = b'{"message": "User ada must have admin rights"}'
     headers = {"x-accepted-github-permissions": "organization_api_insights=read"}
-    told = [str(meaning_of(403, headers, body, 0.0, 0, quoted=quoted).error) for quoted in (True, False)]  # type: ignore[union-attr] # a Failure
+    told = [str(meaning_of(403, headers, body, 0.0, 0, quoted=quoted).error) for quoted in (True, False)]  # type: ignore[union-attr] # a RequestFailure
     assert "ada" in told[0]
     assert "ada" not in told[1]
     assert "organization_api_insights=read" in told[1]

@@ -8,7 +8,7 @@ from _pytest.mark import ParameterSet
 from exporter.errors import CredentialRejected, Forbidden, GitHubError, NotFound, Refused, Retired
 from exporter.github import refusals
 from exporter.github.refusals import Cause
-from exporter.github.responses import Failure, meaning_of
+from exporter.github.responses import RequestFailure, meaning_of
 
 # Each is followed by where it was seen.
 SEEN: list[ParameterSet] = [
@@ -148,7 +148,7 @@ def given_up(status: int, message: str, *, quoted: bool = True, **headers: str) 
     body = json.dumps({"message": message, "documentation_url": "https://docs.github.com/rest"}).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     found = meaning_of(status, named, body, 0.0, 0, quoted=quoted)
-    assert isinstance(found, Failure)
+    assert isinstance(found, RequestFailure)
     return found.error
 
 
@@ -202,7 +202,7 @@ def test_the_header_of_single_sign_on_tells_it_where_words_do_not() -> None:
 @pytest.mark.parametrize("status", [200, 202, 400, 401, 403, 404, 406, 410, 418])
 def test_a_web_page_is_no_answer_of_the_api(status: int, body: bytes) -> None:
     found = meaning_of(status, {}, body, 0.0, 0)
-    assert isinstance(found, Failure)
+    assert isinstance(found, RequestFailure)
     assert found.error.hint == refusals.NOT_THE_API.hint
     assert str(found.error) == f"GitHub answers {status}; {refusals.NOT_THE_API.what}"
 
@@ -210,11 +210,11 @@ def test_a_web_page_is_no_answer_of_the_api(status: int, body: bytes) -> None:
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_a_web_page_of_a_github_that_is_down_tells_nothing_of_the_address(status: int) -> None:
     found = meaning_of(status, {}, b"<html>Unicorn!</html>", 0.0, 0)
-    assert isinstance(found, Failure)
+    assert isinstance(found, RequestFailure)
     assert found.error.hint != refusals.NOT_THE_API.hint
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"message": 7}', b'{"message": "\\ud800"}', b"{" * 9000, b"\xff\xfe"])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 406, 410, 422])
 def test_no_body_makes_it_raise(status: int, body: bytes) -> None:
-    assert isinstance(meaning_of(status, {}, body, 0.0, 0), Failure)
+    assert isinstance(meaning_of(status, {}, body, 0.0, 0), RequestFailure)

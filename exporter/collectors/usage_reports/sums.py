@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})
 Groups = dict[tuple[str, ...], list[Decimal]]
 
 
-class Unusable(ValueError):
+class UnusableReport(ValueError):
     """The report cannot be used; `str()` is one line for the operator."""
 
 
@@ -81,7 +81,7 @@ class Sums:
 
 
 def sum_up(file: Iterable[bytes], sums: Sums) -> None:
-    """Add a CSV file of a report, given in pieces cut anywhere; raises `Unusable`.
+    """Add a CSV file of a report, given in pieces cut anywhere; raises `UnusableReport`.
 
     A row with an unreadable value is rejected, and counted once per line: a quote left open joins many lines.
     """
@@ -119,14 +119,14 @@ def sum_up(file: Iterable[bytes], sums: Sums) -> None:
 
 
 def _rows(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:
-    """Rows that are not blank, each with its number of lines; an unreadable row is []. Raises `Unusable`."""
+    """Rows that are not blank, each with its number of lines; an unreadable row is []. Raises `UnusableReport`."""
     length, rest, has_nul = 0, "", False  # characters read since the last row, the incomplete line, any NUL so far
 
     def lines() -> Iterator[str]:
         nonlocal length, rest, has_nul
         for piece in text:
             if length > LONGEST_ROW:
-                raise Unusable(f"a row of the report has more than {LONGEST_ROW} characters")
+                raise UnusableReport(f"a row of the report has more than {LONGEST_ROW} characters")
             length += len(piece)
             has_nul = has_nul or "\0" in piece
             *complete, rest = StringIO(rest + piece, newline="\n")
@@ -147,14 +147,14 @@ def _rows(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:
 
 
 def _places(header: list[str]) -> dict[str, int]:
-    """The index of each column; raises `Unusable` if a required one is missing."""
+    """The index of each column; raises `UnusableReport` if a required one is missing."""
     place: dict[str, int] = {}
     for number, name in enumerate(header):
         place.setdefault(name.strip().lower(), number)
     missing = [name for name in REQUIRED if name not in place]
     if missing:
         problem = f"has no column {', '.join(missing)}" if len(missing) < len(REQUIRED) else "is no CSV with a header"
-        raise Unusable(f"the report {problem}")
+        raise UnusableReport(f"the report {problem}")
     return place
 
 
@@ -186,7 +186,7 @@ def main() -> None:
         for _ in range(file_count):
             sum_up(iter(_frame, b""), sums)
         sys.stdout.writelines(f"{line}\n" for line in sums.lines())
-    except Unusable as error:
+    except UnusableReport as error:
         sys.stdout.write(json.dumps({"unusable": str(error)}) + "\n")
 
 

@@ -81,9 +81,9 @@ def _other_content(raw: bytes) -> str:
     """What a file without a certificate holds, and what to do; the end of a sentence."""
     blocks = pem_blocks(raw)
     if blocks and blocks[0].label == "TRUSTED CERTIFICATE":
-        return " but one in OpenSSL's own form; `openssl x509 -in OLD -out NEW` makes a usual one"
+        return " but one in OpenSSL's own form; `openssl x509 -in OLD -out NEW` makes one in the usual form"
     if kind := kind_of_pem("".join(block.text for block in blocks)):
         return f" but {kind}; name the file with the certificate of the authority"
     if kind := kind_of_pem(text_of(raw) or ""):
-        return f" that is whole: {kind} begins, and its END line is missing; copy the file again"
+        return f" that is complete: {kind} begins, but its END line is missing; copy the file again"
     return ", which begins with -----BEGIN CERTIFICATE-----"

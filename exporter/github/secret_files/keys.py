@@ -79,7 +79,7 @@ def _other_content(raw: bytes, blocks: Sequence[Block]) -> str:
     if kind := kind_of_pem("".join(block.text for block in blocks)):
         return f" but {kind}"
     if kind := kind_of_pem(text):
-        return f" that is whole: {kind} begins, and its END line is missing; copy the whole file again"
+        return f" that is complete: {kind} begins, but its END line is missing; copy the whole file again"
     token = token_in(text)
     word = text if isinstance(token, str) else token.get_secret_value()
     others = (
