@@ -1,7 +1,8 @@
-"""The one thread in which everything blocks or computes: files, SQLite, decoding, counting, rendering.
+"""The one thread for whatever blocks for a bounded time, or computes: files, SQLite, decoding, counting, rendering.
 
 It is one, for a second one would only take turns with it at Python's global lock, and functions that change the same
-state never run at the same time.
+state never run at the same time. What may wait for others without a bound (a pipe, a child's end, a name server) has
+threads of its own, since every job waits for this one.
 
 The event loop answers scrapes, and waits for that lock while the worker computes. Three settings keep that short:
 the worker gives the lock up after half a millisecond instead of five; it pauses between chunks of 500 series; and

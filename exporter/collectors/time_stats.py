@@ -159,7 +159,7 @@ async def _intervals(
 MEASURES = (
     (
         "newest_data",
-        "End of the newest interval with a request{of}, or now if that is earlier; shows how late GitHub's data are.",
+        "End of the newest interval with a request{of}, at most now; shows how late GitHub's data are.",
     ),
     ("interval_requests", "Requests{of} in the newest settled interval, which ended at least 6 hours ago."),
     ("interval_rate_limited_requests", "Rate-limited requests{of} in the newest settled interval."),

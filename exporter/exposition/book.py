@@ -26,7 +26,7 @@ class PackedSnapshot:
         return replace(self._rest, counting=_unpacked_counting(self._counting)) if self._counting else self._rest
 
     @property
-    def is_ended(self) -> bool:
+    def was_attempted(self) -> bool:
         """Whether the job has been attempted at least once."""
         return self._rest.outcome is not None
 

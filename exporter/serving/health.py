@@ -32,8 +32,8 @@ class Health:
     rate limit. `expiries` is when tokens expire, by credential. `skew` is GitHub's clock minus ours, in seconds. By
     quota pool, `left` is the share of GitHub's limit that remains until its next reset, and `spent` the share of our
     budget that was used within the last hour. `gaps` has the newest gap of each collector since the start.
-    `rejected_at` is when a slow scrape was last cut (epoch seconds). `web` is the health of the web configuration file;
-    None without one.
+    `rejected_at` is when a slow scrape was last cut (epoch seconds). `web` is the newest load of the web configuration
+    file; without such a file, the exporter's start.
     """
 
     state: StateHealth = field(default_factory=StateHealth)

@@ -87,7 +87,7 @@ class Web:
             await self._answer_text(send, scope, 400, text)
             return
         if self.max_requests and len(self.scrapes) >= self.max_requests:
-            self._cut_slowest()
+            self._cut_oldest()
         scrape = object()
         self.scrapes[scrape] = scope["extensions"][CUT]
         try:
@@ -117,14 +117,14 @@ class Web:
         else:
             await self._answer_text(send, scope, 200, "reloaded\n")
 
-    def _cut_slowest(self) -> None:
+    def _cut_oldest(self) -> None:
         """Cut the oldest scrape, so that clients that do not read their answer lock nobody out.
 
         A client that reads has its answer within milliseconds.
         """
         self.count_rejected()
-        slowest = next(iter(self.scrapes))
-        self.scrapes.pop(slowest)()
+        oldest = next(iter(self.scrapes))
+        self.scrapes.pop(oldest)()
 
     async def _answer_text(
         self, send: Send, scope: Scope, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()

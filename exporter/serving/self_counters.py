@@ -1,4 +1,7 @@
-"""The exporter's own counters: runs, requests, gaps and more, each moved by one method."""
+"""The exporter's own counters of runs, requests, gaps and more, each moved by one method.
+
+Those of the web server are in `self_metrics.py`.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args

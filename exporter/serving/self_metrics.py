@@ -38,7 +38,7 @@ class SelfMetrics:
             collector(registry=self._process)
         self.scrapes_rejected = Counter(
             "github_exporter_scrapes_rejected_total",
-            "Scrapes that were cut: while more than --web.max-requests run, the slowest is.",
+            "Scrapes that were cut: while more than --web.max-requests run, the one that began first is.",
             registry=self._process,
         )
         self.web_auth_failures = Counter(

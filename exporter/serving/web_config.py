@@ -12,7 +12,7 @@ from exporter.settings.web_config import PLAIN, WebConfig, WebConfigResult, read
 log = structlog.get_logger(__name__)
 
 PATIENCE = 0.5
-"""Seconds that a request or a connection waits for the worker to read a changed file; it then uses what worked."""
+"""Seconds that a request or a connection waits for a thread to read a changed file; it then uses what worked."""
 
 Signature = tuple[tuple[object, ...], ...]
 
@@ -20,7 +20,7 @@ Signature = tuple[tuple[object, ...], ...]
 class WebConfigFile:
     """The configuration in use, and `reload`: when it was read, and why a newer one was refused.
 
-    A change is seen at the next request or connection: a few `stat` calls, which take microseconds. The worker reads
+    A change is seen at the next request or connection: a few `stat` calls, which take microseconds. A thread reads
     what changed. A file that cannot be used changes nothing, is logged once, and is read again at its next change.
     """
 

@@ -32,7 +32,7 @@ class WebSection(Section):
         examples=["/github"],
     )
     max_requests: Annotated[Integer, Field(ge=0)] = Field(
-        40, description="Most scrapes at a time: one more ends the slowest; 0 is no limit."
+        40, description="Most scrapes at a time: one more ends the one that began first; 0 is no limit."
     )
     config_file: FilePath | None = Field(
         None,

@@ -76,7 +76,7 @@ class Restored:
     @property
     def ended(self) -> frozenset[str]:
         """The jobs that have completed an attempt and were not dropped since."""
-        return frozenset(key for key, packed in self.snapshots.items() if packed.is_ended)
+        return frozenset(key for key, packed in self.snapshots.items() if packed.was_attempted)
 
     def load(self, job: str) -> Snapshot | None:
         """A job's snapshot, if there is one."""
