@@ -146,7 +146,7 @@ def test_check_finds_a_good_file_valid_and_repeats_its_warnings(exporter: Export
     assert "warning: VerifyClientCertIfGiven without client_ca_file" in done.stdout
 
 
-@pytest.mark.parametrize(("text", "warned"), [(USERS, False), ("", True)])
+@pytest.mark.parametrize(("text", "warned"), [(USERS, False), ("", True)], ids=["users", "neither"])
 def test_who_listens_on_all_interfaces_is_warned_unless_there_is_tls_or_a_login(
     exporter: Exporter, certificates: Certificates, text: str, warned: bool
 ) -> None:
