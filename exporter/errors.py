@@ -109,7 +109,7 @@ class RateLimited(GitHubError):
 
 
 class OverBudget(RateLimited):
-    """Our own budget, or the reserve that is left to others, does not allow the request; it does not count as an attempt."""
+    """Our own budget, or the reserve for others, does not allow the request; it does not count as an attempt."""
 
     hint = "nothing to do, runs resume when the budget allows; if this stays: a larger budget.share or longer intervals"
 

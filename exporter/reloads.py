@@ -32,8 +32,8 @@ class Reloads:
     async def reload(self) -> str:
         """Apply the configuration of this moment; gives why it was refused, with every error, or the empty text.
 
-        A call while a reload runs waits for the next one, which all such calls share: the file may have changed since the
-        running one read it, but a thousand requests cost two reloads.
+        A call while a reload runs waits for the next one, which all such calls share: the file may have changed since
+        the running one read it, but a thousand requests cost two reloads.
         """
         if self._stopped:
             return STOPPING

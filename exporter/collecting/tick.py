@@ -155,7 +155,7 @@ class Ticks:
         title, after = self.snapshots.naming.title(job), conclusion.snapshot
         if conclusion.clock_was_ahead:
             log.warning(
-                "its window began later than GitHub's time, by a wrong clock or Date header: counting goes on from now, counters keep their values",
+                "its window began later than GitHub's time, by a wrong clock or Date header: counters go on from now",
                 job=title,
                 gap_seconds=conclusion.gap,
             )

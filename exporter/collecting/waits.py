@@ -84,7 +84,7 @@ class Waits:
             if access.refused_once:
                 log.warning("GitHub refused a credential: it is tried again in a minute", credential=name)
             elif was_refused_once:
-                log.error("GitHub rejects a credential: it is tried once an hour until its token changes", credential=name)
+                log.error("GitHub rejects a credential: tried once an hour until its token changes", credential=name)
             # Saved for an hour, so that a restart does not reset the count of refusals.
             mark = f"{fingerprint}{_ONCE}" if access.refused_once else fingerprint
             await self._save(f"credential {name}", Wait(now + HOUR, mark))

@@ -105,7 +105,7 @@ def test_an_old_state_is_counted_on_and_nothing_is_lost(exporter_at: Any, clock:
         assert counters <= after.keys()
         assert {series: (before[series], after[series]) for series in counters if after[series] < before[series]} == {}
         assert _rise(after, before, "subject_rate_limited_requests_total") == 2 * 6
-        assert "counting begins anew" not in exporter.log.read_text()
+        assert "counters go on from now" not in exporter.log.read_text()
         assert (exporter.value('github_exporter_gap_seconds_total{collector="subject_stats"}') or 0) == 0
 
 

@@ -45,9 +45,9 @@ TOTALS = {
     "daily_active_copilot_code_review_users": "People who engaged with code review on the day.",
     "weekly_active_copilot_code_review_users": "People who engaged with code review in the 7 days up to the day.",
     "monthly_active_copilot_code_review_users": "People who engaged with code review in the 28 days up to the day.",
-    "daily_passive_copilot_code_review_users": "People who were assigned a Copilot code review and did not engage with it, on the day.",
-    "weekly_passive_copilot_code_review_users": "People who were assigned a Copilot code review and did not engage with it, in the 7 days up to the day.",
-    "monthly_passive_copilot_code_review_users": "People who were assigned a Copilot code review and did not engage with it, in the 28 days up to the day.",
+    "daily_passive_copilot_code_review_users": "People assigned a code review without engaging with it, on the day.",
+    "weekly_passive_copilot_code_review_users": "People assigned a code review without engaging with it, in the 7 days up to the day.",
+    "monthly_passive_copilot_code_review_users": "People assigned a code review without engaging with it, in the 28 days up to the day.",
     "user_initiated_interaction_count": "Prompts that people sent to Copilot on the day.",
     "code_generation_activity_count": "Times that Copilot generated code on the day; not a number of prompts.",
     "code_acceptance_activity_count": "Times that people accepted Copilot's code on the day.",
@@ -87,8 +87,8 @@ PULLS = {
     "total_merged_reviewed_by_copilot": "Pull requests merged on the day that Copilot had reviewed.",
     **{field: f"{text}." for field, text in REVIEW.items()},
     "median_minutes_to_merge": "Median time to merge of pull requests that were merged on the day; absent if none was.",
-    "median_minutes_to_merge_copilot_authored": "Median time to merge of the pull requests merged on the day that Copilot had created.",
-    "median_minutes_to_merge_copilot_reviewed": "Median time to merge of those that Copilot reviewed.",
+    "median_minutes_to_merge_copilot_authored": "Median time to merge of those that Copilot had created.",
+    "median_minutes_to_merge_copilot_reviewed": "Median time to merge of those that Copilot had reviewed.",
 }
 SESSIONS = {
     "session_count": "Sessions on the day; the figures by editor do not include them.",
