@@ -27,7 +27,8 @@ TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "li
 CUT = "exporter.cut"
 """An ASGI extension: a function that ends the request's connection at once, whatever the client has taken."""
 AHEAD_BYTES = 4 * 1024 * 1024
-"""How much of a body the transport holds for a client that does not read; all clients share the body's bytes."""
+AHEAD_BYTES_TLS = 64 * 1024
+"""How much of a body the transport holds for a client that does not read. By TLS each client has bytes of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,15 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the deadline for the first request's header."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=AHEAD_BYTES)  # costs no memory: all clients share the slices
+        transport.set_write_buffer_limits(high=self._ahead_bytes)
         self._begin("new", self.limits.header_seconds)
         if len(self.connections) > self.limits.connections:
             self._make_room()
+
+    @property
+    def _ahead_bytes(self) -> int:
+        """How far we write ahead. It costs no memory, since all clients share the slices, but encrypted ones do not."""
+        return AHEAD_BYTES_TLS if self.scheme == "https" else AHEAD_BYTES
 
     def data_received(self, data: bytes) -> None:
         """Start the deadline of the next request's header, at its first byte."""
@@ -142,6 +148,8 @@ class Connection(H11Protocol):
                 await send_body(partial(self._send, send), 431, [(b"connection", b"close")], [])
             else:
                 await self.application(scope, receive, partial(self._send, send))
+        except ConnectionResetError:
+            pass  # the client left before it had its answer: nobody is to be told
         finally:
             if self.conn.trailing_data[0]:  # the beginning of the next request is already here
                 self._begin("requesting", self.limits.header_seconds)
@@ -151,9 +159,9 @@ class Connection(H11Protocol):
     async def _send(self, send: Any, message: Message) -> None:
         """Send an ASGI message; OSError if the client leaves before it has everything, as ASGI demands.
 
-        A slice of a body waits only while the transport holds more than AHEAD_BYTES. The empty message that ends a body
-        waits until the client's machine has acknowledged the rest: uvicorn neither waits for that nor reports a loss. A
-        client that has everything may close the connection before we check: that is no failure.
+        A slice of a body waits only while the transport holds more than `_ahead_bytes`. The empty message that ends a
+        body waits until the client's machine has acknowledged the rest: uvicorn neither waits for that nor reports a
+        loss. A client that has everything may close the connection before we check: that is no failure.
         """
         if message.get("more_body"):
             if self.transport.is_closing():
@@ -169,7 +177,7 @@ class Connection(H11Protocol):
             # At 0 asyncio's TLS transports would pause for ever.
             self.transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
             await self.flow.drain()
-            self.transport.set_write_buffer_limits(high=AHEAD_BYTES)
+            self.transport.set_write_buffer_limits(high=self._ahead_bytes)
 
     async def _wait_until_acknowledged(self) -> None:
         """Wait until the client's machine has all that was sent; OSError if the connection was lost before."""

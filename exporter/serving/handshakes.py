@@ -8,8 +8,9 @@ configuration that holds then.
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -21,16 +22,24 @@ OUT_OF_FILES_SECONDS = 1.0
 
 
 class TlsConnection(Connection):
-    """A connection after its handshake; `since` is when it was accepted, and its first deadline runs from then on."""
+    """A connection after its handshake.
 
-    def __init__(self, *arguments: Any, since: float, allowed_sans: frozenset[str], **named: Any) -> None:
+    `since` is when it was accepted, and its first deadline runs from then on. `now` is in epoch seconds.
+    """
+
+    def __init__(self, *arguments: Any, since: float, now: float, allowed_sans: frozenset[str], **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._accepted, self._allowed_sans = since, allowed_sans
+        self._accepted, self._now, self._allowed_sans = since, now, allowed_sans
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Cut the connection before it is answered, if the client's certificate has none of the allowed names."""
+        """Cut the connection before it is answered, if the client's certificate does not let it in.
+
+        OpenSSL has checked it but for our list of names, and for its end where an older session of TLS 1.2 is resumed.
+        """
         session = transport.get_extra_info("ssl_object")
-        if self._allowed_sans and self._allowed_sans.isdisjoint(names_in(session.getpeercert() if session else None)):
+        certificate = session.getpeercert() if session else None
+        is_allowed = not self._allowed_sans or not self._allowed_sans.isdisjoint(names_in(certificate))
+        if not is_allowed or (session and session.session_reused and has_expired(certificate, self._now)):
             transport.abort()
             return
         super().connection_made(transport)
@@ -104,11 +113,11 @@ class Handshakes:
             await asyncio.sleep(0)  # a queue full of connections is no reason to let scrapes wait
 
     def _make_room(self) -> None:
-        """Cut the oldest handshake under way, if there is one: a scrape's takes milliseconds.
+        """Cut the oldest handshake under way if they are many: a scrape's takes milliseconds.
 
-        Without one, `Connection` makes room when the new connection's handshake is over.
+        Beside established connections half of the room is theirs. Whose handshake is over is bounded by `Connection`.
         """
-        if self._under_way:
+        if len(self._under_way) >= self._limits.connections // 2:
             oldest = next(iter(self._under_way))
             del self._under_way[oldest]
             oldest.cancel()
@@ -119,7 +128,12 @@ class Handshakes:
             config = await self._web.current()
             seconds, loop = self._limits, asyncio.get_running_loop()
             await loop.connect_accepted_socket(
-                partial(self._protocol, since=since, allowed_sans=config.allowed_sans if config.tls else frozenset()),
+                partial(
+                    self._protocol,
+                    since=since,
+                    now=self._web.now(),
+                    allowed_sans=config.allowed_sans if config.tls else frozenset(),
+                ),
                 client,
                 ssl=config.tls,
                 ssl_handshake_timeout=seconds.header_seconds if config.tls else None,
@@ -136,5 +150,13 @@ def names_in(certificate: Any) -> set[str]:
     """The DNS, IP, e-mail and URI names of a certificate, as `SSLSocket.getpeercert` gives it."""
     alternatives = (certificate or {}).get("subjectAltName", ())
     names = {value for kind, value in alternatives if kind in ("DNS", "email", "URI")}
-    addresses = {value.strip() for kind, value in alternatives if kind == "IP Address"}
-    return names | {str(ipaddress.ip_address(address)) for address in addresses}
+    for kind, value in alternatives:
+        if kind == "IP Address":
+            with suppress(ValueError):  # one that OpenSSL calls invalid
+                names.add(str(ipaddress.ip_address(value.strip())))
+    return names
+
+
+def has_expired(certificate: Any, now: float) -> bool:
+    """Whether a certificate's time is over; none never expires."""
+    return bool(certificate) and ssl.cert_time_to_seconds(certificate["notAfter"]) < now

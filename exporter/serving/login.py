@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
 import os
 import secrets
 import sys
@@ -24,7 +25,7 @@ import bcrypt
 REMEMBERED = 200
 """How many outcomes are remembered, of right and of wrong passwords each."""
 WAITING, WAITING_OF_CLIENT = 16, 8
-"""How many different logins wait for their check at most, and of one client address. More are refused unchecked."""
+"""How many different logins wait for their check at most, and of one client (IPv4 address, IPv6 network of 64 bits)."""
 NICENESS = 10
 """https://man7.org/linux/man-pages/man2/setpriority.2.html, of a thread."""
 LONGEST = 72
@@ -40,7 +41,7 @@ class Login:
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, bytes] = OrderedDict()  # digests by user
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
-        self._waiting: dict[bytes, tuple[str, asyncio.Future[bool]]] = {}
+        self._waiting: dict[bytes, tuple[str, asyncio.Task[bool]]] = {}  # the oldest first; it is being checked
         self._turn = asyncio.Lock()
 
     async def outcome(self, users: Mapping[bytes, bytes], authorization: bytes, client: str) -> Outcome:
@@ -56,13 +57,31 @@ class Login:
             return "wrong"
         entry = self._waiting.get(digest)
         if entry is None:
-            of_client = sum(address == client for address, _ in self._waiting.values())
-            if len(self._waiting) >= WAITING or of_client >= WAITING_OF_CLIENT:
+            if not self._has_room(network := network_of(client)):
                 return "busy"
-            check = asyncio.ensure_future(self._check(users, user, password, digest))
-            entry = self._waiting[digest] = (client, check)
+            check = asyncio.create_task(self._check(users, user, password, digest))
+            entry = self._waiting[digest] = (network, check)
         # The check goes on if the client leaves: others may wait for it, and its outcome is worth remembering.
-        return "right" if await asyncio.shield(entry[1]) else "wrong"
+        try:
+            return "right" if await asyncio.shield(entry[1]) else "wrong"
+        except asyncio.CancelledError:
+            if entry[1].cancelled():  # it gave way to another client's
+                return "busy"
+            raise
+
+    def _has_room(self, network: str) -> bool:
+        """Whether one more login of a client may wait. Who has none waiting takes the place of who has most."""
+        waiting = Counter(other for other, _ in self._waiting.values())
+        if waiting[network] >= WAITING_OF_CLIENT:
+            return False
+        if len(self._waiting) < WAITING:
+            return True
+        busiest, most = waiting.most_common(1)[0]
+        if waiting[network] or most == 1:
+            return False
+        newest = next(digest for digest, (other, _) in reversed(self._waiting.items()) if other == busiest)
+        self._waiting.pop(newest)[1].cancel()
+        return True
 
     async def _check(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, digest: bytes) -> bool:
         try:
@@ -76,7 +95,7 @@ class Login:
                 _remember(self._wrong, digest, None)
             return is_right
         finally:
-            del self._waiting[digest]
+            self._waiting.pop(digest, None)
 
     def _digest(self, *parts: bytes) -> bytes:
         digest = hashlib.blake2b(key=self._key, digest_size=32)
@@ -95,6 +114,19 @@ def credentials_in(authorization: bytes) -> tuple[bytes | None, bytes]:
     except (binascii.Error, ValueError):
         return None, b""
     return (user if colon else None), password
+
+
+def network_of(address: str) -> str:
+    """Whose address it is: of IPv6 its first 64 bits, which one machine may use as it likes."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # a Unix socket has none
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _decoy(users: Mapping[bytes, bytes]) -> bytes:

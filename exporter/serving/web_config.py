@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from exporter.serving.health import Reload
-from exporter.settings.web_config import PLAIN, WebConfig, WebConfigResult, read
+from exporter.settings.web_config import WebConfig, WebConfigResult, read
 
 log = structlog.get_logger(__name__)
 
@@ -26,13 +26,12 @@ class WebConfigFile:
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
         """`now` gives epoch seconds. OSError if the file cannot be used: the settings have checked it before."""
-        self._path, self._now = path, now
-        self._signature = _signature([path])
-        reading = read(path)
+        self._path, self.now = path, now
+        self._files = read(path).files
+        self._signature = _signature(self._files)
+        reading = read(path)  # after the signature, so that no change in between is missed
         if reading.config is None:
             raise OSError(f"{path}: {reading.error}")
-        self._signature = _signature(reading.files)
-        self._files = reading.files
         self._reading: asyncio.Task[None] | None = None
         self.config, self.reload = reading.config, Reload(now())
 
@@ -45,29 +44,42 @@ class WebConfigFile:
         return self.config
 
     async def _read(self) -> None:
+        self._signature = _signature(self._files)
         try:
-            before = _signature(self._files)
             reading = await asyncio.to_thread(read, self._path)
-            # Files that only the new configuration names had no signature before: their next change is seen.
-            self._signature = before if reading.files == self._files else _signature(reading.files)
+            versions = dict(zip(self._files, self._signature, strict=True))  # from before they were read
             self._files = reading.files
+            self._signature = tuple(versions.get(path) or _version(path) for path in reading.files)
             self._take_over(reading)
+        except Exception as error:  # a fault of ours, which must not be repeated at each request
+            log.exception("web configuration not reloaded, unexpectedly: please report this")
+            self.reload = Reload(self.reload.at, f"{self._path} cannot be used: unexpected {type(error).__name__}")
         finally:
             self._reading = None
 
     def _take_over(self, reading: WebConfigResult) -> None:
-        problem = str(reading.error) if reading.error else ""
-        if reading.is_empty and self.config != PLAIN:
-            problem = f"{self._path} is empty: a restart would serve plain HTTP without login"
+        problem = str(reading.error) if reading.error else self._lacks(reading.config)
         if problem:
             if problem != self.reload.problem:
                 log.error("web configuration not reloaded, the old one stays", error=problem)
             self.reload = Reload(self.reload.at, problem)
         elif reading.config is not None:
-            self.config, self.reload = reading.config, Reload(self._now())
+            self.config, self.reload = reading.config, Reload(self.now())
             log.info("web configuration reloaded", tls=self.config.tls is not None, users=len(self.config.users))
             for warning in self.config.warnings:
                 log.warning(warning)
+
+    def _lacks(self, new: WebConfig | None) -> str:
+        """What protects the port now and is missing in a new configuration, perhaps because it is only half written."""
+        lost = [
+            key
+            for key, has, will_have in (
+                ("tls_server_config", self.config.tls, new and new.tls),
+                ("basic_auth_users", self.config.users, new and new.users),
+            )
+            if has and not will_have
+        ]
+        return f"{self._path} has no {' and no '.join(lost)} any more: a restart would serve without" if lost else ""
 
 
 def _signature(files: Iterable[Path]) -> Signature:

@@ -22,15 +22,20 @@ class UnusableFile(Exception):
         self.line = line
 
 
-def mapping_in(path: Path, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> dict[str, Any] | None:
+def mapping_in(
+    path: Path,
+    report: ProblemReport,
+    prepare: Callable[[yaml.Node], None],
+    content_of: Callable[[Path, int], bytes] = read_file_or_pipe,
+) -> dict[str, Any] | None:
     """The mapping of a file; None if there is none, which is then a problem in the report.
 
-    `prepare` may change the YAML nodes before they are converted to values.
+    `prepare` may change the YAML nodes before they are converted to values. `content_of` reads at most so many bytes.
     """
     report.file = path.name
     line = None
     try:
-        return _mapping(_load(path, report, prepare))
+        return _mapping(_load(content_of(path, _MAX_BYTES + 1), report, prepare))
     except UnusableFile as error:
         text, line = str(error), error.line
     except OSError as error:
@@ -52,8 +57,7 @@ def _mapping(values: object) -> dict[str, Any]:
     return values
 
 
-def _load(path: Path, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> object:
-    content = read_file_or_pipe(path, _MAX_BYTES + 1)
+def _load(content: bytes, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> object:
     if len(content) > _MAX_BYTES:
         raise UnusableFile("is larger than 1 MiB; is it the right file?")
     text = decoded(content)

@@ -1,5 +1,6 @@
 """The exporter as a process by its web configuration: scraped by a real Prometheus, or refused at the start."""
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -106,14 +107,16 @@ def test_a_broken_change_is_shown_and_a_good_one_takes_effect(exporter: Exporter
         after = values(exporter, tls=client_context(), login=RIGHT)
         assert after[SINCE] == before[SINCE]
         assert after[FAILURES] == 1
-        certificates.configure(USERS)
-        reply = ask(exporter.port, "/", login=RIGHT)
-        assert reply is not None, "the next connection is a plain one"
+        for key, unprotected in (("tls_server_config", USERS), ("basic_auth_users", TLS + "basic_auth_users:\n")):
+            certificates.configure(unprotected)
+            assert f"has no {key} any more" in html.unescape(page().body.decode())
+        certificates.configure(TLS + USERS + "rate_limit: {interval: 0}\n")
+        reply = page()
         assert b"The web configuration was not reloaded" not in reply.body
-        until(lambda: values(exporter, login=RIGHT)[SUCCESSFUL] == 1, "the gauge tells")
-        assert values(exporter, login=RIGHT)[SINCE] > before[SINCE]
+        until(lambda: values(exporter, tls=client_context(), login=RIGHT)[SUCCESSFUL] == 1, "the gauge tells")
+        assert values(exporter, tls=client_context(), login=RIGHT)[SINCE] > before[SINCE]
     log = exporter.log.read_text()
-    assert log.count("web configuration not reloaded") == 1
+    assert log.count("web configuration not reloaded") == 3
     for secret in (PASSWORD, HASH, (certificates.folder / "key.pem").read_text().splitlines()[1]):
         assert secret not in log + reply.body.decode()
 

@@ -1,5 +1,6 @@
 """The web configuration file: what is read out of it, and what an operator is told when it is wrong."""
 
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -281,6 +282,30 @@ def test_no_problem_repeats_a_secret(problems: Problems) -> None:
         assert secret not in told
         assert "hunter2" not in told
         assert HASH not in told
+
+
+def test_a_pipe_is_refused_since_it_is_empty_when_it_is_read_again(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "web.yml")
+    assert "is a FIFO" in str(read(tmp_path / "web.yml").error)
+    assert outline(tmp_path / "web.yml") is None
+
+
+def test_what_python_and_openssl_do_not_take_is_told_like_other_faults(folder: Path, problems: Problems) -> None:
+    damaged = SERVER.cert_chain_pems[0].bytes().decode().replace("M", "Ж", 1)
+    (folder / "damaged.pem").write_text(damaged)
+    for key in ("cert_file", "client_ca_file"):
+        others = "client_auth_type: RequireAndVerifyClientCert, key_file: key.pem"
+        cert = "" if key == "cert_file" else "cert_file: cert.pem, "
+        (problem,) = problems(f"tls_server_config: {{{cert}{key}: damaged.pem, {others}}}")
+        assert f"tls_server_config.{key} (line 1): {folder}/damaged.pem holds no" in problem
+    (problem,) = problems(f"tls_server_config: {{{CERTIFIED}, client_auth_type: [a], client_allowed_sans: [a]}}")
+    assert "tls_server_config.client_auth_type" in problem
+    (problem,) = problems(f'basic_auth_users: {{"\\ud800": {HASH}}}')
+    assert "a user needs a name" in problem
+
+
+def test_spaces_around_a_header_are_left_out_as_in_go(config: Config) -> None:
+    assert config('http_server_config: {headers: {X-XSS-Protection: " 1 "}}').headers == ((b"X-XSS-Protection", b"1"),)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

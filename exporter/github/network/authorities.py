@@ -37,7 +37,7 @@ def trust(context: ssl.SSLContext, raw: bytes) -> str:
         return "holds no PEM certificate" + _other_content(raw)
     try:
         context.load_verify_locations(cadata="".join(certificates))
-    except ssl.SSLError:
+    except (ssl.SSLError, TypeError):  # TypeError: a character that is not ASCII
         return "holds no PEM certificate that can be read: a part of one is missing or was changed; copy the file again"
     return ""
 

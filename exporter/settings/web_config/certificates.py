@@ -27,7 +27,7 @@ def chain_in(raw: bytes) -> str:
         raise Unfit("cert", f"holds no PEM certificate{_instead(raw)}")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata="".join(certificates))
-    except ssl.SSLError:
+    except (ssl.SSLError, TypeError):  # TypeError: a character that is not ASCII
         raise Unfit("cert", "holds no certificate that can be read: a part of it is missing or was changed") from None
     return "".join(certificates)
 

@@ -3,6 +3,7 @@
 import ssl
 import warnings
 
+from exporter.github.network.system_store import find_system_store
 from exporter.settings.web_config.certificates import load
 from exporter.settings.web_config.model import TlsServerConfig
 from exporter.settings.web_config.words import (
@@ -84,10 +85,13 @@ def _set_clients(context: ssl.SSLContext, tls: TlsServerConfig, authorities: str
     if context.verify_mode == ssl.CERT_NONE:
         return
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, as in Go
-    # A resumed session would be let in by the certificate that it began with, even when that has expired meanwhile.
+    # Tickets would let in a session by the certificate that it began with; of TLS 1.2, see `TlsConnection`.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     if authorities is None:
-        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+        store = find_system_store()
+        if store is None:
+            raise Impossible("client_auth_type", "needs client_ca_file: this machine has no store of authorities")
+        context.load_verify_locations(store.file, store.folder)
     else:
         context.load_verify_locations(cadata=authorities)

@@ -57,6 +57,8 @@ def _bcrypt(value: str) -> str:
 def _user(value: str) -> str:
     if not value or ":" in value:
         raise ValueError("a user needs a name without a colon")
+    if not value.isprintable():
+        raise ValueError("a user needs a name of characters that can be typed")
     return value
 
 

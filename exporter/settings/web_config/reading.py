@@ -53,13 +53,15 @@ class WebConfigResult:
     config: WebConfig | None
     error: SettingsError | None
     files: tuple[Path, ...]
-    is_empty: bool = False
 
 
 def read(path: Path) -> WebConfigResult:
-    """Read a web configuration file and the certificates that it names."""
+    """Read a web configuration file and the certificates that it names.
+
+    It must be a regular file: a pipe is empty when it is read again, and an empty file is plain HTTP without login.
+    """
     report = ProblemReport()
-    values = mapping_in(path, report, _read_as_text)
+    values = mapping_in(path, report, _read_as_text, read_regular)
     if values is None:
         return WebConfigResult(None, report.error(), (path,))
     _anchor(values, folder_of(path), report)
@@ -72,7 +74,7 @@ def read(path: Path) -> WebConfigResult:
         context = _context(valid.tls_server_config, parts, report)
     if report.problems or valid is None:
         return WebConfigResult(None, report.error(), files)
-    return WebConfigResult(_config(valid, context), None, files, is_empty=not report.lines)
+    return WebConfigResult(_config(valid, context), None, files)
 
 
 class Outline(NamedTuple):
@@ -84,7 +86,7 @@ class Outline(NamedTuple):
 
 def outline(path: Path) -> Outline | None:
     """The outline of a file, whatever else is wrong in it; None if it cannot be read."""
-    values = mapping_in(path, ProblemReport(), _read_as_text)
+    values = mapping_in(path, ProblemReport(), _read_as_text, read_regular)
     if values is None:
         return None
     return Outline(bool(_section(values, _TLS)), tuple(map(str, _section(values, _USERS))))
@@ -95,7 +97,7 @@ def _config(valid: WebFile, context: ssl.SSLContext | None) -> WebConfig:
     return WebConfig(
         context,
         frozenset(tls.client_allowed_sans or ()),
-        tuple((name.encode(), value.encode()) for name, value in valid.http_server_config.headers.items()),
+        tuple((name.encode(), value.strip().encode()) for name, value in valid.http_server_config.headers.items()),
         {name.encode(): value.encode() for name, value in valid.basic_auth_users.items()},
         valid.rate_limit.interval,
         valid.rate_limit.burst,
@@ -178,7 +180,8 @@ def _check_policy(section: Mapping[str, Any], report: ProblemReport) -> None:
     if authorities and policy == "NoClientCert":
         text = "is given, but no client is asked for a certificate: add client_auth_type: RequireAndVerifyClientCert"
         report.wrong((_TLS, authorities), text)
-    if section.get("client_allowed_sans") and policy in CLIENT_AUTH and policy != "RequireAndVerifyClientCert":
+    is_known = isinstance(policy, str) and policy in CLIENT_AUTH
+    if section.get("client_allowed_sans") and is_known and policy != "RequireAndVerifyClientCert":
         text = "needs client_auth_type: RequireAndVerifyClientCert; else clients without a certificate would pass"
         report.wrong((_TLS, "client_allowed_sans"), text)
 
