@@ -54,6 +54,7 @@ def test_every_certificate_is_trusted_however_it_was_carried_over(content: bytes
         (PUBLIC, "but a public key"),
         (FIRST[:200], "its END line is missing; copy the file again"),
         (FIRST.replace(b"\nMII", b"\nAAA"), "a part of one is missing or was changed"),
+        (FIRST.replace(b"\nMII", "\nЖII".encode()), "a part of one is missing or was changed"),
         (FIRST.replace(b"CERTIFICATE", b"TRUSTED CERTIFICATE"), "openssl x509 -in OLD -out NEW"),
         (b"-----BEGIN PKCS7-----\nCANARY\n-----END PKCS7-----", "but a PKCS #7 bundle"),
         (b"\x30\x82CANARY", "a part of one is missing or was changed"),
