@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ ASKING_THE_DEMO = {
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+DEMO = ExitStack()
+"""The running demo, of a worker that has been asked for it."""
+
 # Who starts us in the background, or by nohup, ignores these signals, and our children would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -36,19 +40,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what may take longest; who asks the demo takes the turn of the last file that does.
-
-    The demo and its Prometheus then run until their worker ends, and what is left keeps the other workers busy.
-    """
+    """Begin with what may take longest: tests with a time limit of their own, and those that ask the demo."""
     for item in items:
-        if "demo" in getattr(item, "fixturenames", ()) and item.path.name not in ASKING_THE_DEMO:
+        if "demo" in getattr(item, "fixturenames", ()) and not _asks_the_demo(item):
             raise pytest.UsageError(f"{item.path.name} asks the demo; write so: `demo: Prometheus`")
     items.sort(
         key=lambda item: (
-            item.get_closest_marker("timeout") is None,
-            max(ASKING_THE_DEMO) if item.path.name in ASKING_THE_DEMO else item.path.name,
+            item.get_closest_marker("timeout") is None and not _asks_the_demo(item),
+            max(ASKING_THE_DEMO) if _asks_the_demo(item) else item.path.name,
         )
     )
+
+
+def _asks_the_demo(item: pytest.Item) -> bool:
+    return item.path.name in ASKING_THE_DEMO
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the demo after the last test that asks it: it takes a third of a small machine."""
+    if _asks_the_demo(item) and not (nextitem and _asks_the_demo(nextitem)):
+        DEMO.close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,9 +81,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Prometheus:
     """A Prometheus with our rules beside the demo, once every organization's counters have moved at every level."""
-    folder = tmp_path_factory.mktemp("demo")
+    return DEMO.enter_context(_running_demo(tmp_path_factory.mktemp("demo")))
+
+
+@contextmanager
+def _running_demo(folder: Path) -> Iterator[Prometheus]:
     output = folder / "demo.log"
     with output.open("wb") as log:
         demo = subprocess.Popen(
