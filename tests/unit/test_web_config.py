@@ -277,6 +277,8 @@ def test_no_problem_repeats_a_secret(problems: Problems) -> None:
         f"tls_server_config:\n  cert_file: cert.pem\n{inline('client_auth_type', key)}{inline('key', key)}",
         "basic_auth_users: {john: hunter2-not-to-be-seen}",
         f"basic_auth_users: {{john: {HASH}x}}",
+        f'basic_auth_users: {{"john:hunter2": "{HASH}"}}',
+        f'basic_auth_users: {{"{HASH}": john}}',
     ):
         told = "\n".join(problems(text))
         assert secret not in told

@@ -121,7 +121,9 @@ def _validated(values: Mapping[str, Any], report: ProblemReport) -> WebFile | No
         return WebFile.model_validate(given)
     except ValidationError as error:
         for where, text in explained(error, WebFile, ()):
-            report.wrong(where, text)
+            # What has a colon or a dollar sign is no user but perhaps a password or a hash.
+            is_secret = where[0] == _USERS and any(sign in str(part) for part in where[1:] for sign in ":$")
+            report.wrong(where[:1] if is_secret else where, text)
     return None
 
 
