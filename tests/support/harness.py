@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 
 def until(
-    look: Callable[..., Result | Literal[False] | None], what: str, seconds: float = 30.0, every: float = 0.05
+    look: Callable[..., Result | Literal[False] | None], what: str, seconds: float = 90.0, every: float = 0.05
 ) -> Result:
     """What `look` gives once that is true; fail after a deadline.
 

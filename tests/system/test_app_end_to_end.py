@@ -24,7 +24,7 @@ def overlapped(github: SimulatedGitHub) -> bool:
     return bool(overlapping(record for record in github.log if record.pool.startswith("installation:")))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_app_and_tokens_count_exactly_over_kills_revocations_and_a_new_key(tmp_path: Path) -> None:
     clock = SimClock(time.time())
     clock.run(1.0)
@@ -144,7 +144,7 @@ def test_one_organization_without_the_app_does_not_disturb_the_others(tmp_path: 
         assert "is suspended on organization initech" in page
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_forty_organizations_take_about_as_long_as_one(tmp_path: Path) -> None:
     """GitHub takes a quarter of a second for each answer, so the time is that of one pool's queue."""
     took = {}

@@ -83,7 +83,7 @@ def quiet(exporter: Exporter, prometheus: Prometheus, organization: str) -> None
     ],
     ids=["minutes", "seconds, exclusive, renames", "five minutes, zero rows"],
 )
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_what_prometheus_adds_up_is_what_became_visible(switches: Switches, tmp_path: Path, token: Path) -> None:
     """Eight days of an organization in half a minute, over folds, kills and restarts, to the last request."""
     clock = SimClock(START + 35 * DAY)
@@ -136,7 +136,7 @@ def test_what_prometheus_adds_up_is_what_became_visible(switches: Switches, tmp_
             )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_the_sum_with_other_is_whole_while_subjects_change_places(tmp_path: Path, token: Path) -> None:
     """Three places for eight subjects whose order turns round: promotions and demotions, and every sum stays exact."""
     clock = SimClock(START + 35 * DAY)
@@ -180,7 +180,7 @@ def _shown(exporter: Exporter) -> set[tuple[str, str]]:
     return set(pattern.findall(exporter.metrics()))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_hundred_kills_lose_and_double_nothing(tmp_path: Path, token: Path) -> None:
     """kill -9 at random moments: the state opens, totals go on, and at the end every request was counted once."""
     clock = SimClock(START + 35 * DAY)

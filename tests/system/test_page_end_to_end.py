@@ -126,7 +126,7 @@ def test_a_limit_that_others_use_up_is_told_before_anything_is_late(
     until(lambda: is_well(exporter), "all is well")
     headers = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "300"}
     github.faults.add(Fault(headers={**headers, "x-ratelimit-reset": str(int(time.time()) + 1800)}))
-    shows(exporter, "! Only 6% of GitHub", "limit is left in quota pool github: others use it up.")
+    shows(exporter, "! Only 6% of GitHub", "limit is left in quota pool github: other clients use it up.")
     status = json.loads(get(f"{exporter.url}/api/v1/status")[1])
     assert (status["level"], status["findings"][0]["level"]) == ("warn", "warn")
 

@@ -60,7 +60,7 @@ def test_a_token_that_github_does_not_know_for_two_seconds_stops_nothing_not_eve
         assert refused, "what was refused is counted"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_one_refusal_of_a_credential_costs_a_minute_and_a_second_one_all_but_a_try_an_hour(tmp_path: Path) -> None:
     """`acme` is refused once, `globex` for ever; both for the first time in the same minute."""
     clock = now_running()

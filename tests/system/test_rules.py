@@ -157,7 +157,7 @@ def fires(demo: Prometheus, alert: str, labels: dict[str, str]) -> list[dict[str
     return demo.query(f'ALERTS{{alertname="{alert}",alertstate="firing",{wanted}}}')
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("what", MUST_FIRE)
 def test_the_demo_makes_it_fire_within_minutes(what: str, demo: Prometheus) -> None:
     alert, labels = MUST_FIRE[what]

@@ -74,7 +74,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
             yield stage
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_subjects_of_one_name_on_several_pages_are_counted_to_the_last_request(stage: Stage) -> None:
     """Also over a fold, of whose reads each must be exact."""
     stage.exporter.start()
@@ -92,7 +92,7 @@ def test_subjects_of_one_name_on_several_pages_are_counted_to_the_last_request(s
     assert stage.exporter.value('github_exporter_downward_revisions_total{collector="subject_stats"}') == 0
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_sums_that_never_agree_fail_the_read_and_keep_the_counters(stage: Stage) -> None:
     stage.exporter.start()
     until(lambda: stage.exporter.value(SUCCESS) == 1, "a read is complete", PATIENCE)

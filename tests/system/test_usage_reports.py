@@ -91,7 +91,7 @@ def test_a_lost_answer_is_found_again_in_the_list(scene: Scene) -> None:
     assert len(before) == 1
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_fifty_kills_make_no_second_export_and_the_figures_are_right(scene: Scene) -> None:
     chance = random.Random(11)
     scene.exports.seconds = 2.0
