@@ -79,7 +79,7 @@ def _expect_healthy(status: int, known: Outline | None, own: Healthcheck) -> Non
         return
     if status != http.client.UNAUTHORIZED:
         raise _Failed(f"answers {status}: another program may have this port")
-    if known is None:  # nobody knows the users, and the daemon asks for one: it lives, by an older file
+    if known is None:  # the file cannot be read now, but the daemon answers by an earlier version of it
         return
     if own.password_file is None:
         raise _Failed(f"asks for a login: set {_PASSWORD_FILE} to a file with the user's password")
