@@ -226,7 +226,9 @@ class Exporter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, fault: type[BaseException] | None, *_: object) -> None:
+        if fault and self.log.exists():
+            print(self.log.read_text()[-4000:])  # pytest shows it with the failure
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
