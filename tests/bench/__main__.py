@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import floors, report, serving, usage
+from tests.bench import demo, floors, report, serving, usage
 from tests.bench.contender import ROOT, built
 from tests.bench.figures import Figures
 from tests.bench.run import Run
@@ -28,7 +28,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often everything is measured")
     parser.add_argument("--quick", action="store_true", help="small sizes, two rounds")
     parser.add_argument("--check", action="store_true", help="exit 1 if a ratio is under its floor")
-    parser.add_argument("--only", default="serving,rows", help="what to measure, with commas between")
+    parser.add_argument("--only", default="serving,rows,demo", help="what to measure, with commas between")
     parser.add_argument("--output", type=Path, help="folder of performance.md and performance.svg")
     return parser.parse_args(argv)
 
@@ -53,6 +53,8 @@ def measured(sizes: Sequence[int], rounds: int, seconds: float, only: Sequence[s
                 serving.memory(run, series)
     if "rows" in only:
         usage.rows_cost(run, ROWS if rounds > 2 else ROWS[:2])
+    if "demo" in only:
+        demo.starts(run)
     return figures
 
 

@@ -87,6 +87,14 @@ PROMISES: Sequence[Promise] = (
         at_most=True,
         unit=" MiB",
     ),
+    Promise(
+        "demo: from the command to a complete answer",
+        lambda figures: figures.get("demo", OURS, 1),
+        5,
+        None,
+        at_most=True,
+        unit=" s",
+    ),
     Promise("cycle cost per series: 1M / 100k", _per_series, 2, None, at_most=True),
 )
 

@@ -44,7 +44,7 @@ def started_demo(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
 
 
 def test_the_demo_is_complete_and_moves(tmp_path: Path) -> None:
-    """How soon is measured in `make bench`."""
+    """How soon: `make bench` measures it, against the five seconds that are promised."""
     demo, url = started_demo(tmp_path)
     try:
         until(lambda: get(f"{url}/-/ready")[0] == 200, "every collector has tried")
