@@ -115,7 +115,7 @@ def test_a_key_that_github_rejects_causes_one_request_and_a_new_one_is_tried(tmp
         until(lambda: time.monotonic() > pause, "two intervals")
         assert len(github.log) == 1
         (tmp_path / "app.pem").write_bytes(right)
-        until(lambda: works(exporter, "summary_stats", *organizations), "the new key is tried", 10)
+        until(lambda: works(exporter, "summary_stats", *organizations), "the new key is tried")
 
 
 def test_one_organization_without_the_app_does_not_disturb_the_others(tmp_path: Path) -> None:

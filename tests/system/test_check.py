@@ -157,7 +157,7 @@ def test_github_is_sent_the_token_alone_and_a_bad_file_is_named_until_it_is_repl
         until(lambda: what in unescape(get(f"{exporter.url}/")[1]), "the page says what the file holds")
         (tmp_path / "new").write_bytes(content)
         (tmp_path / "new").replace(token)
-        until(lambda: works(exporter, "summary_stats", "acme"), "the new one is taken", 8)
+        until(lambda: works(exporter, "summary_stats", "acme"), "the new one is taken")
         assert "CANARY" not in exporter.log.read_text() + get(f"{exporter.url}/")[1]
 
 

@@ -70,9 +70,9 @@ def test_all_runs_at_once_after_a_stop_with_a_clock_that_was_ahead(github: Simul
             exporter.start()
             shown = instants(exporter, "last_success")
             assert max(shown.values()) <= time.time(), "no figure is younger than now"
-            until(lambda: max(instants(exporter, "last_run").values()) < time.time() + 60, "all runs anew", 10)
+            until(lambda: max(instants(exporter, "last_run").values()) < time.time() + 60, "all runs anew")
             assert set(instants(exporter, "last_run")) == set(last)
-            until(lambda: max(instants(exporter, "next_run").values()) < time.time() + 2 * HOUR + 60, "it goes on", 10)
+            until(lambda: max(instants(exporter, "next_run").values()) < time.time() + 2 * HOUR + 60, "it goes on")
 
 
 def test_a_wait_that_github_asked_for_is_no_longer_than_an_hour_from_now(
@@ -87,7 +87,7 @@ def test_a_wait_that_github_asked_for_is_no_longer_than_an_hour_from_now(
         one.kill()
         one.start()
         until(lambda: len(instants(one, "next_run")) >= 3, "all wait")
-        until(lambda: min(instants(one, "next_run").values()) > time.time() + 1700, "for the limit", 10)
+        until(lambda: min(instants(one, "next_run").values()) > time.time() + 1700, "for the limit")
         assert max(instants(one, "next_run").values()) < time.time() + HOUR + 100
         assert len(github.log) == asked
 

@@ -298,9 +298,7 @@ def _by_id(exporter: Exporter, number: str) -> float | None:
     return float(found[1]) if found else None
 
 
-def test_a_rejected_token_causes_one_request_and_a_new_one_is_tried_within_five_seconds(
-    acme: Running, token: Path
-) -> None:
+def test_a_rejected_token_causes_one_request_and_a_new_one_is_tried_at_once(acme: Running, token: Path) -> None:
     github, exporter = acme
     github.faults.add(Fault(lambda request: "good" not in str(request.url), status=401))
     exporter.start()
@@ -313,7 +311,7 @@ def test_a_rejected_token_causes_one_request_and_a_new_one_is_tried_within_five_
     assert len(github.log) == 1
     github.faults.clear()
     token.write_text("another-token\n")
-    until(lambda: complete(exporter, "acme"), "the new token is used", 6)
+    until(lambda: complete(exporter, "acme"), "the new token is used")
 
 
 def test_a_slow_or_broken_organization_on_another_credential_changes_nothing_for_the_first(
@@ -333,11 +331,10 @@ def test_a_slow_or_broken_organization_on_another_credential_changes_nothing_for
         config["organizations"].append({"name": "globex", "credential": "other"})
         with Exporter(tmp_path, config) as exporter:
             exporter.start()
-            until(lambda: complete(exporter, "acme"), "the first complete reads", 6)
-            began = time.monotonic()
+            # One that waited for the other would wait for the end of its request: 30 s.
+            until(lambda: complete(exporter, "acme"), "the first complete reads", 25)
             count = runs(exporter, "summary_stats", "acme")
-            until(lambda: runs(exporter, "summary_stats", "acme") >= count + 4, "runs at the interval", 8)
-            assert time.monotonic() - began < 7
+            until(lambda: runs(exporter, "summary_stats", "acme") >= count + 4, "runs at the interval", 25)
 
 
 CANARY = "ghp_CANARYcanaryCANARYcanary0123456789ab"
@@ -486,7 +483,7 @@ def test_a_rate_limit_is_obeyed_over_restarts_and_then_asked_again(acme: Running
     until(lambda: exporter.value(state) == 1, "the limit is told")
     exporter.kill()
     exporter.start()
-    until(lambda: complete(exporter, "acme"), "it is asked again after the wait", 13)
+    until(lambda: complete(exporter, "acme"), "it is asked again after the wait")
     refused, *later = (record.at for record in github.log)
     assert min(later) - refused > 5.9
 
@@ -510,10 +507,10 @@ def test_an_error_keeps_the_last_good_values_until_max_age_and_counters_for_ever
             success = 'github_exporter_collector_success{collector="time_stats",target="organization/acme"}'
             until(lambda: exporter.value(success) == 0, "the failure is told")
             assert exporter.value(newest), "the last good value stays"
-            until(lambda: exporter.value(newest) is None, "max_age withdraws the gauge", 10)
+            until(lambda: exporter.value(newest) is None, "max_age withdraws the gauge")
             assert exporter.value(counter) == 0
             github.faults.clear()
-            until(lambda: exporter.value(newest), "it is back", 20)
+            until(lambda: exporter.value(newest), "it is back")
 
 
 OWN = (

@@ -1202,7 +1202,7 @@ def test_faults_of_the_network(handler: Handler, kind: type[GitHubError], text: 
                 await once(root, QUERY, bounds=bounds, observe=lambda _pool, status, _seconds: seen.append(status))
             assert_clean(caught.value)
             assert caught.value.__context__ is None
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 20
 
     asyncio.run(scenario())
     assert seen == ["error"]

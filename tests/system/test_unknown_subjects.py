@@ -52,7 +52,7 @@ class Stage:
         """Wait until total and subjects were asked so many times more."""
         for path in (SUMMARY, SUBJECTS):
             before = self.asked(path)
-            until(lambda path=path, before=before: self.asked(path) >= before + rounds, f"{path} is asked", 20)
+            until(lambda path=path, before=before: self.asked(path) >= before + rounds, f"{path} is asked")
 
     def active(self, look: Callable[[], bool]) -> Callable[[], bool]:
         """What was looked for, while somebody makes requests at every look: a total that stands still spares walks."""

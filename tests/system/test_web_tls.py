@@ -270,19 +270,19 @@ def test_silent_connections_and_half_a_handshake_are_cut_at_the_header_deadline(
         begin = time.monotonic()
         for client in clients:
             with closing(client), suppress(ConnectionError):
-                client.settimeout(5)
+                client.settimeout(8)
                 assert client.recv(1000) == b""
-        assert 0.5 < time.monotonic() - begin < 4
+        assert 0.5 < time.monotonic() - begin < 8
         assert ask(served.port, tls=client_context()) is not None
 
 
 def test_a_handshake_without_a_request_is_cut_at_the_header_deadline(certificates: Certificates) -> None:
     with serving_by(certificates.configure(tls()), limits=ClientLimits(header_seconds=0.7)) as served:
         with client_context().wrap_socket(silent(served.port, 1)[0]) as secured, suppress(OSError):
-            secured.settimeout(5)
+            secured.settimeout(8)
             begin = time.monotonic()
             assert secured.recv(1000) == b""
-        assert time.monotonic() - begin < 4
+        assert time.monotonic() - begin < 8
 
 
 @pytest.mark.alone
@@ -317,4 +317,4 @@ def test_a_tls_client_that_does_not_read_is_cut_at_the_answer_deadline(certifica
         raw.connect(("127.0.0.1", served.port))
         with client_context().wrap_socket(raw) as secured:
             secured.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
-            until(lambda: served.delivered == [False], "the connection is cut", 5)
+            until(lambda: served.delivered == [False], "the connection is cut", 30)
