@@ -22,6 +22,8 @@ from typing import Literal
 
 import bcrypt
 
+from exporter.serving.threads import in_thread
+
 REMEMBERED = 200
 """How many outcomes are remembered, of right and of wrong passwords each."""
 WAITING, WAITING_OF_CLIENT = 16, 8
@@ -87,7 +89,7 @@ class Login:
         try:
             expected = users.get(user)
             async with self._turn:
-                matches = await _in_thread(password, expected or _decoy(users))
+                matches = await in_thread("login", _fits, password, expected or _decoy(users))
             is_right = matches and expected is not None
             if is_right:
                 _remember(self._right, user, digest)
@@ -142,26 +144,12 @@ def _remember(outcomes: OrderedDict[bytes, bytes] | OrderedDict[bytes, None], ke
         outcomes.popitem(last=False)
 
 
-async def _in_thread(password: bytes, expected: bytes) -> bool:
-    """Whether the password fits. The thread is a daemon: the exporter's end does not wait 15 s for it."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[bool] = loop.create_future()
-
-    def check() -> None:
-        if sys.platform == "linux":
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        try:
-            matches = bcrypt.checkpw(password[:LONGEST], expected)
-        except ValueError:  # a NUL in the password
-            matches = False
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(_settle, result, matches)
-
-    threading.Thread(target=check, name="login", daemon=True).start()
-    return await result
-
-
-def _settle(result: "asyncio.Future[bool]", matches: bool) -> None:
-    if not result.done():
-        result.set_result(matches)
+def _fits(password: bytes, expected: bytes) -> bool:
+    """Whether a password fits a bcrypt hash, at a low priority; called in a thread of its own."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    try:
+        return bcrypt.checkpw(password[:LONGEST], expected)
+    except ValueError:  # a NUL in the password
+        return False

@@ -1,27 +1,32 @@
 """The web configuration file while the server runs: read again when it, or a certificate that it names, changes."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
 
 from exporter.serving.health import Reload
+from exporter.serving.threads import in_thread
 from exporter.settings.web_config import WebConfig, WebConfigResult, read
 
 log = structlog.get_logger(__name__)
 
 PATIENCE = 0.5
-"""Seconds that a request or a connection waits for a thread to read a changed file; it then uses what worked."""
+"""Seconds from the start of a check during which requests and connections wait for it; then they use what worked."""
+HUNG = 10.0
+"""Seconds after which a check that has not ended is logged."""
 
-Signature = tuple[tuple[object, ...], ...]
+Version = tuple[object, ...]
+Signature = tuple[Version, ...]
 
 
 class WebConfigFile:
     """The configuration in use, and `reload`: when it was read, and why a newer one was refused.
 
-    A change is seen at the next request or connection: a few `stat` calls, which take microseconds. A thread reads
-    what changed. A file that cannot be used changes nothing, is logged once, and is read again at its next change.
+    The files are checked at each request and connection by one `stat` each; one check serves all that wait for it. A
+    thread makes it, since a network file system may hang: 80 µs in all, of which four `stat` calls are 16. A file that
+    cannot be used changes nothing, is logged once, and is read again at its next change.
     """
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
@@ -32,30 +37,41 @@ class WebConfigFile:
         reading = read(path)  # after the signature, so that no change in between is missed
         if reading.config is None:
             raise OSError(f"{path}: {reading.error}")
-        self._reading: asyncio.Task[None] | None = None
+        self._check: asyncio.Task[None] | None = None
+        self._patience_ends = 0.0  # of this check, by the loop's clock
         self.config, self.reload = reading.config, Reload(now())
 
     async def current(self) -> WebConfig:
         """The configuration, read again if a file changed."""
-        if self._reading is None and _signature(self._files) != self._signature:
-            self._reading = asyncio.create_task(self._read())
-        if self._reading is not None:
-            await asyncio.wait([self._reading], timeout=PATIENCE)
+        loop = asyncio.get_running_loop()
+        if self._check is None:
+            self._check = loop.create_task(self._read_if_changed(), name="web configuration")
+            self._patience_ends = loop.time() + PATIENCE
+        await asyncio.wait([self._check], timeout=max(0.0, self._patience_ends - loop.time()))
         return self.config
 
-    async def _read(self) -> None:
-        self._signature = _signature(self._files)
+    async def _read_if_changed(self) -> None:
+        hung = asyncio.get_running_loop().call_later(HUNG, self._warn_of_hanging)
         try:
-            reading = await asyncio.to_thread(read, self._path)
-            versions = dict(zip(self._files, self._signature, strict=True))  # from before they were read
+            signature = await in_thread("web configuration", _signature, self._files)
+            if signature == self._signature:
+                return
+            self._signature = signature
+            versions = dict(zip(self._files, signature, strict=True))
+            reading, self._signature = await in_thread("web configuration", _read, self._path, versions)
             self._files = reading.files
-            self._signature = tuple(versions.get(path) or _version(path) for path in reading.files)
             self._take_over(reading)
         except Exception as error:  # a fault of ours, which must not be repeated at each request
             log.exception("web configuration not reloaded, unexpectedly: please report this")
             self.reload = Reload(self.reload.at, f"{self._path} cannot be used: unexpected {type(error).__name__}")
         finally:
-            self._reading = None
+            hung.cancel()
+            self._check = None
+
+    def _warn_of_hanging(self) -> None:
+        log.warning(
+            "the web configuration's file system does not answer, the old configuration stays", file=str(self._path)
+        )
 
     def _take_over(self, reading: WebConfigResult) -> None:
         problem = str(reading.error) if reading.error else self._lacks(reading.config)
@@ -82,12 +98,18 @@ class WebConfigFile:
         return f"{self._path} has no {' and no '.join(lost)} any more: a restart would serve without" if lost else ""
 
 
+def _read(path: Path, versions: Mapping[Path, Version]) -> tuple[WebConfigResult, Signature]:
+    """What is read, and its signature; `versions` are those from before."""
+    reading = read(path)
+    return reading, tuple(versions.get(file) or _version(file) for file in reading.files)
+
+
 def _signature(files: Iterable[Path]) -> Signature:
     """What changes when a file does; a file that is not there has an error instead."""
     return tuple(_version(path) for path in files)
 
 
-def _version(path: Path) -> tuple[object, ...]:
+def _version(path: Path) -> Version:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:

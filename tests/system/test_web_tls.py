@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
@@ -11,6 +12,7 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
+from exporter.serving import web_config
 from exporter.serving.connection import ClientLimits
 from exporter.settings.web_config.words import CIPHERS, CIPHERS_OF_TLS13, CURVES
 from tests.support.harness import until
@@ -246,6 +248,41 @@ def test_certificates_are_replaced_under_load_and_nobody_notices(certificates: C
         while time.monotonic() < end:
             certificates.renew()
         assert all(all(future.result()) for future in running)
+
+
+def test_a_file_system_that_hangs_delays_no_scrape_but_the_first(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering, version = threading.Event(), web_config._version
+
+    def wait_for(path: Path) -> web_config.Version:
+        answering.wait(30)
+        return version(path)
+
+    with capture_logs() as lines, serving_by(certificates.configure(tls())) as served:
+        monkeypatch.setattr(web_config, "HUNG", 0.2)
+        monkeypatch.setattr(web_config, "_version", wait_for)
+        certificates.configure(tls("max_version: TLS12"))
+        assert ask(served.port, tls=client_context()) is not None
+        begin = time.monotonic()
+        for _ in range(20):
+            reply = ask(served.port, tls=client_context())
+            assert reply is not None
+            assert reply.version == "TLSv1.3"
+        assert time.monotonic() - begin < 10 * web_config.PATIENCE
+        answering.set()
+        until(lambda: (reply := ask(served.port, tls=client_context())) and reply.version == "TLSv1.2", "the change")
+    assert ["does not answer" in line["event"] for line in lines] == [True, False], "it is logged once"
+
+
+def test_a_file_system_that_hangs_does_not_delay_the_end(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving_by(certificates.configure(tls())) as served:
+        monkeypatch.setattr(web_config, "_version", lambda _path: threading.Event().wait(60))
+        assert ask(served.port, tls=client_context()) is not None
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 5
 
 
 # --- hostile clients ---
