@@ -233,6 +233,27 @@ def test_a_broken_change_keeps_what_works_until_it_is_mended(certificates: Certi
     assert [line["log_level"] for line in lines] == ["error"] * 4 + ["info", "error", "info"]
 
 
+def test_a_certificate_renewed_while_the_file_is_broken_is_shown_once_the_file_is_right(
+    certificates: Certificates,
+) -> None:
+    with serving_by(certificates.configure(tls())) as served:
+
+        def serial() -> str:
+            reply = ask(served.port, tls=client_context())
+            assert reply is not None
+            return reply.serial
+
+        old = serial()
+        for broken in ("tls_server_config: [", tls("min_version: TLS14")):
+            certificates.configure(broken)
+            certificates.renew()
+            assert serial() == old
+            assert served.web.reload.problem
+        certificates.configure(tls())
+        assert serial() != old
+        assert not served.web.reload.problem
+
+
 def test_certificates_are_replaced_under_load_and_nobody_notices(certificates: Certificates) -> None:
     with serving_by(certificates.configure(tls(MUTUAL))) as served, ThreadPoolExecutor(4) as pool:
         context = client_context(certificates.client("prometheus"))
