@@ -1,5 +1,6 @@
 """From the settings to the accesses: who asks GitHub at each target, through which network and with which client."""
 
+from exporter import worker
 from exporter.catalogue import PAGE_SIZE
 from exporter.collecting.access import Access
 from exporter.collecting.clock import Clock
@@ -28,12 +29,9 @@ class Accesses:
         self._by_credential: dict[str, Access] = {}
         self._clients: list[GitHub] = []
 
-    def update(self, settings: Settings) -> dict[Target, Access]:
+    async def update(self, settings: Settings) -> dict[Target, Access]:
         """Use these settings from now on; returns the access for each target. Raises `GitHubError` as `GitHub` does."""
-        accesses = {
-            target: self._access(credential, settings.pool_of(target), settings)
-            for target, credential in credentials_by_target(settings).items()
-        }
+        accesses = await worker.run(self._by_target, settings)
         self._pools_in_use.clear()
         self._pools_in_use.update({access.pool.name: access.pool for access in accesses.values()})
         return accesses
@@ -47,6 +45,13 @@ class Accesses:
         """Close all connections."""
         for client in self._clients:
             await client.aclose()
+
+    def _by_target(self, settings: Settings) -> dict[Target, Access]:
+        """The access for each target. It reads certificate authorities: call it in the worker."""
+        return {
+            target: self._access(credential, settings.pool_of(target), settings)
+            for target, credential in credentials_by_target(settings).items()
+        }
 
     def _access(self, credential: Credential, pool_name: str, settings: Settings) -> Access:
         access = self._by_credential.get(credential.name)

@@ -182,7 +182,7 @@ class Exporter:
 
     async def _apply(self, settings: Settings, restored: Restored) -> None:
         """Run what the settings ask for."""
-        accesses = self._accesses.update(settings)
+        accesses = await self._accesses.update(settings)
         watched = {target: settings.watched_at(target) for target in accesses}
         configuration = Configuration(self._collectors, settings.collectors, accesses, watched)
         self._own.counters.expect(configuration.runs())
@@ -273,6 +273,7 @@ class Exporter:
 async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP applies the settings that `load` reads."""
     signals = watched()
+    # Until it listens, it may read files on the event loop: nobody waits for an answer.
     exporter = Exporter(settings, timing=timing, load=load)
     for warning in warnings_of(settings):
         log.warning(warning)

@@ -23,6 +23,7 @@ from exporter.daemon import JOB_DEADLINE
 from exporter.errors import CredentialRejected, GitHubError, Unavailable
 from exporter.fetching import Subject
 from exporter.github.client import GitHub
+from exporter.github.credentials import Credential
 from exporter.github.dates import OPEN, Closing
 from exporter.github.pacing import Pool
 from exporter.jobs import Job, Target
@@ -35,7 +36,8 @@ from exporter.tables import Row
 class SurveyEntry:
     """One job, run once: what a run costs, or why it does not work.
 
-    `kind` is the kind of its token, `closing` when GitHub ends the endpoint, `note` which data are missing.
+    `kind` is the kind of the token that was sent, `closing` when GitHub ends the endpoint, `note` which data are
+    missing.
     """
 
     job: Job
@@ -71,8 +73,10 @@ async def survey(
             pool = result.pools.setdefault(settings.pool_of(target), Pool(settings.pool_of(target)))
             if credential.name not in clients:
                 clients[credential.name] = open_client(credential, pool, settings, clock, lambda *_: None)
-            surveyor = _TargetSurvey(settings, collectors, every_job, target, clients[credential.name], pool)
-            runs.append(surveyor.run(credential.token_kind()))
+            surveyor = _TargetSurvey(
+                settings, collectors, every_job, target, credential, clients[credential.name], pool
+            )
+            runs.append(surveyor.run())
         for findings in await asyncio.gather(*runs):
             result.findings += findings
     except GitHubError as error:  # a client cannot be set up, because of its certificate authorities for example
@@ -95,13 +99,14 @@ class _TargetSurvey:
     collectors: Sequence[Collector]
     every_job: bool
     target: Target
+    credential: Credential
     client: GitHub
     pool: Pool
     requests: dict[Subject, int] = field(default_factory=dict)
     done: dict[str, SurveyEntry] = field(default_factory=dict)
     unknown: dict[str, UnknownSubjects] = field(default_factory=dict)
 
-    async def run(self, kind: TokenKind | None) -> list[SurveyEntry]:
+    async def run(self) -> list[SurveyEntry]:
         """The findings of all jobs; subjects that a job sees lead to further jobs."""
         rejected = await self._read_limits()
         while jobs := self._remaining_jobs():
@@ -117,6 +122,7 @@ class _TargetSurvey:
                 self.unknown[endpoint] = self.unknown.get(endpoint, UnknownSubjects()).with_unknown(job.subject, 0.0)
                 if self.unknown[endpoint].not_found:
                     explain(result, job.collector.needs)
+            kind = self.credential.token_kind()
             self.done[job.key] = SurveyEntry(job, self.pool.name, result, kind, closing, note)
         last_of_endpoint = {finding.job.collector.endpoint: finding for finding in self.done.values()}
         return list((self.done if self.every_job else last_of_endpoint).values())

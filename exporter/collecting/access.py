@@ -56,7 +56,7 @@ class Access:
         return max([self.paused_until, *ends])
 
     def fingerprint(self, salt: bytes) -> str:
-        """The fingerprint of the token as it is now; "" if there is none to read."""
+        """The fingerprint of the token as it is now; "" if there is none to read. Call it in the worker."""
         try:
             return self.credential.fingerprint(salt)
         except GitHubError:

@@ -66,7 +66,7 @@ class Schedule:
         checks = await worker.run(check_credentials, accesses, self._snapshots.state.salt)
         for access, check in zip(accesses, checks, strict=True):
             access.problem = check.problem
-        self._waits.restore(accesses, restored)
+        await self._waits.restore(accesses, restored)
         if self._beating is None:
             self._unknowns.restore(restored)
         await self._active.apply(configuration, restored)

@@ -5,6 +5,7 @@ from functools import partial
 
 import structlog
 
+from exporter import worker
 from exporter.collecting.access import MINUTE, Access, Claim, claim, wait_for_budget
 from exporter.collecting.active_jobs import ActiveJobs, answering, is_answered
 from exporter.collecting.changes import postpone
@@ -59,7 +60,7 @@ class Turns:
 
     async def _run(self, job: Job, access: Access, now: float) -> float:
         """One tick; returns when the job is due again."""
-        fingerprint = access.fingerprint(self._ticks.snapshots.state.salt)
+        fingerprint = await worker.run(access.fingerprint, self._ticks.snapshots.state.salt)
         outcome = self._status(job).outcome
         was_hidden = outcome is not None and outcome.state in ("forbidden", "not_found")
         if access.rejected is not None:

@@ -35,7 +35,7 @@ class Waits:
     def __init__(self, state: State, clock: Clock) -> None:
         self._state, self._clock = state, clock
 
-    def restore(self, accesses: Iterable[Access], restored: Restored) -> None:
+    async def restore(self, accesses: Iterable[Access], restored: Restored) -> None:
         """Apply the saved waits that are not over, to the credentials that have not changed."""
         now = self._clock.wall()
         for access in accesses:
@@ -46,7 +46,7 @@ class Waits:
             if paused is None:
                 continue
             mark, _, once = paused.mark.partition(" ")
-            if mark and mark == access.fingerprint(self._state.salt):
+            if mark and mark == await worker.run(access.fingerprint, self._state.salt):
                 refused_at = min(paused.until - HOUR, now)
                 access.refused_once, access.rejected = bool(once), mark
                 access.paused_until = refused_at + (MINUTE if once else HOUR)

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exporter import worker
 from exporter.errors import CredentialRejected, Forbidden, NotFound
 from exporter.fetching import Reply
 from exporter.github.exchange import Exchange, Method
@@ -90,21 +91,22 @@ class App:
 
     async def ask(self, exchange: Exchange, method: Method, path: str) -> Reply:
         """The reply to a request of the App itself; raises `GitHubError`."""
-        if self._accepted_identity != self._key().identity:
+        key = await worker.run(self._key)
+        if self._accepted_identity != key.identity:
             async with self._first_request:
-                if self._accepted_identity != self._key().identity:
-                    return await self._ask(exchange, method, path)
-        return await self._ask(exchange, method, path)
+                key = await worker.run(self._key)
+                if self._accepted_identity != key.identity:
+                    return await self._ask(exchange, method, path, key)
+        return await self._ask(exchange, method, path, key)
 
-    async def _ask(self, exchange: Exchange, method: Method, path: str) -> Reply:
-        key = self._key()
+    async def _ask(self, exchange: Exchange, method: Method, path: str, key: SigningKey) -> Reply:
         started = exchange.now()
         if self._rejected and self._rejected.applies(key, started):
             raise AppRejected(self._rejected.why)
         for may_sign_again in (True, False):
             signed_at = exchange.now()
             try:
-                reply = await exchange(method, path, self._jwt(key, signed_at))
+                reply = await exchange(method, path, await worker.run(self._jwt, key, signed_at))
             except CredentialRejected as error:
                 why = str(error)
                 # The response has corrected our estimate of GitHub's clock: sign again if the JWT had a wrong date.

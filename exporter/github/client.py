@@ -89,7 +89,10 @@ class GitHub:
         return self._sender.now()
 
     def replaced_token(self) -> SecretStr | None:
-        """The token that expires at `token_expiry`, if the credential has another one by now. Reads its file."""
+        """The token that expires at `token_expiry`, if the credential has another one by now.
+
+        It reads the credential's file: call it in the worker.
+        """
         token = self._expiring
         is_replaced = self.token_expiry is not None and not self._credential.sends(token.get_secret_value())
         return token if is_replaced else None
@@ -174,7 +177,7 @@ class GitHub:
             token = SecretStr(await self._credential.token(self))
             result = await self._wait_for_acceptance(token, partial(self._send, method, url, token, content, sink))
             rejected = isinstance(result, CredentialRejected)
-            if not (rejected and may_renew and self._credential.renew(token.get_secret_value())):
+            if not (rejected and may_renew and await self._credential.renew(token.get_secret_value())):
                 break
         if isinstance(result, GitHubError):
             raise result

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from exporter import worker
 from exporter.catalogue import TokenKind
 from exporter.errors import CredentialRejected
 from exporter.github.exchange import Exchange
@@ -30,7 +31,10 @@ https://github.com/octokit/auth-app.js/issues/65
 
 
 class Credential(Protocol):
-    """One configured credential. It is sent to its own API root only."""
+    """One configured credential. It is sent to its own API root only.
+
+    `sends`, `problem` and `fingerprint` read its file and block: call them in the worker.
+    """
 
     @property
     def name(self) -> str:
@@ -49,12 +53,12 @@ class Credential(Protocol):
         """Proxy and certificate authorities; None for a direct connection that trusts the public authorities."""
 
     def token_kind(self) -> TokenKind | None:
-        """The kind of its token, which decides what it may read; None if unknown."""
+        """The kind of the token that was sent last, which decides what it may read; None if unknown."""
 
     async def token(self, exchange: Exchange) -> str:
         """The token to send now, requested from GitHub if necessary; raises `GitHubError` if there is none."""
 
-    def renew(self, token: str) -> bool:
+    async def renew(self, token: str) -> bool:
         """Forget a token that GitHub rejected with 401; returns whether there is another one for a retry."""
 
     def sends(self, token: str) -> bool:
@@ -92,7 +96,7 @@ class TokenCredential:
             self._file = SecretFile(self.token_file, "token", self.name, token_in_file)
 
     def secret(self) -> str:
-        """The current token; raises `CredentialRejected` if it is missing or cannot be a token."""
+        """The current token; raises `CredentialRejected` if it is missing or cannot be a token. Reads the file."""
         token = self._file.current() if self._file else self._of_text()
         if isinstance(token, str):
             raise CredentialRejected(f"credential {self.name}: {token}")
@@ -103,23 +107,20 @@ class TokenCredential:
 
         https://docs.github.com/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats
         """
-        try:
-            token = self.secret()
-        except CredentialRejected:
-            return None
+        token = self._sent.get_secret_value() if self._sent else ""
         return next((kind for prefix, kind in _KINDS.items() if token.startswith(prefix)), None)
 
     async def token(self, exchange: Exchange) -> str:
         """The current token, as `secret`; notes when it was replaced."""
-        secret = SecretStr(self.secret())
+        secret = SecretStr(await worker.run(self.secret))
         if self._sent is not None and self._sent != secret:
             self._rotated = exchange.now()
         self._sent = secret
         return secret.get_secret_value()
 
-    def renew(self, token: str) -> bool:
+    async def renew(self, token: str) -> bool:
         """Whether the file now contains another token, because it was rotated."""
-        current = self._file.current() if self._file else ""
+        current = await worker.run(self._file.current) if self._file else ""
         return not isinstance(current, str) and current.get_secret_value() != token
 
     def sends(self, token: str) -> bool:

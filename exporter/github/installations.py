@@ -94,7 +94,7 @@ class Installation:
                         raise
             return self._minted.token.get_secret_value()
 
-    def renew(self, token: str) -> bool:
+    async def renew(self, token: str) -> bool:
         """Forget a rejected token; always true, because GitHub can always create another."""
         if self._minted is not None and self._minted.token.get_secret_value() == token:
             self._minted = None

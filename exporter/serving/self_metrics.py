@@ -65,7 +65,7 @@ class SelfMetrics:
 
     def _of_this_moment(self) -> Iterator[Metric]:
         """Families that may be different at each scrape."""
-        yield from self._process.collect()
+        yield from self._process.collect()  # reads /proc, which is memory: it does not block
         yield from self_health.of_process(self._skew(), self._failed_writes())
         yield from self_health.of_health(self._health())
         yield from self_health.of_pools(self._pools)

@@ -1,5 +1,6 @@
 """Our clock was ahead when the exporter stopped, and is right at the start: nothing waits for a day to come."""
 
+import asyncio
 import json
 import re
 import time
@@ -193,7 +194,7 @@ def test_nothing_that_is_restored_is_younger_than_now() -> None:
 )
 def test_a_restored_limit_ends_within_the_longest_that_there_is(tmp_path: Path, until: float, free_at: float) -> None:
     access, waits = scene_of(tmp_path)
-    waits.restore([access], Restored(waits={"pool github": Wait(NOW + until)}))
+    asyncio.run(waits.restore([access], Restored(waits={"pool github": Wait(NOW + until)})))
     assert access.not_before(NOW) == NOW + free_at
 
 
@@ -203,9 +204,11 @@ def test_a_refused_credential_is_tried_again_within_the_hour_however_wrong_the_c
 ) -> None:
     access, waits = scene_of(tmp_path)
     mark = access.fingerprint(b"salt")
-    waits.restore([access], Restored(waits={"credential github": Wait(NOW + ahead + HOUR, mark)}))
+    asyncio.run(waits.restore([access], Restored(waits={"credential github": Wait(NOW + ahead + HOUR, mark)})))
     assert access.not_before(NOW) == NOW + HOUR
-    waits.restore([access], Restored(waits={"credential github": Wait(NOW + ahead + HOUR, f"{mark} once")}))
+    asyncio.run(
+        waits.restore([access], Restored(waits={"credential github": Wait(NOW + ahead + HOUR, f"{mark} once")}))
+    )
     assert access.not_before(NOW) == NOW + 60
 
 

@@ -161,16 +161,16 @@ def test_a_rejected_token_is_worth_another_try_only_if_its_file_holds_another(tm
     path.write_text("first")
     credential = of_file(path)
     credential.secret()
-    assert not credential.renew("first")
+    assert not asyncio.run(credential.renew("first"))
     replace(path, " first\n")
-    assert not credential.renew("first")
+    assert not asyncio.run(credential.renew("first"))
     replace(path, "other")
-    assert credential.renew("first")
-    assert not credential.renew("other")
+    assert asyncio.run(credential.renew("first"))
+    assert not asyncio.run(credential.renew("other"))
     path.unlink()
-    assert not credential.renew("other")
-    assert not of_file(path).renew("first")
-    assert not of_text(CANARY).renew(CANARY)
+    assert not asyncio.run(credential.renew("other"))
+    assert not asyncio.run(of_file(path).renew("first"))
+    assert not asyncio.run(of_text(CANARY).renew(CANARY))
 
 
 def test_exactly_one_source_of_the_token() -> None:

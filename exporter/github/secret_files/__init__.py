@@ -1,6 +1,5 @@
 """Files with tokens and private keys, which people write and may rotate at any time."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ class SecretFile(Generic[Secret]):
     one warning is logged. `what` names the kind of file. `parse` never raises: it returns the secret or, as text, what
     is wrong with the content; of a file that is too large it gets `LARGEST_FILE` bytes and one more.
 
-    Requests read it on the event loop, the heartbeat in the worker thread.
+    It blocks: call it in the worker, where no two reads run at once.
     """
 
     path: Path
@@ -35,22 +34,20 @@ class SecretFile(Generic[Secret]):
     _read: Secret | None = field(default=None, init=False, repr=False)
     _version: tuple[int, int, int] | None = field(default=None, init=False, repr=False)
     _trouble: str = field(default="", init=False, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def current(self) -> Secret | str:
         """The secret; if there is none yet, a text that says why."""
-        with self._lock:
-            trouble = self._refresh()
-            if self._read is None:
-                return trouble
-            if trouble and trouble != self._trouble:
-                log.warning(
-                    "a file cannot be used: its last content stays in use",
-                    credential=self.credential,
-                    problem=trouble,
-                )
-            self._trouble = trouble
-            return self._read
+        trouble = self._refresh()
+        if self._read is None:
+            return trouble
+        if trouble and trouble != self._trouble:
+            log.warning(
+                "a file cannot be used: its last content stays in use",
+                credential=self.credential,
+                problem=trouble,
+            )
+        self._trouble = trouble
+        return self._read
 
     def problem(self) -> str:
         """What is wrong with the file now; empty if nothing is."""
