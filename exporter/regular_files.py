@@ -1,7 +1,7 @@
-"""Opening files that others put in place: a path may hold a FIFO, a socket, a device, a directory or a loop of links.
+"""Opens files that others provide: the path may be a FIFO, a socket, a device, a directory or a loop of links.
 
-Opening a FIFO waits for its other end, and a device may do something when it is opened. So the kind is looked at first,
-nothing is opened so that it can wait, and the kind is looked at again in what was opened. Imports nothing heavy.
+Opening a FIFO waits for its other end, and opening a device may have effects. So the kind of file is checked first,
+files are opened without blocking, and the kind is checked again after that. Imports nothing heavy.
 """
 
 import errno
@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 PIPE_PATIENCE = 5.0
-"""Seconds for a pipe's writer, such as a shell's `<(...)`, to begin and to go on."""
+"""Seconds to wait for each piece from a pipe's writer, such as a shell's `<(...)`."""
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -36,19 +36,19 @@ _FIXES = {
 
 
 class NotRegular(OSError):
-    """Something that is no regular file stands where a file should."""
+    """The path is not a regular file."""
 
     def __init__(self, path: Path, kind: str) -> None:
         super().__init__(errno.EINVAL, f"it is {kind}, no regular file", str(path))
 
 
 def kind_of(mode: int) -> str:
-    """What lies there in words, by its `st_mode`; empty for a regular file."""
+    """The kind of file that an `st_mode` stands for, in words; empty for a regular file."""
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no file")
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600, *, follow: bool = True) -> int:
-    """Open a regular file, without ever waiting; raises `NotRegular` and `OSError`. `follow`: symbolic links."""
+    """Open a regular file without blocking; raises `NotRegular` and `OSError`. `follow`: whether to follow symlinks."""
     try:
         _expect_regular(path, path.stat() if follow else path.lstat())
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def read_regular(path: Path, most: int) -> bytes:
 
 
 def read_file_or_pipe(path: Path, most: int) -> bytes:
-    """The same, also of `<(...)` and `/dev/null`, if their other end does not let us wait; raises `OSError`."""
+    """As `read_regular`, but also from `<(...)` and `/dev/null`; raises `OSError`, also if the writer is too slow."""
     mode = path.stat().st_mode
     if not stat.S_ISFIFO(mode) and not stat.S_ISCHR(mode):
         return read_regular(path, most)

@@ -1,4 +1,4 @@
-"""Reloads of the configuration: SIGHUP and `POST /-/reload` go this one way, one reload at a time."""
+"""Reloads of the configuration, by SIGHUP or `POST /-/reload`, one at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ UNEXPECTED = "An unexpected fault, which the log tells: please report it."
 
 
 class Reloads:
-    """`load` reads the settings in a thread, `take_over` applies them, `refuse` is told why they were refused."""
+    """Runs reloads: `load` reads the settings (in a thread), `take_over` applies them, `refuse` gets any error."""
 
     def __init__(
         self,
@@ -30,10 +30,10 @@ class Reloads:
         self._stopped = False
 
     async def reload(self) -> str:
-        """Apply the configuration of this moment; gives why it was refused, with every error, or the empty text.
+        """Apply the current configuration; returns every error if it was refused, else the empty text.
 
-        A call while a reload runs waits for the next one, which all such calls share: the file may have changed since
-        the running one read it, but a thousand requests cost two reloads.
+        Calls during a reload share the next one, because the file may have changed since the running one read it: a
+        thousand requests cost two reloads.
         """
         if self._stopped:
             return STOPPING
@@ -50,7 +50,7 @@ class Reloads:
             raise
 
     def stop(self) -> None:
-        """End reloads under way, and begin no other."""
+        """Cancel running reloads, and start no more."""
         self._stopped = True
         for task in self._tasks:
             task.cancel()
@@ -59,7 +59,7 @@ class Reloads:
         async with self._lock:
             self._waiting = None
             try:
-                await self._take_over(await asyncio.to_thread(self._load))  # a pipe may let it wait: not in the worker
+                await self._take_over(await asyncio.to_thread(self._load))  # not in the worker: a pipe may block
             except (SettingsError, GitHubError) as error:
                 log.error("not reloaded, the old configuration stays", error=str(error))
                 problem = str(error)

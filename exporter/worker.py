@@ -1,12 +1,12 @@
-"""The one thread for whatever blocks for a bounded time, or computes: files, SQLite, decoding, counting, rendering.
+"""The worker thread, for work that computes or blocks briefly: files, SQLite, decoding, counting, rendering.
 
-It is one, for a second one would only take turns with it at Python's global lock, and functions that change the same
-state never run at the same time. What may wait for others without a bound (a pipe, a child's end, a name server) has
-threads of its own, since every job waits for this one.
+There is only one: a second thread would only compete with it for the GIL, and with one thread, functions that change
+the same state never run at the same time. Waits without a time limit (a pipe, a child's exit, a name server) have
+threads of their own, because every job waits for this one.
 
-The event loop answers scrapes, and waits for that lock while the worker computes. Three settings keep that short:
-the worker gives the lock up after half a millisecond instead of five; it pauses between chunks of 500 series; and
-full garbage collections, which hold the lock until they have seen every object of a read, are rare.
+The event loop answers scrapes, and waits for the GIL while the worker computes. Three settings keep that short: the
+worker releases the GIL after half a millisecond instead of five; it pauses between chunks of 500 series; and full
+garbage collections, which hold the GIL until they have visited every object, are rare.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeVar
 SWITCH_SECONDS = 0.0005
 PAUSE_SECONDS = 0.00005
 GARBAGE_OBJECTS = 50_000
-"""New objects before a collection. A job of 2,000 rows makes fewer, none of them garbage; a connection leaves 30."""
+"""New objects before a garbage collection. A job of 2,000 rows makes fewer, and no garbage; a connection leaves 30."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -30,7 +30,7 @@ _THREAD = ThreadPoolExecutor(1, "worker")
 
 
 async def run(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-    """What the function returns or raises, computed in the worker after what was handed to it before."""
+    """Run the function in the worker, after earlier calls; returns its result, or raises its exception."""
     return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(function, *args, **kwargs))
 
 
@@ -38,7 +38,7 @@ def tune() -> None:
     """Let Python serve the event loop first."""
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
-    gc.freeze()  # what was imported is never garbage
+    gc.freeze()  # imported objects are never garbage
     gc.set_threshold(GARBAGE_OBJECTS, 10, 10)
 
 

@@ -1,8 +1,8 @@
-"""One client's connection: uvicorn's HTTP protocol with the deadlines that it lacks, and answers known to be delivered.
+"""One client's connection: uvicorn's HTTP protocol, with deadlines and a check that answers were delivered.
 
 uvicorn alone never closes a connection that sends nothing, half a request or one byte a second, and never gives up on a
-client that stops reading. A `Connection` has exactly one deadline at any moment (to send a request's header, to read
-the answer, or to send the next request) and is cut when it passes.
+client that stops reading. A `Connection` always has exactly one deadline (to send a request's header, to read the
+answer, or to send the next request) and is cut when the deadline passes.
 """
 
 import asyncio
@@ -25,29 +25,29 @@ ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 CUT = "exporter.cut"
-"""An ASGI extension: a function that ends the request's connection at once, whatever the client has taken."""
+"""An ASGI extension: a function that cuts the request's connection at once, even if the answer is incomplete."""
 AHEAD_BYTES = 4 * 1024 * 1024
 AHEAD_BYTES_TLS = 64 * 1024
-"""How much of a body the transport holds for a client that does not read. By TLS each client has bytes of its own."""
+"""How much of a body the transport buffers for a client that does not read. With TLS each client has its own bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
-    """What a client may use up: seconds, bytes and connections."""
+    """How many seconds, bytes and connections a client may use."""
 
     header_seconds: float = 10.0
-    """From the connection, or the first byte after an answer, to the end of the request's header."""
+    """From the start of the connection, or the first byte after an answer, to the end of the request's header."""
     answer_seconds: float = 60.0
     """From the request's header until the client has taken the whole answer."""
     idle_seconds: float = 75.0
     """Between two requests; above Prometheus' default scrape interval of a minute, which then keeps its connection."""
     header_bytes: int = 16 * 1024
-    """Request line and headers; more is answered 431, or 400 while the header does not end."""
+    """Request line and headers. A longer header gets 431, or 400 if it is still incomplete."""
     connections: int = 512
-    """Beyond it a new connection replaces another: see `Connection._make_room`."""
+    """When there are more, a new connection replaces another: see `Connection._make_room`."""
     backlog: int = 256
     stop_seconds: float = 5.0
-    """For answers under way when listening ends."""
+    """For unfinished answers when the server stops."""
 
 
 DEFAULT_LIMITS = ClientLimits()
@@ -56,9 +56,9 @@ DEFAULT_LIMITS = ClientLimits()
 async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]) -> bool:
     """Send an answer with its Content-Length, and return whether all of it was delivered.
 
-    `body` is slices. They are not copied: the transport holds them until the kernel has taken them.
+    The slices of `body` are not copied: the transport holds them until the kernel has taken them.
 
-    True: the client's machine has acknowledged every byte (on other systems than Linux: our kernel has taken every
+    True: the client's machine has acknowledged every byte (on systems other than Linux: our kernel has taken every
     byte), and the connection had not been reset by then. False: the client left before that or missed its deadline, and
     lacks at least the end. No server can know whether the client used what it received.
     """
@@ -74,7 +74,7 @@ async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, byte
 
 
 Phase = Literal["new", "idle", "requesting", "answering"]
-"""Nothing received yet; nothing since the last answer; a part of a request received; an answer is being sent."""
+"""Nothing received yet; idle since the last answer; a part of a request received; an answer is being sent."""
 
 _CUT_ORDER: tuple[Phase, ...] = ("new", "idle", "requesting", "answering")
 
@@ -103,7 +103,7 @@ class Connection(H11Protocol):
 
     @property
     def _ahead_bytes(self) -> int:
-        """How far we write ahead. It costs no memory, since all clients share the slices, but encrypted ones do not."""
+        """How many bytes to buffer: many without TLS, where all clients share the slices, few with it."""
         return AHEAD_BYTES_TLS if self.scheme == "https" else AHEAD_BYTES
 
     def data_received(self, data: bytes) -> None:
@@ -119,7 +119,7 @@ class Connection(H11Protocol):
         """Record whether bytes were lost, and cancel the deadline."""
         self.broken = self.broken or self.unsent or exc is not None
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()  # uvicorn forgets it after a reset; the timer would keep all this alive
+        self._unset_keepalive_if_required()  # uvicorn forgets to after a reset; its timer would keep this object alive
         if self.deadline is not None:
             self.deadline.cancel()
 
@@ -144,12 +144,12 @@ class Connection(H11Protocol):
         header_bytes = len(scope["raw_path"]) + len(scope["query_string"])
         header_bytes += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         try:
-            if header_bytes > self.limits.header_bytes:  # h11 bounds only a header that does not end
+            if header_bytes > self.limits.header_bytes:  # h11 limits only incomplete headers
                 await send_body(partial(self._send, send), 431, [(b"connection", b"close")], [])
             else:
                 await self.application(scope, receive, partial(self._send, send))
         except ConnectionResetError:
-            pass  # the client left before it had its answer: nobody is to be told
+            pass  # the client left before it had its answer
         finally:
             if self.conn.trailing_data[0]:  # the beginning of the next request is already here
                 self._begin("requesting", self.limits.header_seconds)
@@ -157,11 +157,11 @@ class Connection(H11Protocol):
                 self._begin("idle", self.limits.idle_seconds)
 
     async def _send(self, send: Any, message: Message) -> None:
-        """Send an ASGI message; OSError if the client leaves before it has everything, as ASGI demands.
+        """Send an ASGI message; raises OSError, as ASGI requires, if the client leaves before it has everything.
 
-        A slice of a body waits only while the transport holds more than `_ahead_bytes`. The empty message that ends a
+        A slice of a body waits only while the transport buffers more than `_ahead_bytes`. The empty message that ends a
         body waits until the client's machine has acknowledged the rest: uvicorn neither waits for that nor reports a
-        loss. A client that has everything may close the connection before we check: that is no failure.
+        loss. It is no failure if a client that has everything closes the connection before we check.
         """
         if message.get("more_body"):
             if self.transport.is_closing():
@@ -201,7 +201,7 @@ class Connection(H11Protocol):
             self.deadline = self.loop.call_later(seconds, self.cut)
 
     def _make_room(self) -> None:
-        """Cut the connection that a scrape needs least: the oldest one in the first phase of `_CUT_ORDER` that occurs.
+        """Cut the least useful connection: the oldest one in the first phase of `_CUT_ORDER` that any is in.
 
         Connections with data that the loop has not read yet are spared: under a flood of connections that send nothing,
         a scrape's request is read before its connection is the oldest.

@@ -1,4 +1,4 @@
-"""What stands before every path: rate limit, response headers, login, in this order as in the exporter-toolkit."""
+"""Applies rate limit, response headers and login to every path, in the order of the exporter-toolkit."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,12 +16,12 @@ _RETRY = (b"retry-after", b"1")
 
 
 class Guard:
-    """An ASGI application around another one, by the web configuration of the moment."""
+    """An ASGI application that protects another one as the current web configuration says."""
 
     def __init__(
         self, app: ASGIApp, web: WebConfigFile, clock: Callable[[], float], count_failure: Callable[[], None]
     ) -> None:
-        """`clock` is monotonic; `count_failure` counts requests without a right login."""
+        """`clock` is monotonic; `count_failure` counts requests without a correct login."""
         self._app, self._web, self._clock, self._count_failure = app, web, clock, count_failure
         self._login = Login()
         self._bucket: Bucket | None = None
@@ -48,7 +48,7 @@ class Guard:
         return bucket.take(now)
 
     async def _is_known(self, config: WebConfig, scope: Message, send: Send) -> bool:
-        """Whether the login is right; if not, the request is answered."""
+        """Whether the login is correct; if not, the request has been answered with 401 or 429."""
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         client = (scope["client"] or ("",))[0]
         outcome = await self._login.outcome(config.users, authorization, client)
@@ -63,7 +63,7 @@ class Guard:
 
 
 async def _send_with(send: Send, headers: Mapping[bytes, bytes], message: Message) -> None:
-    """Send an answer with these headers instead of its own of the same names."""
+    """Send an answer with these headers; they replace its own headers of the same names."""
     if message["type"] == "http.response.start":
         names = {name.lower() for name in headers}
         own = [(name, value) for name, value in message["headers"] if name.lower() not in names]

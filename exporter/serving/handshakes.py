@@ -1,8 +1,7 @@
-"""Accepting connections by the web configuration of their moment: a new certificate or policy needs no restart.
+"""Accepts each connection with the current web configuration, so that a new certificate or policy needs no restart.
 
-An SSLContext of a whole server cannot be exchanged while it runs, and versions, suites and the policy for clients
-cannot be changed in a connection that has begun. So each connection is accepted here and given the context of the
-configuration that holds then.
+A running server's SSLContext cannot be replaced, and TLS versions, cipher suites and the client policy cannot be
+changed in an open connection. So each connection is accepted here and gets the context of the current configuration.
 """
 
 import asyncio
@@ -18,13 +17,13 @@ from exporter.serving.connection import ClientLimits, Connection, Message
 from exporter.serving.web_config import WebConfigFile
 
 OUT_OF_FILES_SECONDS = 1.0
-"""How long nothing is accepted when the process has no free file descriptor; asyncio's own servers wait as long."""
+"""Seconds to wait when the process has no free file descriptor, as in asyncio's own servers."""
 
 
 class TlsConnection(Connection):
     """A connection after its handshake.
 
-    `since` is when it was accepted, and its first deadline runs from then on. `now` is in epoch seconds.
+    `since` is when it was accepted; its first deadline starts then. `now` is in epoch seconds.
     """
 
     def __init__(self, *arguments: Any, since: float, now: float, allowed_sans: frozenset[str], **named: Any) -> None:
@@ -32,9 +31,9 @@ class TlsConnection(Connection):
         self._accepted, self._now, self._allowed_sans = since, now, allowed_sans
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Cut the connection before it is answered, if the client's certificate does not let it in.
+        """Cut the connection before any request, if the client's certificate is not allowed.
 
-        OpenSSL has checked it but for our list of names, and for its end where an older session of TLS 1.2 is resumed.
+        OpenSSL has checked the certificate, except for our list of names and, in a resumed TLS 1.2 session, its expiry.
         """
         session = transport.get_extra_info("ssl_object")
         certificate = session.getpeercert() if session else None
@@ -47,17 +46,17 @@ class TlsConnection(Connection):
         self.since = self._accepted
 
     def data_received(self, data: bytes) -> None:
-        """Ignore what comes after the connection was cut."""
+        """Ignore data after the connection was cut."""
         if self in self.connections:
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ignore the end of a connection that was never one of ours."""
+        """Ignore the end of a connection that was cut before its first request."""
         if self in self.connections:
             super().connection_lost(exc)
 
     async def _send(self, send: Any, message: Message) -> None:
-        """Let uvicorn know that the client left: a TLS connection closes for a while before it is lost."""
+        """Tell uvicorn at once that the client left: closing a TLS connection takes a while."""
         try:
             await super()._send(send, message)
         except ConnectionResetError:
@@ -65,7 +64,7 @@ class TlsConnection(Connection):
             raise
 
     async def _wait_until_acknowledged(self) -> None:
-        """Give the transport below TLS a turn to write what it holds: nobody can ask it."""
+        """Give the transport below TLS time to write its buffer, which cannot be inspected."""
         await super()._wait_until_acknowledged()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -73,18 +72,18 @@ class TlsConnection(Connection):
 
 
 class Handshakes:
-    """Accepts, and counts the connections whose handshake is under way among those that are bounded."""
+    """Accepts connections; unfinished handshakes count towards the limit on connections."""
 
     def __init__(
         self, web: WebConfigFile, limits: ClientLimits, protocol: Callable[..., Connection], connections: set[Any]
     ) -> None:
-        """`protocol` makes a `TlsConnection`, but for its own two arguments; `connections` are those it belongs to."""
+        """`protocol` makes a `TlsConnection` from its remaining arguments; `connections` are the established ones."""
         self._web, self._limits, self._protocol, self._connections = web, limits, protocol, connections
-        self._under_way: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self._under_way: dict[asyncio.Task[None], None] = {}  # unfinished handshakes, the oldest first
 
     @asynccontextmanager
     async def accepting(self, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
-        """Accept while the context is open; at its end handshakes are cut."""
+        """Accept while the context is open; its end cuts unfinished handshakes."""
         accepting = [asyncio.create_task(self._accept(listener), name="accept") for listener in listeners]
         try:
             yield
@@ -110,12 +109,12 @@ class Handshakes:
             task = loop.create_task(self._open(client, loop.time()), name="handshake")
             self._under_way[task] = None
             task.add_done_callback(lambda ended: self._under_way.pop(ended, None))
-            await asyncio.sleep(0)  # a queue full of connections is no reason to let scrapes wait
+            await asyncio.sleep(0)  # let scrapes run even if many connections are queued
 
     def _make_room(self) -> None:
-        """Cut the oldest handshake under way if they are many: a scrape's takes milliseconds.
+        """Cut the oldest unfinished handshake if these fill half of the limit: that of a scrape takes milliseconds.
 
-        Beside established connections half of the room is theirs. Whose handshake is over is bounded by `Connection`.
+        Otherwise `Connection` makes room among the established connections.
         """
         if len(self._under_way) >= self._limits.connections // 2:
             oldest = next(iter(self._under_way))
@@ -123,7 +122,7 @@ class Handshakes:
             oldest.cancel()
 
     async def _open(self, client: socket.socket, since: float) -> None:
-        """Shake hands if there is TLS; HTTP begins in the protocol. A failure is the client's affair."""
+        """Do the handshake, if there is TLS, and start the protocol. A failed handshake only closes the connection."""
         try:
             config = await self._web.current()
             seconds, loop = self._limits, asyncio.get_running_loop()
@@ -139,7 +138,7 @@ class Handshakes:
                 ssl_handshake_timeout=seconds.header_seconds if config.tls else None,
                 ssl_shutdown_timeout=seconds.stop_seconds if config.tls else None,
             )
-        except OSError:  # ssl.SSLError and TimeoutError are such
+        except OSError:  # includes ssl.SSLError and TimeoutError
             client.close()
         except asyncio.CancelledError:
             client.close()
@@ -158,5 +157,5 @@ def names_in(certificate: Any) -> set[str]:
 
 
 def has_expired(certificate: Any, now: float) -> bool:
-    """Whether a certificate's time is over; none never expires."""
+    """Whether a certificate has expired; False without a certificate."""
     return bool(certificate) and ssl.cert_time_to_seconds(certificate["notAfter"]) < now

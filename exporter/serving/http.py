@@ -37,8 +37,8 @@ JSON: Headers = [
 class Web:
     """The application. `ready`, `page` and `status` are called at each request; `clock` is monotonic.
 
-    `count_rejected` is called for each scrape that is cut. `reload` reloads the configuration and gives why it was
-    refused, or the empty text; None where that is switched off.
+    `count_rejected` is called for each scrape that is cut. `reload` reloads the configuration and returns why it was
+    refused, empty if it was not; `reload` is None where that is switched off.
     """
 
     exposition: Exposition
@@ -107,7 +107,7 @@ class Web:
             self.scrapes.pop(scrape, None)
 
     async def _reload(self, scope: Scope, send: Send) -> None:
-        """Reload; what the request's body holds is not read."""
+        """Reload the configuration. The request's body is ignored."""
         if scope["method"] not in ("POST", "PUT"):
             await self._answer_text(send, scope, 405, "only POST and PUT\n", [(b"allow", b"POST, PUT")])
         elif self.reload is None:
@@ -118,7 +118,7 @@ class Web:
             await self._answer_text(send, scope, 200, "reloaded\n")
 
     def _cut_oldest(self) -> None:
-        """Cut the oldest scrape, so that clients that do not read their answer lock nobody out.
+        """Cut the oldest scrape, so that clients that do not read their answer cannot block others.
 
         A client that reads has its answer within milliseconds.
         """

@@ -1,8 +1,8 @@
-"""Who may ask: HTTP basic authentication (RFC 7617) by bcrypt hashes.
+"""HTTP basic authentication (RFC 7617) with bcrypt hashes.
 
 bcrypt is slow on purpose: 60 ms at cost 10, 15 s at cost 18. It runs in a thread of its own, one check at a time: in
-the worker every collector would wait for it. It does not hold Python's global lock, so it takes nothing from the event
-loop but, on a single core, its share of the processor, which a lower priority makes small.
+the worker every collector would wait for it. It releases the GIL, so it delays the event loop only on a single core,
+and there little, because its priority is lower.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ import bcrypt
 from exporter.serving.threads import in_thread
 
 REMEMBERED = 200
-"""How many outcomes are remembered, of right and of wrong passwords each."""
+"""How many outcomes are remembered for correct passwords, and as many for wrong ones."""
 WAITING, WAITING_OF_CLIENT = 16, 8
-"""How many different logins wait for their check at most, and of one client (IPv4 address, IPv6 network of 64 bits)."""
+"""How many different logins may wait for their check: in all, and of one client (IPv4 address or IPv6 /64 network)."""
 NICENESS = 10
-"""https://man7.org/linux/man-pages/man2/setpriority.2.html, of a thread."""
+"""The thread's nice value: https://man7.org/linux/man-pages/man2/setpriority.2.html."""
 LONGEST = 72
-"""bcrypt knows no more bytes of a password."""
+"""bcrypt uses only this many bytes of a password."""
 
 Outcome = Literal["right", "wrong", "busy"]
 
@@ -43,11 +43,11 @@ class Login:
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, bytes] = OrderedDict()  # digests by user
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
-        self._waiting: dict[bytes, tuple[str, asyncio.Task[bool]]] = {}  # the oldest first; it is being checked
+        self._waiting: dict[bytes, tuple[str, asyncio.Task[bool]]] = {}  # the first one is being checked
         self._turn = asyncio.Lock()
 
     async def outcome(self, users: Mapping[bytes, bytes], authorization: bytes, client: str) -> Outcome:
-        """What a header `Authorization` is worth; `client` is the address that sent it, `users` their hashes."""
+        """Check an `Authorization` header; `client` is the address that sent it, `users` maps users to their hashes."""
         user, password = credentials_in(authorization)
         if user is None:
             return "wrong"
@@ -67,12 +67,12 @@ class Login:
         try:
             return "right" if await asyncio.shield(entry[1]) else "wrong"
         except asyncio.CancelledError:
-            if entry[1].cancelled():  # it gave way to another client's
+            if entry[1].cancelled():  # another client's login took its place
                 return "busy"
             raise
 
     def _has_room(self, network: str) -> bool:
-        """Whether one more login of a client may wait. Who has none waiting takes the place of who has most."""
+        """Whether one more login of a client may wait. A client without any takes a place from the one with most."""
         waiting = Counter(other for other, _ in self._waiting.values())
         if waiting[network] >= WAITING_OF_CLIENT:
             return False
@@ -107,7 +107,7 @@ class Login:
 
 
 def credentials_in(authorization: bytes) -> tuple[bytes | None, bytes]:
-    """User and password out of a header's value; no user if there is none."""
+    """User and password from the header's value; the user is None if there is none."""
     scheme, _, text = authorization.partition(b" ")
     if scheme.lower() != b"basic":
         return None, b""
@@ -119,7 +119,7 @@ def credentials_in(authorization: bytes) -> tuple[bytes | None, bytes]:
 
 
 def network_of(address: str) -> str:
-    """Whose address it is: of IPv6 its first 64 bits, which one machine may use as it likes."""
+    """The client that an address belongs to: for IPv6 the /64 network, because one machine may use all of it."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:  # a Unix socket has none
@@ -132,7 +132,7 @@ def network_of(address: str) -> str:
 
 
 def _decoy(users: Mapping[bytes, bytes]) -> bytes:
-    """What an unknown user is checked against: it takes as long as that of most users, and fits no password."""
+    """A hash for unknown users: it matches no password, and its check takes as long as for most users."""
     ((cost, _),) = Counter(expected[4:6] for expected in users.values()).most_common(1)
     return b"$2b$" + cost + b"$" + b"." * 53
 
@@ -145,7 +145,7 @@ def _remember(outcomes: OrderedDict[bytes, bytes] | OrderedDict[bytes, None], ke
 
 
 def _fits(password: bytes, expected: bytes) -> bool:
-    """Whether a password fits a bcrypt hash, at a low priority; called in a thread of its own."""
+    """Whether a password matches a bcrypt hash. Lowers the priority of its thread: call it in one of its own."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

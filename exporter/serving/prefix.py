@@ -1,13 +1,13 @@
-"""Paths below a prefix, as a reverse proxy needs them: `--web.route-prefix` and `--web.external-url` of Prometheus."""
+"""Paths below a prefix, for reverse proxies: `--web.route-prefix` and `--web.external-url`, as in Prometheus."""
 
 from exporter.serving.connection import ASGIApp, Message, Receive, Send
 
 
 def below(prefix: str, link_prefix: str, app: ASGIApp) -> ASGIApp:
-    """The application below `prefix`, which it does not see; `link_prefix` is what users see in its place.
+    """Serve the application below `prefix`, which is removed from its paths; users see `link_prefix` instead.
 
-    `/` leads to the prefix on this server. The prefix without its slash is what a proxy may pass on, so that leads to
-    the users' URL.
+    `/` is redirected to the prefix on this server. The prefix without a slash may come through a proxy, so it is
+    redirected to the users' URL.
     """
     if not prefix:
         return app

@@ -1,11 +1,11 @@
-"""A token bucket: how many requests are let through. Pure."""
+"""A token bucket that limits the requests of the exporter's own clients. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Bucket:
-    """A token per `interval` (seconds), at most `burst` of them; it begins full."""
+    """Gains a token per `interval` (seconds), up to `burst` of them; it begins full."""
 
     interval: float
     burst: int

@@ -1,4 +1,4 @@
-"""The listening side: uvicorn inside the running event loop, with `Connection` as its protocol.
+"""The HTTP server: uvicorn in the running event loop, with `Connection` as its protocol.
 
 Installs no signal handlers.
 """
@@ -52,8 +52,9 @@ async def listening(
 
     Without `date_header` the app's own Date header is the only one.
 
-    When it closes, nothing more is accepted, idle connections are closed, answers under way get `limits.stop_seconds`,
-    then the rest is cut. ValueError for an invalid address, OSError naming the address if it cannot be listened on.
+    When the context closes, no connection is accepted any more, idle ones are closed, unfinished answers get
+    `limits.stop_seconds`, and the rest is cut. Raises ValueError for an invalid address, and OSError with the address
+    if it cannot be bound.
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(closing(await _listen(address, limits.backlog))) for address in addresses]
@@ -78,7 +79,7 @@ async def listening(
 
 
 async def _listen(address: str | int, backlog: int) -> socket.socket:
-    """A listening socket whose connections send at once, and leave what a slow client does not read in the body."""
+    """A listening socket whose connections send without delay, and buffer little in the kernel for a slow client."""
     listener = inherited(address) if isinstance(address, int) else await _bind(address, backlog)
     # Connections inherit both options. asyncio sets NODELAY itself only on sockets whose protocol number is given.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -90,7 +91,7 @@ async def _listen(address: str | int, backlog: int) -> socket.socket:
 async def _bind(text: str, backlog: int) -> socket.socket:
     """Listen on an address as `parse_address` takes it.
 
-    All interfaces: IPv6 and IPv4 on one socket where possible. A name: its first address, IPv4 before IPv6.
+    For all interfaces: IPv6 and IPv4 on one socket where possible. For a name: its first address, IPv4 before IPv6.
     """
     host, port = parse_address(text)
     dualstack = host in {"", "::"} and socket.has_dualstack_ipv6()
@@ -104,7 +105,7 @@ async def _bind(text: str, backlog: int) -> socket.socket:
 
 
 def _reason_and_fix(error: OSError, port: int) -> str:
-    """Why an address cannot be listened on, and what the operator does."""
+    """Why an address cannot be bound, and what the operator does about it."""
     if isinstance(error, socket.gaierror):
         return f"{error.strerror}; the name has no address: name an address, or :PORT for all"
     match error.errno:
@@ -126,7 +127,7 @@ def _reason_and_fix(error: OSError, port: int) -> str:
 
 
 def _handshakes(server: uvicorn.Server, web: WebConfigFile, limits: ClientLimits) -> Handshakes:
-    """What accepts instead of uvicorn, with the protocol that uvicorn would make."""
+    """Accepts connections in place of uvicorn, with the same arguments for their protocol."""
     state = server.server_state
     protocol = partial(TlsConnection, limits=limits, config=server.config, server_state=state, app_state={})
     return Handshakes(web, limits, protocol, state.connections)

@@ -1,4 +1,4 @@
-"""Threads of their own for what may take long or never end: the exporter's end does not wait for them."""
+"""Daemon threads for calls that may take long or never return; the exporter's exit does not wait for them."""
 
 import asyncio
 import threading
@@ -13,9 +13,9 @@ Result = TypeVar("Result")
 async def in_thread(
     name: str, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> Result:
-    """What the function returns or raises, computed in a daemon thread of this name."""
+    """Run the function in a new daemon thread of this name; returns its result, or raises its exception."""
     future: Future[Result] = Future()
-    future.set_running_or_notify_cancel()  # it cannot be cancelled, only left
+    future.set_running_or_notify_cancel()  # the thread cannot be cancelled, only abandoned
 
     def run() -> None:
         try:

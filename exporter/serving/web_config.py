@@ -13,7 +13,7 @@ from exporter.settings.web_config import WebConfig, WebConfigResult, read
 log = structlog.get_logger(__name__)
 
 PATIENCE = 0.5
-"""Seconds from the start of a check during which requests and connections wait for it; then they use what worked."""
+"""Seconds that requests and connections wait for a check, from its start; then they use the old configuration."""
 HUNG = 10.0
 """Seconds after which a check that has not ended is logged."""
 
@@ -24,13 +24,13 @@ Signature = tuple[Version, ...]
 class WebConfigFile:
     """The configuration in use, and `reload`: when it was read, and why a newer one was refused.
 
-    The files are checked at each request and connection by one `stat` each; one check serves all that wait for it. A
-    thread makes it, since a network file system may hang: 80 µs in all, of which four `stat` calls are 16. A file that
-    cannot be used changes nothing, is logged once, and is read again at its next change.
+    Each request and connection checks the files with one `stat` each; requests that wait share one check. It runs in a
+    thread of its own, because a network file system may hang, and takes 80 µs, 16 of them for four `stat` calls. A file
+    that cannot be used changes nothing, is logged once, and is read again at its next change.
     """
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
-        """`now` gives epoch seconds. OSError if the file cannot be used: the settings have checked it before."""
+        """`now` gives epoch seconds. Raises OSError if the file cannot be used; the settings have checked it before."""
         self._path, self.now = path, now
         self._files = read(path).files
         self._signature = _signature(self._files)
@@ -86,7 +86,7 @@ class WebConfigFile:
                 log.warning(warning)
 
     def _lacks(self, new: WebConfig | None) -> str:
-        """What protects the port now and is missing in a new configuration, perhaps because it is only half written."""
+        """Why a configuration that has lost its TLS or users is refused: it may be only half written. Empty if not."""
         lost = [
             key
             for key, has, will_have in (
@@ -99,13 +99,13 @@ class WebConfigFile:
 
 
 def _read(path: Path, versions: Mapping[Path, Version]) -> tuple[WebConfigResult, Signature]:
-    """What is read, and its signature; `versions` are those from before."""
+    """Read the file; also returns the signature. `versions` are those of the files that were noted before."""
     reading = read(path)
     return reading, tuple(versions.get(file) or _version(file) for file in reading.files)
 
 
 def _signature(files: Iterable[Path]) -> Signature:
-    """What changes when a file does; a file that is not there has an error instead."""
+    """A value that changes when a file changes; for a missing file it contains the error."""
     return tuple(_version(path) for path in files)
 
 

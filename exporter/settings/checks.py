@@ -119,7 +119,7 @@ def path_for_people(path: str, report: ProblemReport) -> str:
 
 _NAME = r"[a-z_.-]{1,30}\d{0,2}[a-z_.]{0,6}"
 _PATH = re.compile(rf"\.{{0,2}}/[\w./@+-]{{1,200}}|{_NAME}(/{_NAME})*")
-"""What is a path for certain. Anything else may be a secret in the wrong place, which no message may repeat."""
+"""A text that is certainly a path. Any other may be a secret in the wrong place, which no message may repeat."""
 
 
 def _problem_of_token(raw: bytes) -> str:

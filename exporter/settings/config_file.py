@@ -26,7 +26,7 @@ def read_file(path: Path, report: ProblemReport) -> dict[str, Any] | None:
 
 
 def _usable(values: dict[str, Any], report: ProblemReport) -> dict[str, Any]:
-    """The settings, without keys that the file must not have and without empty sections."""
+    """The settings, without empty sections and without keys that are not allowed in the file, which are reported."""
     if isinstance(credentials := values.get("credentials"), dict):
         for name, credential in credentials.items():
             if isinstance(credential, dict) and "token" in credential:
@@ -78,7 +78,7 @@ def _is_name(where: Where) -> bool:
 def _anchored(values: dict[str, Any], folder: Path, report: ProblemReport) -> dict[str, Any]:
     """Make relative paths of the file absolute: they start at its folder, wherever the exporter was started.
 
-    The report keeps what the file has, for messages.
+    The report keeps them as written, for messages.
     """
     for section, key in _paths(values):
         path = section[key]
@@ -89,7 +89,7 @@ def _anchored(values: dict[str, Any], folder: Path, report: ProblemReport) -> di
 
 
 def _is_relative(path: str) -> bool:
-    """Whether it is a relative path. A secret in its place is not: it stays as it is, and is refused later."""
+    """Whether it is a relative path. A secret in place of a path is not: it stays unchanged, and is refused later."""
     is_secret = is_github_token(path.strip()) or kind_of_pem(path)
     return bool(path.strip()) and not is_secret and not Path(path).is_absolute()
 

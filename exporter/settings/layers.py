@@ -58,7 +58,7 @@ def parse(
 ) -> tuple[str, Settings]:
     """The command and its settings. `environ=None` is the process' environment.
 
-    A `reload` leaves the web configuration file out, which the server reads by itself when it changes.
+    A `reload` leaves out the web configuration file: the server itself reads it when it changes.
 
     Raises SettingsError with every problem at once; `--help` and `--version` print and raise SystemExit(0).
     """
@@ -78,7 +78,7 @@ def parse(
         for where, text in explained(error, model, list(by_name(collectors))):
             report.wrong(where, text)
     values = model.merged
-    # A file that could not be read may have what seems to be missing.
+    # A file that could not be read may have the settings that seem to be missing.
     complete = command in NEED_TARGETS and file is not None
     choices = check(values, report, contents=command == "check") if complete else {}
     if command in SERVE and not reload:

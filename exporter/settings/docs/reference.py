@@ -74,7 +74,7 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
 
 
 def _kind_of_section(annotation: Any) -> tuple[str, str]:
-    """What a key with a model holds, and how the names of the keys below it go on."""
+    """The kind of section that a model stands for, and what separates its key from the keys below it."""
     if isinstance(annotation, type):
         return "mapping", "."
     return ("list", "[].") if get_origin(annotation) is tuple else ("mapping of mappings", ".NAME.")
@@ -85,7 +85,7 @@ def _type_text(field: FieldInfo) -> str:
 
 
 def _words_of(annotation: Any) -> str:
-    """A type in words. Raises TypeError for one that has none, so that `make docs` fails and not the reader."""
+    """A type in words. Raises TypeError for an unknown type, so that `make docs` fails."""
     if word := _WORDS.get(annotation):
         return word
     parts = [part for part in get_args(annotation) if part not in (Ellipsis, NoneType)]

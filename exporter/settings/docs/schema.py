@@ -13,13 +13,13 @@ from exporter.settings.model import NOT_IN_FILE, Settings, model_within
 from exporter.settings.sample_values import is_duration, sample
 
 _DURATION = {"type": "string", "minLength": 1, "pattern": r"^(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$"}
-"""Without a lookahead, which Helm's regular expressions do not know."""
+"""Without a lookahead, which Helm's regular expressions do not support."""
 _TEXT_TOO = ("listen_address", "no_proxy", "download_hosts")
 """Lists that may be written as one text with commas."""
 
 
 def schema(collectors: Sequence[Collector]) -> str:
-    """JSON Schema of the file. It checks single values; how values fit together only the command `check` knows."""
+    """JSON Schema of the file. It checks single values; only the command `check` checks how they fit together."""
     model = file_model(collectors, Settings)
     result = model.model_json_schema()
     for section in {id(section): section for section in _sections(model)}.values():
@@ -45,7 +45,7 @@ def _sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _property(name: str, field: FieldInfo, generated: Mapping[str, Any]) -> dict[str, Any]:
-    """What a key takes in the file, in the words of JSON Schema."""
+    """The JSON Schema of a key's value in the file."""
     words = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
     result = {words.get(word, word): value for word, value in generated.items() if word not in ("title", "default")}
     if is_duration(field):

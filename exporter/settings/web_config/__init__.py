@@ -1,4 +1,4 @@
-"""The web configuration file (`--web.config.file`), as the exporter-toolkit of Prometheus has it.
+"""The web configuration file (`--web.config.file`) of Prometheus' exporter-toolkit.
 
     reading = read(path)
 

@@ -1,4 +1,4 @@
-"""Certificates and keys out of PEM, and into OpenSSL."""
+"""Reads certificates and keys from PEM, and loads them into OpenSSL."""
 
 import os
 import ssl
@@ -45,7 +45,7 @@ def key_in(raw: bytes) -> str:
 
 
 def load(context: ssl.SSLContext, chain: str, key: str) -> None:
-    """Let a context show this certificate; raises `Unfit`."""
+    """Load a server's certificate and key into a context; raises `Unfit`."""
     try:
         with _file((chain + key).encode()) as name:
             context.load_cert_chain(name, password="")
@@ -60,9 +60,9 @@ def load(context: ssl.SSLContext, chain: str, key: str) -> None:
 
 @contextmanager
 def _file(content: bytes) -> Iterator[str]:
-    """The name of a file with this content: OpenSSL's certificates come from files only.
+    """The name of a file with this content, because OpenSSL loads certificates from files only.
 
-    Of memory where there is such, for a key does not belong on a disk, and a container's may be read-only.
+    The file is in memory where the system supports that: a key should not be on a disk, which may also be read-only.
     """
     if hasattr(os, "memfd_create"):
         with open(os.memfd_create("certificate"), "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
@@ -76,7 +76,7 @@ def _file(content: bytes) -> Iterator[str]:
 
 
 def _instead(raw: bytes) -> str:
-    """What a file holds instead; the end of a sentence."""
+    """What a file contains in place of the PEM block; the end of a sentence."""
     if not raw.strip():
         return ": it is empty"
     kind = kind_of_pem(text_of(raw) or "")

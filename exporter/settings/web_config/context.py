@@ -1,4 +1,4 @@
-"""The TLS of a web configuration, as Python's ssl has it. What Python cannot do is refused here."""
+"""Builds Python's SSLContext from a web configuration; refuses what Python cannot do."""
 
 import ssl
 import warnings
@@ -18,7 +18,7 @@ from exporter.settings.web_config.words import (
 
 
 class Impossible(Exception):
-    """What the key says cannot be done; `str()` says why."""
+    """The value of `key` is valid but cannot be applied; `str()` says why."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(why)
@@ -51,7 +51,7 @@ def _set_versions(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
     if VERSIONS[tls.min_version] > VERSIONS[tls.max_version]:
         raise Impossible("min_version", f"{tls.min_version} is newer than max_version, {tls.max_version}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1, which the operator asks for
+        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1, if the operator asks for them
         context.minimum_version, context.maximum_version = VERSIONS[tls.min_version], VERSIONS[tls.max_version]
 
 
@@ -64,7 +64,7 @@ def _set_ciphers(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
         return
     text = ":".join(names) or (FOR_OLD_VERSIONS if _is_old(tls.min_version) else STRONG)
     if _is_old(tls.min_version):
-        text += ":@SECLEVEL=0"  # OpenSSL 3 counts the hash of TLS 1.0 and 1.1, SHA-1, as level 0
+        text += ":@SECLEVEL=0"  # OpenSSL 3 allows SHA-1, the hash of TLS 1.0 and 1.1, at level 0 only
     try:
         context.set_ciphers(text)
     except ssl.SSLError:
@@ -72,7 +72,7 @@ def _set_ciphers(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
 
 
 def _set_curve(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
-    """OpenSSL's own choice has all curves that can be named: naming all of them restricts nothing."""
+    """Restrict the curves to one. OpenSSL's default has all that can be named, so naming all changes nothing."""
     names = set(tls.curve_preferences)
     if len(names) == 1:
         context.set_ecdh_curve(CURVES[names.pop()])
@@ -84,8 +84,8 @@ def _set_clients(context: ssl.SSLContext, tls: TlsServerConfig, authorities: str
     context.verify_mode = CLIENT_AUTH[tls.client_auth_type]
     if context.verify_mode == ssl.CERT_NONE:
         return
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, as in Go
-    # Tickets would let in a session by the certificate that it began with; of TLS 1.2, see `TlsConnection`.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a listed certificate is trusted, as in Go
+    # With tickets a resumed session would not be checked again. Sessions of TLS 1.2: see `TlsConnection`.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     if authorities is None:

@@ -25,7 +25,7 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1
 
 
 def _one_of(known: tuple[str, ...], what: str) -> AfterValidator:
-    """One of the known words. The message repeats another one only if it looks like a word, not like a secret."""
+    """Accept only known words. The message repeats an unknown one only if it cannot be a secret."""
 
     def check(value: str) -> str:
         if value in known:
@@ -63,7 +63,7 @@ def _user(value: str) -> str:
 
 
 def _interval(value: object) -> object:
-    """Seconds out of a duration of Go's."""
+    """Seconds from a duration in Go's notation."""
     text = str(value).strip().removeprefix("+")
     if isinstance(value, bool) or not isinstance(value, str | int) or not text:
         raise ValueError("must be a duration such as 500ms, 1s or 1m30s")
@@ -76,7 +76,7 @@ def _interval(value: object) -> object:
 
 
 def _without_empty(values: object) -> object:
-    """Keys with null or an empty text count as missing, as in Go."""
+    """The values without keys that are null or empty texts, which count as missing, as in Go."""
     if not isinstance(values, dict):
         return {} if values is None else values
     return {key: value for key, value in values.items() if value is not None and value != ""}
@@ -107,7 +107,7 @@ class TlsServerConfig(Section):
 
 
 class HttpServerConfig(Section):
-    """`http2` has no effect: HTTP/1.1 is spoken."""
+    """Settings of HTTP; `http2` has no effect, because the server has HTTP/1.1 only."""
 
     http2: bool = True
     headers: Mapping[str, str] = {}
@@ -130,7 +130,7 @@ Users = Annotated[
 
 
 class WebFile(Section):
-    """The file."""
+    """The whole web configuration file."""
 
     tls_server_config: Tls = TlsServerConfig()
     http_server_config: Http = HttpServerConfig()

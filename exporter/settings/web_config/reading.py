@@ -1,4 +1,4 @@
-"""From the file to values: every problem at once, each with its file, key and line."""
+"""Reads the web configuration file; reports every problem at once, each with its file, key and line."""
 
 import ssl
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ _PARTS = ("cert", "key", "client_ca")
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """What a web configuration file says.
+    """The content of a web configuration file.
 
-    `tls` is None for plain HTTP. A client's certificate must have one of `allowed_sans`, if there are any. `users` have
-    their bcrypt hashes; without users no login is asked for. One request is let through per `interval` (seconds; 0: no
+    `tls` is None for plain HTTP. A client's certificate must have one of `allowed_sans`, if there are any. `users` maps
+    names to bcrypt hashes; without users no login is required. One request is allowed per `interval` (seconds; 0: no
     limit), or `burst` of them at once.
     """
 
@@ -48,7 +48,7 @@ PLAIN = WebConfig()
 
 @dataclass(frozen=True, slots=True)
 class WebConfigResult:
-    """The configuration, or why there is none; and every file that decides about it, the configuration's first."""
+    """The configuration, or why it cannot be used; and every file that it depends on, its own first."""
 
     config: WebConfig | None
     error: SettingsError | None
@@ -58,7 +58,7 @@ class WebConfigResult:
 def read(path: Path) -> WebConfigResult:
     """Read a web configuration file and the certificates that it names.
 
-    It must be a regular file: a pipe is empty when it is read again, and an empty file is plain HTTP without login.
+    It must be a regular file: a pipe would be empty at the second read, and an empty file means plain HTTP, no login.
     """
     report = ProblemReport()
     values = mapping_in(path, report, _read_as_text, read_regular)
@@ -78,14 +78,14 @@ def read(path: Path) -> WebConfigResult:
 
 
 class Outline(NamedTuple):
-    """What a client must know of a file: whether there is TLS, and which users may log in."""
+    """What a local client needs to know of a file: whether there is TLS, and which users may log in."""
 
     has_tls: bool
     users: tuple[str, ...]
 
 
 def outline(path: Path) -> Outline | None:
-    """The outline of a file, whatever else is wrong in it; None if it cannot be read."""
+    """The outline of a file, even if the file has errors; None if it cannot be read."""
     values = mapping_in(path, ProblemReport(), _read_as_text, read_regular)
     if values is None:
         return None
@@ -121,14 +121,14 @@ def _validated(values: Mapping[str, Any], report: ProblemReport) -> WebFile | No
         return WebFile.model_validate(given)
     except ValidationError as error:
         for where, text in explained(error, WebFile, ()):
-            # What has a colon or a dollar sign is no user but perhaps a password or a hash.
+            # A name with a colon or a dollar sign may be a password or a hash in the wrong place.
             is_secret = where[0] == _USERS and any(sign in str(part) for part in where[1:] for sign in ":$")
             report.wrong(where[:1] if is_secret else where, text)
     return None
 
 
 def _parts_of_tls(values: Mapping[str, Any], report: ProblemReport) -> dict[str, str]:
-    """Certificate, key and authorities as PEM; empty without TLS, incomplete if the report has a problem of them."""
+    """Certificate, key and authorities as PEM; empty without TLS. Parts with a problem are reported and left out."""
     section = _section(values, _TLS)
     if not section:
         return {}
@@ -150,7 +150,7 @@ def _parts_of_tls(values: Mapping[str, Any], report: ProblemReport) -> dict[str,
 
 
 def _content(section: Mapping[str, Any], part: str, report: ProblemReport) -> tuple[str, bytes | None]:
-    """The key that has a part, and the part; None if there is none, or it cannot be read."""
+    """The configuration key of a part, and its content; None if there is none, or it cannot be read."""
     inline, file = _text(section, part), _text(section, f"{part}_file")
     if inline and file:
         report.wrong((_TLS, f"{part}_file"), f"give {part} or {part}_file, not both")
@@ -165,7 +165,7 @@ def _content(section: Mapping[str, Any], part: str, report: ProblemReport) -> tu
         return key, read_regular(Path(file), LARGEST_BUNDLE + 1)
     except OSError as error:
         report.wrong((_TLS, key), f"{path_for_people(file, report)} {unreadable(error)}")
-    except ValueError:  # a NUL in it
+    except ValueError:  # a NUL in the path
         report.wrong((_TLS, key), "must be a path")
     return key, None
 
@@ -212,12 +212,12 @@ def _context(tls: TlsServerConfig, parts: Mapping[str, str], report: ProblemRepo
 
 
 def _named(section: Mapping[str, Any], key: str, report: ProblemReport) -> str:
-    """The file that a key names, as messages have it; "it" of what is written into the configuration itself."""
+    """The subject of a message about a key: the file that it names, or "it" for content in the configuration itself."""
     return path_for_people(str(section[key]), report) if key.endswith("_file") else "it"
 
 
 def _anchor(values: Mapping[str, Any], folder: Path, report: ProblemReport) -> None:
-    """Make relative paths absolute: they start at the file's folder. The report keeps what the file has."""
+    """Make relative paths absolute: they start at the file's folder. The report keeps them as written."""
     section = _section(values, _TLS)
     for part in _PARTS:
         key = f"{part}_file"
@@ -238,7 +238,7 @@ def _text(section: Mapping[str, Any], key: str) -> str:
 
 
 def _read_as_text(node: yaml.Node, where: tuple[str, ...] = ()) -> None:
-    """Keep users and headers as text, whatever YAML takes them for: a user `on`, a header `X-XSS-Protection: 0`."""
+    """Keep users and headers as text where YAML has other types: a user `on`, a header `X-XSS-Protection: 0`."""
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:

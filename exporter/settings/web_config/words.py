@@ -1,4 +1,4 @@
-"""Go's names of what TLS has, and OpenSSL's for the same.
+"""Go's names of TLS versions, suites, curves and policies, with OpenSSL's or Python's names for them.
 
 https://pkg.go.dev/crypto/tls#pkg-constants
 """
@@ -29,15 +29,16 @@ CIPHERS: Mapping[str, str] = {
     "TLS_RSA_WITH_AES_128_GCM_SHA256": "AES128-GCM-SHA256",
     "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
 }
-"""Suites of TLS 1.2 and older. What Go calls insecure (RC4, 3DES, CBC with SHA-256) is unknown, as in the toolkit."""
+"""Suites of TLS 1.2 and older. Those that Go calls insecure (RC4, 3DES, CBC with SHA-256) are unknown, as in the
+toolkit."""
 
 CIPHERS_OF_TLS13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 """Always on, in Go and here."""
 
 STRONG = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""OpenSSL's name for the first six of `CIPHERS`: forward secret and authenticated. What is offered by default."""
+"""OpenSSL's name for the first six of `CIPHERS`, the default: forward secret and authenticated."""
 FOR_OLD_VERSIONS = f"{STRONG}:ECDHE+AES"
-"""TLS 1.0 and 1.1 have no strong suite."""
+"""For TLS 1.0 and 1.1, which have no strong suite."""
 
 CURVES: Mapping[str, str] = {
     "CurveP256": "prime256v1",
@@ -48,12 +49,12 @@ CURVES: Mapping[str, str] = {
 
 CLIENT_AUTH: Mapping[str, ssl.VerifyMode] = {
     "NoClientCert": ssl.VerifyMode.CERT_NONE,
-    "RequestClientCert": ssl.VerifyMode.CERT_NONE,  # nobody would look at what is requested
+    "RequestClientCert": ssl.VerifyMode.CERT_NONE,  # nothing would use the certificate
     "VerifyClientCertIfGiven": ssl.VerifyMode.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.VerifyMode.CERT_REQUIRED,
 }
 REQUIRE_ANY = ("RequireAnyClientCert", "RequireClientCert")
-"""Go's policy, and the toolkit's older name of it, for which Python's ssl has nothing: it verifies what it requests."""
+"""Go's policy, and the toolkit's older name for it. Python's ssl does not have it: it verifies what it requests."""
 
 HEADERS: Mapping[str, tuple[str, ...]] = {
     "Content-Security-Policy": (),
