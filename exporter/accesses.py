@@ -1,4 +1,4 @@
-"""From the settings to the accesses: who asks GitHub at each target, through which network and with which client."""
+"""Builds the access to each target from the settings: its credential, network and client."""
 
 from exporter import worker
 from exporter.catalogue import PAGE_SIZE
@@ -19,7 +19,8 @@ from exporter.settings import DIRECT, Settings
 class Accesses:
     """The accesses of one exporter. A reload makes new ones only for credentials that are new or have changed.
 
-    The pools of removed credentials stay, for the hour's spending. `pools_in_use` gets the others, by name.
+    The pools of removed credentials stay, because their spending counts for an hour. `pools_in_use` gets the others, by
+    name.
     """
 
     def __init__(self, budget: Budget, clock: Clock, pools_in_use: dict[str, Pool], observe: Observe) -> None:
@@ -37,7 +38,7 @@ class Accesses:
         return accesses
 
     def quote(self, messages: bool) -> None:
-        """Say whether clients repeat GitHub's messages, which may name a person."""
+        """Set whether clients repeat GitHub's messages, which may name a person."""
         for client in self._clients:
             client.quoted = messages
 

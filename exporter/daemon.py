@@ -142,7 +142,7 @@ class Exporter:
             yield bound
 
     def _warn_of_open_doors(self, bound: Listening) -> None:
-        """Say once what lets in more than the operator may think."""
+        """Warn once if the server may be more open than the operator expects."""
         web = self._web_file.config if self._web_file else PLAIN
         for warning in web.warnings:
             log.warning(warning)

@@ -157,7 +157,7 @@ class HostRefused(Invalid):
 
 
 class Refused(Invalid):
-    """400 or 422: GitHub understood the request and does not want it."""
+    """400 or 422: GitHub understood the request and refuses it."""
 
     hint = "see GitHub's message; if the collector has options that narrow the request, remove them"
 

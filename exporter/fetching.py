@@ -98,7 +98,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A table that a response leaves empty or takes back, although nothing says that its data are gone.
+    """A table that a response leaves empty or takes back, although nothing shows that its data are gone.
 
     Its last samples stay until `max_age`; then the response counts as the truth. `why` says what GitHub's response
     lacks, as a sentence without its full stop.

@@ -37,7 +37,7 @@ def main(settings: Settings) -> int:
 
 
 def _web_warnings(settings: Settings) -> Sequence[str]:
-    """What the web configuration file lets in more than the operator may think."""
+    """Warnings about clients that the web configuration file lets in, perhaps by mistake."""
     path = settings.web.config_file
     config = read(path).config if path else None
     return config.warnings if config else ()

@@ -89,7 +89,7 @@ async def _demo(settings: Settings) -> None:
 
 
 async def _running(exporter: Exporter, stack: AsyncExitStack) -> Listening:
-    """Start the exporter, to run until the stack is closed; if the port is taken, the error shows make's way out."""
+    """Start the exporter until the stack is closed. If the port is taken, the error shows how to set another one."""
     try:
         return await stack.enter_async_context(exporter.running())
     except OSError as error:

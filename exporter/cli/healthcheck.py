@@ -1,8 +1,8 @@
 """`healthcheck`: whether the local daemon answers; for the container image, which has no curl.
 
-It reads the daemon's web configuration file to know whether to speak TLS, and as whom to log in. The daemon may still
-run by an older one, so the other scheme is tried too, and nothing in the file must be valid: a health check that failed
-for a broken file would make an orchestrator restart a daemon that works into one that cannot start.
+It reads the daemon's web configuration file to know whether to use TLS, and which user to log in as. The daemon may
+still use an older version of the file, so the other scheme is tried, too. The file need not be valid: if a broken file
+failed the health check, an orchestrator would restart a working daemon, which could not start again.
 """
 
 import base64
@@ -25,7 +25,7 @@ _PASSWORD_FILE, _CERT_FILE = (VARIABLES["healthcheck", key] for key in ("passwor
 
 
 class _Failed(Exception):
-    """`str()` is what is wrong; `is_of_scheme`: another scheme may be spoken there."""
+    """`str()` says what is wrong, `is_of_scheme` whether the other scheme may work."""
 
     def __init__(self, why: str, *, is_of_scheme: bool = False) -> None:
         super().__init__(why)
@@ -75,11 +75,11 @@ def _check(server: _Server, config_file: Path | None, own: Healthcheck) -> None:
 
 
 def _expect_healthy(status: int, known: Outline | None, own: Healthcheck) -> None:
-    if status in (http.client.OK, http.client.TOO_MANY_REQUESTS):  # a rate limit is kept by a daemon that lives
+    if status in (http.client.OK, http.client.TOO_MANY_REQUESTS):  # a daemon that limits requests is alive
         return
     if status != http.client.UNAUTHORIZED:
         raise _Failed(f"answers {status}: another program may have this port")
-    if known is None:  # the file cannot be read now, but the daemon answers by an earlier version of it
+    if known is None:  # the file cannot be read now, but the daemon uses an earlier version of it
         return
     if own.password_file is None:
         raise _Failed(f"asks for a login: set {_PASSWORD_FILE} to a file with the user's password")
@@ -113,7 +113,7 @@ def _status(server: _Server, headers: Mapping[str, str], tls: ssl.SSLContext | N
 
 
 def _tls(own: Healthcheck) -> ssl.SSLContext:
-    """TLS to this machine: its certificate is for names that others call it by, so nothing is verified."""
+    """TLS to this machine. Its certificate has the names that other machines use, so it is not verified."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if own.cert_file is not None:

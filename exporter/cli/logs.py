@@ -54,7 +54,7 @@ def configure(level: str, form: Literal["logfmt", "json"]) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for chatty in ("apscheduler", "httpx", "httpcore", "uvicorn", "asyncio", "tzlocal"):
-        # httpx and httpcore write whole URLs and headers into their lines, the others nothing that an operator needs.
+        # httpx and httpcore log whole URLs and headers, the others nothing that an operator needs.
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -60,7 +60,7 @@ class ActiveJobs:
         self.tried: set[str] = set()
         """The keys of jobs that have ended an attempt, or were restored."""
         self.lock = asyncio.Lock()
-        """While jobs run it is held from reading the state until the jobs are changed by what was read."""
+        """Once jobs run, hold it from reading the state until the jobs have been changed accordingly."""
 
     @property
     def accesses(self) -> list[Access]:
@@ -68,11 +68,10 @@ class ActiveJobs:
         return list({id(access): access for access in self.configuration.accesses.values()}.values())
 
     async def apply(self, configuration: Configuration, restored: Restored) -> None:
-        """Run what is configured from now on, before the start or at any time after it; `lock` is held.
+        """Run the configured jobs from now on, before the start or at any time after it; `lock` is held.
 
-        New jobs show what the state has of them and begin when they are due. Jobs whose settings changed get another
-        due time; those that are gone show nothing any more. A drill-down goes on with the subjects that it followed
-        before a restart.
+        New jobs show their saved snapshots and begin when they are due. Jobs whose settings changed get a new due time;
+        removed jobs are withdrawn. A drill-down continues with the subjects that it followed before a restart.
         """
         self.configuration = configuration
         await self._drop([job for job in self.by_key.values() if job.target not in configuration.accesses])
@@ -96,7 +95,7 @@ class ActiveJobs:
                 self._timers.run_at(job, self._clock.wall())
 
     async def _update(self, target: Target, running: Collection[str]) -> list[Job]:
-        """Select a target's jobs anew: drop what is gone, take over other settings; returns the new jobs."""
+        """Select a target's jobs again: drop removed ones, apply changed settings; returns the new jobs."""
         configuration, store = self.configuration, self._snapshots.store
         sources = [
             (entry.job.collector, entry.job.key)
@@ -153,7 +152,7 @@ def sum_requests(book: Book, sources: Iterable[tuple[Collector, str]]) -> dict[S
 
 
 def answering(store: Store, target: Target, but: Job | None = None) -> set[str]:
-    """The endpoints that answered, at their last attempt for some subject of the target: so they exist there."""
+    """The endpoints whose last attempt succeeded for some subject of the target, so that they exist there."""
     return {
         entry.job.collector.endpoint
         for entry in store

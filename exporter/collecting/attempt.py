@@ -1,6 +1,6 @@
 """One attempt of a job: read the window, and what a fold needs when one is due; nothing if nothing can be new.
 
-Here GitHub is asked, and nothing is counted yet.
+This module only sends requests; `conclude.py` counts the results.
 """
 
 from collections.abc import Iterable, Mapping
@@ -134,9 +134,9 @@ async def ask(question: Question, api: Api) -> Reading:
 
 
 async def _confirm_clock(counting: Counting, windows: Windows, api: Api) -> None:
-    """Ask GitHub for the time if what was counted lies in the future: either the present clock or the earlier is wrong.
+    """Ask GitHub for the time if the counted window ends in the future: the clock is wrong now, or was wrong then.
 
-    Raises `GitHubError` if GitHub does not answer: on our clock alone no count is given up.
+    Raises `GitHubError` if GitHub does not answer: no count is given up because of our clock alone.
     """
 
     def is_ahead() -> bool:

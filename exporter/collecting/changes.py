@@ -1,6 +1,6 @@
-"""The changes of a snapshot that are no attempt: release, postpone, restore, drop and more. Pure.
+"""The changes of a snapshot other than attempts: release, postpone, restore, drop and more. Pure.
 
-Each returns the next version of the snapshot, or the object itself where there is nothing to change.
+Each returns the next version of the snapshot, or the same object if nothing changes.
 """
 
 from dataclasses import dataclass, replace
@@ -41,12 +41,12 @@ def refresh(before: Snapshot) -> Snapshot:
 
 
 def set_clock_back(before: Snapshot, due: float, now: float) -> Snapshot:
-    """Date nothing later than `now` after the wall clock was set back: gauges would outlast their `max_age`."""
+    """Limit all dates to `now` after the wall clock was set back: gauges would outlast their `max_age`."""
     return postpone(not_after(now, before), due)
 
 
 def drop(before: Snapshot) -> Snapshot:
-    """Mark by `outcome=None` that the job runs no more. On its return it reads its whole window at once."""
+    """Mark the job as dropped, by `outcome=None`. On its return it reads its whole window at once."""
     if before.outcome is None and before.counting is None:
         return before
     return replace(before, version=before.version + 1, outcome=None, next_run=0.0)

@@ -1,4 +1,4 @@
-"""Responses without data that earlier ones had, and runs without any: which samples stay, and the note. Pure."""
+"""When a response lacks data that earlier ones had, decides which samples stay, and writes the note. Pure."""
 
 from collections.abc import Iterable, Mapping
 

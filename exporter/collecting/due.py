@@ -18,7 +18,7 @@ def next_run(interval: float, error: GitHubError | None, failures: int, now: flo
     """When a job is due again after an attempt that began at `now`; `failures` counts this one.
 
     - After a limit: at its end, which is given by GitHub's clock (ours plus `skew`).
-    - After a fault that persists until somebody mends it: in an hour; after `retired`: in a day.
+    - After a fault that persists until somebody fixes it: in an hour; after `retired`: in a day.
     - After any other fault: after the interval, doubled per failure up to eight times, but within an hour.
     """
     if error is None:

@@ -57,7 +57,7 @@ def expected_jobs(
     target: Target,
     watched: Iterable[tuple[str, ...]],
 ) -> list[tuple[Job, int]]:
-    """The jobs to expect at a target, and how many of each: of a drill-down, the watched subjects and all places."""
+    """The jobs to expect at a target, each with its number: for a drill-down, the watched and the busiest subjects."""
     watched = list(watched)
     jobs = []
     for order, collector in enumerate(collectors):
@@ -79,7 +79,7 @@ def expected_cost(job: Job, sizes: Sizes) -> Cost:
 
 
 def collector_load(pool: str, costs: Iterable[tuple[Job, int, Cost]]) -> CollectorLoad:
-    """The load of one collector: of each kind of job one example, how many there are of it, and a run's cost."""
+    """The load of one collector; `costs` has one example of each kind of job, their number, and the cost of a run."""
     costs = list(costs)
     return CollectorLoad(
         pool,

@@ -1,8 +1,8 @@
 """Subjects of one endpoint at one target that GitHub answers with 404. Pure.
 
-Each is not asked about for a day, and its place goes to another. Three in a row are no coincidence: GitHub does not
-show the endpoint to this credential, or the busiest have all left. Then the endpoint counts as not found. The job of
-the last of the three stays, to show that, and one other subject is tried per interval until GitHub knows one.
+Each is skipped for a day, and its place goes to another. Three in a row are no coincidence: GitHub does not show the
+endpoint to this credential, or the busiest have all left. Then the endpoint counts as not found. The job of the last of
+the three stays as its witness, and one other subject is tried per interval until GitHub knows one.
 """
 
 import json

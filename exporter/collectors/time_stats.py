@@ -64,7 +64,7 @@ class IntervalRow(Row):
 
 
 class DigestRow(Row):
-    """The figures that are exported of the intervals; instants are in epoch seconds."""
+    """The exported figures of the intervals; instants are in epoch seconds."""
 
     newest_data: float | None
     interval_start: float

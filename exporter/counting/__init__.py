@@ -1,1 +1,1 @@
-"""Exact counters out of windowed answers. Pure."""
+"""Exact counters from windowed answers. Pure."""

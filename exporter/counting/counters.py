@@ -99,7 +99,7 @@ def new_key(row: CountedRow, now: float, *, begins_at_zero: bool = False) -> Key
     counts = tuple(
         Count(-number, 0, 0, 0, 0) if begins_at_zero else Count(0, number, number, 0, 0) for number in row.numbers
     )
-    # An instant in the future is not believed, or the key would never be forgotten.
+    # An instant in the future is ignored, or the key would never be forgotten.
     return Key(row.labels, counts, min(row.last_active or now, now), False, (None,) * len(counts))
 
 

@@ -1,4 +1,4 @@
-"""The body of an answer to a scrape: ready pieces of GitHub's data, joined with the exporter's own metrics."""
+"""Joins the body of an answer to a scrape from prepared pieces of GitHub's data and the exporter's own metrics."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Answer:
 
     That is everything in a generation of the store (`parts` is None), or the `parts` that the filters select.
     `own_rendered_at` is when the exporter's own metrics were rendered (monotonic seconds). `start` is the GitHub part
-    of a compressed answer, for the next answer; None if uncompressed, for the text would be held twice.
+    of a compressed answer, for the next answer; None if uncompressed, because the text would be stored twice.
     """
 
     body: Sequence[bytes]
@@ -81,7 +81,7 @@ class Exposition:
         return answer.generation == self._store.generation and now - answer.own_rendered_at < OWN_SECONDS
 
     def forget(self) -> None:
-        """Drop the kept answers and the exporter's own metrics, so that the next answer shows what is true now."""
+        """Drop the cached answers and the exporter's own metrics, so that the next answer is up to date."""
         self._answers.clear()
         self._own_rendered = (float("-inf"), ())
 

@@ -40,7 +40,7 @@ class Chunk:
 
     @property
     def lines(self) -> bytes:
-        """The text. It is not kept, for it is 15 times as large and hardly any scrape asks for it."""
+        """The text. It is not kept, because it is 15 times as large and hardly any scrape asks for it."""
         return isal_zlib.decompressobj(wbits=-15).decompress(self.deflated)
 
 

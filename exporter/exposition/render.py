@@ -1,12 +1,12 @@
 """Snapshots → columns → pieces of text. Pieces are rendered when data change and never at a scrape.
 
-Formatting a line costs Python a microsecond, and deflating it another; of a hundred thousand lines mostly nothing has
-changed but numbers. So lines are rendered 500 at a time, as chunks, by one call:
+Formatting a line costs Python a microsecond, and deflating it another. In a hundred thousand lines usually only numbers
+have changed. So lines are rendered 500 at a time, as chunks, by one call:
 
     template % values        the template has names and escaped label values, and is kept as long as the label sets
     deflate                  each chunk on its own (`chunks.py`)
 
-A chunk whose labels and values have not changed is taken over from the piece before.
+A chunk whose labels and values have not changed is reused from the previous piece.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ def columns_of(
 ) -> dict[str, Column]:
     """The samples of a snapshot, by family; gauges that are too old at `now` (epoch seconds) are left out.
 
-    `before` are the job's pieces until now: counters with an unchanged shape take over their packed label sets, because
+    `before` are the job's previous pieces: counters with an unchanged shape reuse their packed label sets, because
     packing is half of the work.
     """
     columns = dict(snapshot.gauges_at(now, job))
@@ -62,7 +62,7 @@ def columns_of(
 def _packed_labels(
     table: Table, counting: Counting, before: Piece | None, gauges: Mapping[str, Column]
 ) -> tuple[bytes, ...]:
-    """The label sets of a job's counters; equal ones are shared with the piece before, or with the gauges."""
+    """The label sets of a job's counters; equal ones are shared with the previous piece, or with the gauges."""
     if before and before.shape == counting.shape:
         return tuple(chunk.labels for chunk in before.chunks)
     other = [tuple(value or "" for value in table.other or ())] if counting.other_new_since is not None else []
@@ -79,7 +79,7 @@ def render(
     *,
     naming: Naming = LOGIN,
 ) -> dict[str, Piece]:
-    """The pieces of all families that have samples; unchanged chunks of the pieces `before` are taken over.
+    """The pieces of all families that have samples; unchanged chunks of the pieces `before` are reused.
 
     `pause` is called after each chunk that is rendered, so that the event loop gets the GIL in between.
     """

@@ -164,7 +164,7 @@ class Store:
     def is_scraped(self, job: Job, version: int, now: float) -> bool:
         """Whether all counters of a job have been scraped in this version or a later one (`now`: monotonic seconds).
 
-        One of several Prometheus servers may have been the only one so far: the others are given the birth delay, or
+        If there are several Prometheus servers, only one may have scraped so far: the others get the birth delay, or
         half an interval if that is shorter, because series of short intervals could never be removed otherwise.
         A family that scrapes leave out (`name[]`) does not count: one that was not scraped for an hour while others
         were.

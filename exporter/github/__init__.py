@@ -1,1 +1,1 @@
-"""The only door out: everything that speaks to GitHub."""
+"""The only package that sends requests to GitHub."""

@@ -1,9 +1,8 @@
 """The request budget of a quota pool: a share of GitHub's hourly limit, spread over the hour. Instants are arguments.
 
-Two sliding windows limit the requests. In an hour there are no more than the budget. In five minutes there are no more
-than a third of it, or what the jobs' own intervals need if that is more, so that a start or the end of a pause is not a
-burst. Before a job runs, its cost must fit beside what more important jobs still need in the hour, so totals never wait
-for details.
+Two sliding windows limit the requests: in an hour to the budget; in five minutes to a third of it, or what the jobs'
+own intervals need if that is more, so that a start, or the end of a pause, causes no burst. A job runs only if its cost
+fits beside what more important jobs still need in the hour, so totals never wait for details.
 """
 
 from collections import Counter, deque
@@ -14,12 +13,12 @@ from exporter.instants import HOUR
 REQUEST_TIMEOUT = 30.0
 """Seconds after which the client gives up a request."""
 HOUR_WINDOW = HOUR + REQUEST_TIMEOUT
-"""An hour by the arrivals of requests, which may be later than our times of sending by up to the timeout."""
+"""An hour, and the timeout: a request counts when it arrives, which may be that much later than it was sent."""
 BURST_WINDOW = 300.0
 BURST_SHARE = 1 / 3
 """The share of the budget that may be sent within `BURST_WINDOW`."""
 LARGEST_RESERVE = 0.1
-"""The largest share of the limit that `reserve` may leave to other programs: a small limit would be all reserve."""
+"""The largest share of the limit that `reserve` may take: otherwise a small limit would be reserved entirely."""
 
 
 @dataclass(frozen=True, slots=True)

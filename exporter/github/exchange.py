@@ -26,5 +26,5 @@ class Exchange(Protocol):
     async def __call__(self, method: Method, path: str, bearer: str) -> Reply:
         """The reply, with a 2xx status, to a request below the credential's API root; raises `GitHubError`.
 
-        The request waits while its pool is blocked, but uses another quota: the pool only learns of limits it hits.
+        The request waits while its pool is blocked, but uses another quota: the pool notes only limits that it hits.
         """

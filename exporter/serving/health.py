@@ -10,7 +10,7 @@ from exporter.state.health import StateHealth
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """When the configuration that runs was loaded (epoch seconds), and why a newer one was refused, if one was."""
+    """When the current configuration was loaded (epoch seconds), and why a newer one was refused, if one was."""
 
     at: float = 0.0
     problem: str = ""

@@ -124,9 +124,9 @@ HELP = {gauge.name: gauge.help for gauge in GROUP_GAUGES} | {
 
 
 def render_store(store: Store) -> Iterator[OwnFamily]:
-    """The families of `HELP` that have samples.
+    """Render the gauges in `HELP` from the store; those without samples are left out.
 
-    Lines are rendered directly: through prometheus_client it takes three times as long, while a scrape may wait.
+    The lines are written directly: prometheus_client would take three times as long, and a scrape may be waiting.
     """
     groups: dict[tuple[str, Target], list[Entry]] = {}
     for entry in store:

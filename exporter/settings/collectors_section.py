@@ -1,4 +1,4 @@
-"""The section `collectors`, and the model of a file that has it: its keys are those of the collectors declared."""
+"""Builds the section `collectors`, and the model of a file with it, from the declared collectors."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, get_origin

@@ -34,7 +34,7 @@ OWN_ADDRESSES = {"simulate": "127.0.0.1:8081", "demo": "127.0.0.1:10171"}
 _WITH_FLAGS: Mapping[str, type[Section]] = {"config": Config, "web": WebSection, "state": StateSection, "log": Log}
 
 _SPELLED = {("web", "config_file"): "--web.config.file"}
-"""Flags whose spelling other exporters have set."""
+"""Flags that are spelled as in other exporters."""
 
 FLAGS: dict[tuple[str, ...], str] = {
     (section, key): _SPELLED.get((section, key), f"--{section}.{key.replace('_', '-')}")

@@ -31,7 +31,7 @@ _WORDS = {
 
 
 def explained(error: ValidationError, model: type[BaseModel], collectors: Sequence[str]) -> Iterator[tuple[Where, str]]:
-    """The place of each error, and a message of one line. `collectors` are the names of all collectors."""
+    """Each error as its place and a message of one line; `collectors` are the names of all collectors."""
     for details in error.errors(include_url=False, include_input=False):
         where = tuple(part for part in details["loc"] if part != "[key]")
         if details["type"] == "extra_forbidden":

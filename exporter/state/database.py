@@ -64,7 +64,7 @@ RETRY_AFTER = 15.0
 _BEGIN = """INSERT INTO job VALUES (?1, ?2, 1, '')
 ON CONFLICT (key) DO UPDATE SET saved = ?2, running = MAX(running, 1)"""
 _NO_CHANGE = "UPDATE naming SET choice = choice", ()
-"""A write that changes no row: it only does what precedes every write."""
+"""A write that changes no row: it only runs the steps that precede every write."""
 _FAILURES = (sqlite3.Error, OSError, StateLockedError, *UNREADABLE)
 
 
@@ -92,7 +92,7 @@ class State:
 
     @property
     def health(self) -> StateHealth:
-        """For the status page and the metrics: known from the start, and without access to the disk."""
+        """The health for the status page and the metrics; known from the start, and without access to the disk."""
         return StateHealth(self.problem, self.incident, self.failed_writes, self.failed_at)
 
     @property

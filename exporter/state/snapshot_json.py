@@ -21,7 +21,7 @@ ROWS_AT_ONCE = 200
 def dump(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot as JSON data.
 
-    Versions and holds are left out: they are of one process, and a restart holds every series anew.
+    Versions, and which series are new, are left out: they belong to one process; after a restart every series is new.
     """
     outcome, counting = snapshot.outcome, snapshot.counting
     return {

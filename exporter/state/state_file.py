@@ -1,8 +1,8 @@
 """The SQLite file of the state, in a folder that other programs may change while the exporter runs.
 
 Before each write the file and the folder are compared with what was opened. After a change by others the file is
-replaced with a copy of the one that is still open; if that is damaged, the file is missing then, and the caller writes
-it from memory.
+replaced with a copy of the one that is still open. If that one is damaged, no file is left, and the caller writes it
+from memory.
 """
 
 import os
@@ -39,7 +39,7 @@ class StateFile:
         self.path = folder / STATE_FILE
         self.connection: sqlite3.Connection | None = None
         self.displaced = ""
-        """What others did to the file, until it is written anew."""
+        """What others did to the file, until it is written again."""
         self._folder = StateFolder(folder)
 
     def lock(self, now: float) -> None:

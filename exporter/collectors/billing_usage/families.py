@@ -25,7 +25,7 @@ MONTH = "Month to date (UTC): it falls when a month begins, and with GitHub's co
 
 
 class Usage(Figures):
-    """The usage of a SKU."""
+    """A row: the usage of one SKU."""
 
     product: str
     sku: str
@@ -33,7 +33,7 @@ class Usage(Figures):
 
 
 class Credits(Figures):
-    """The AI credits that a model used."""
+    """A row: the AI credits that one model used."""
 
     product: str
     sku: str

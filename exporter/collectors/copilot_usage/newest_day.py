@@ -32,7 +32,7 @@ LINKS = ("download_links", "report_day", "report_start_day", "report_end_day")
 
 
 class Unreadable(Exception):
-    """GitHub has a report, but its files could not be read."""
+    """Raised if GitHub has a report but its files cannot be read."""
 
     def __init__(self, reason: GitHubError) -> None:
         super().__init__(str(reason))

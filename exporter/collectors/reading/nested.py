@@ -1,4 +1,4 @@
-"""Reads an object with lists of named objects, which have such lists, too: a table for each level. Pure.
+"""Reads an object with lists of named objects, which may have such lists in turn: a table for each level. Pure.
 
 A row's labels are the names that lead to it. Each level has a table of its own, so that totals and parts stay apart.
 """

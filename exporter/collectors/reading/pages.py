@@ -16,8 +16,7 @@ from exporter.instants import utc_time
 from exporter.tables import Row, Table
 
 SMALLER_PAGE = 70
-"""Page size of a third walk: its pages end between other rows, so that rows of one name that were on two pages before
-are on one page."""
+"""Page size of a third walk, whose pages end at other rows: rows of one name that were on two pages are now on one."""
 
 MOST_LISTED_ROWS = 1_000 * PAGE_SIZE
 MOST_BYTES = 40 * 1024 * 1024

@@ -96,7 +96,7 @@ class DayFigures:
 
 @dataclass(slots=True)
 class Report:
-    """The figures of one day out of one or more files: of the day `only`, or of the newest.
+    """The figures of one day, from one or more files: of the day `only`, or of the newest.
 
     - `read`: gets a member's name and its object, or an object of its list, and returns rows; counts unknown fields.
       The record's own scalars have the name "".

@@ -1,8 +1,8 @@
 """Resolves host names. A name server that hangs delays only the requests that need that name.
 
-A look-up of the C library cannot be cancelled and takes half a minute where no name server answers. A few such look-ups
-fill the threads of asyncio's executor, or the four of libuv below uvloop; then all other names and work wait, and the
-end of the process. Here each host that is looked up has one thread of its own, which all who ask for it share. The
+A lookup of the C library cannot be cancelled and takes half a minute if no name server answers. A few such lookups fill
+the threads of asyncio's executor, or the four of libuv below uvloop; then all other lookups and work have to wait, and
+so does the exit of the process. Here the lookup of each host has a thread of its own, which all callers share. The
 threads are daemons, so no exit waits for them.
 """
 

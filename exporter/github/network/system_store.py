@@ -13,7 +13,7 @@ BUNDLES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # RHEL 10, Fedora 43
     "/etc/ssl/ca-bundle.pem",  # SUSE
 )
-"""Where distributions keep it. An OpenSSL that was built for none of them looks elsewhere, such as uv's Python's."""
+"""Where distributions keep it. An OpenSSL that was not built for one of them, such as uv's, looks elsewhere."""
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
