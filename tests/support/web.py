@@ -40,9 +40,9 @@ class Certificates:
         self.authority.cert_pem.write_to_path(self.folder / "ca.pem")
         self.renew()
 
-    def renew(self, name: str = "localhost") -> None:
+    def renew(self, name: str = "localhost", key_type: trustme.KeyType = trustme.KeyType.ECDSA) -> None:
         """A new certificate and key for the server; the key is replaced first, as by two copies."""
-        issued = self.authority.issue_cert(name, "127.0.0.1")
+        issued = self.authority.issue_cert(name, "127.0.0.1", key_type=key_type)
         for file, blob in (("key.pem", issued.private_key_pem), ("cert.pem", issued.cert_chain_pems[0])):
             (self.folder / f"{file}.new").write_bytes(blob.bytes())
             (self.folder / f"{file}.new").rename(self.folder / file)

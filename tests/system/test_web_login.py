@@ -14,6 +14,8 @@ from tests.support.harness import command
 from tests.support.web import CERTIFIED, HASH, PASSWORD, Certificates, Served, ask, client_context, serving_by
 
 RIGHT = f"prometheus:{PASSWORD}"
+COST_18 = "$2b$18$fR1HbMIcaJLjyD9bqdLcWObam9N4AfdH.N/2nicc58/9IYGNlzNOW"
+"""A hash of `PASSWORD`."""
 USERS = f"basic_auth_users: {{prometheus: {HASH}}}\n"
 TLS = f"tls_server_config: {{{CERTIFIED}}}\n"
 MUTUAL = f"tls_server_config: {{{CERTIFIED}, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem}}\n"
@@ -122,6 +124,24 @@ def test_wrong_passwords_without_end_do_not_slow_a_scrape_that_may(certificates:
         assert slowest < 1
         assert set(statuses) <= {401, 429}
         assert 429 in statuses, "what waits for its check is bounded"
+
+
+def test_a_hash_of_cost_18_is_checked_while_others_scrape(certificates: Certificates) -> None:
+    """The check takes 15 s of a processor."""
+    users = f"basic_auth_users: {{prometheus: {HASH}, slow: {COST_18}}}"
+    with serving_by(certificates.configure(users)) as served, ThreadPoolExecutor(1) as pool:
+        assert status(served, RIGHT) == 200
+        slow = pool.submit(ask, served.port, login=f"slow:{PASSWORD}", timeout=120)
+        slowest = 0.0
+        while not slow.done():
+            begin = time.monotonic()
+            assert status(served, RIGHT) == 200
+            slowest = max(slowest, time.monotonic() - begin)
+            time.sleep(0.1)
+        reply = slow.result()
+        assert reply is not None
+        assert reply.status == 200
+        assert slowest < 2
 
 
 def test_one_wrong_password_again_and_again_costs_one_check(certificates: Certificates) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,15 @@ def test_an_answer_that_a_tls_client_leaves_is_not_delivered(certificates: Certi
         until(lambda: served.delivered == [False], "the server knows that the client left")
 
 
+def test_certificate_and_key_may_stand_in_the_file_itself(certificates: Certificates) -> None:
+    parts = {part: (certificates.folder / f"{part}.pem").read_text() for part in ("cert", "key")}
+    lines = "".join(f"  {part}: |\n{textwrap.indent(pem, '    ')}" for part, pem in parts.items())
+    with serving_by(certificates.configure(f"tls_server_config:\n{lines}")) as served:
+        reply = ask(served.port, tls=client_context())
+        assert reply is not None
+        assert bytes.fromhex(reply.serial) == ssl.PEM_cert_to_DER_cert(parts["cert"])
+
+
 def test_a_plain_client_of_a_tls_port_is_refused_and_a_tls_client_of_a_plain_one(certificates: Certificates) -> None:
     with serving_by(certificates.configure(tls())) as served:
         assert ask(served.port) is None
@@ -90,6 +100,7 @@ def test_weak_suites_are_refused_by_default(certificates: Certificates) -> None:
     [
         (f"cipher_suites: [{', '.join((*CIPHERS, *CIPHERS_OF_TLS13))}]", "DEFAULT", "ECDHE-ECDSA-AES128-GCM-SHA256"),
         ("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA]", "ALL", "ECDHE-ECDSA-AES256-SHA"),
+        (TWO_SUITES, "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"),
         ("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]", "ECDHE-ECDSA-AES256-GCM-SHA384", None),
         (
             TWO_SUITES,
@@ -107,12 +118,32 @@ def test_weak_suites_are_refused_by_default(certificates: Certificates) -> None:
             "ECDHE-ECDSA-AES128-SHA",
         ),
     ],
-    ids=["all", "one", "none in common", "the server's order", "the client's order", "not for HTTP/2"],
+    ids=[
+        "all",
+        "one",
+        "the client has one",
+        "none in common",
+        "the server's order",
+        "the client's order",
+        "not for HTTP/2",
+    ],
 )
 def test_suites_by_gos_names(certificates: Certificates, keys: str, client: str, cipher: str | None) -> None:
     with serving_by(certificates.configure(tls(keys))) as served:
         reply = ask(served.port, tls=client_context(ciphers=client))
         assert (reply.cipher if reply else None) == cipher
+
+
+@pytest.mark.parametrize(("name", "cipher"), CIPHERS.items())
+def test_each_suite_is_spoken_with_a_certificate_of_its_kind(
+    certificates: Certificates, name: str, cipher: str
+) -> None:
+    if "ECDSA" not in name:
+        certificates.renew(key_type=trustme.KeyType.RSA)
+    with serving_by(certificates.configure(tls(f"cipher_suites: [{name}]"))) as served:
+        reply = ask(served.port, tls=client_context(ciphers="ALL"))
+        assert reply is not None
+        assert reply.cipher == cipher
 
 
 @pytest.mark.parametrize(
