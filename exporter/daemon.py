@@ -93,14 +93,7 @@ class Exporter:
         self._store = Store(settings.counters.birth_delay)
         pools: dict[str, Pool] = {}
         self._reload = Reload(self._clock.wall())
-        self._own = SelfMetrics(
-            self._store,
-            pools,
-            self._largest_skew,
-            lambda: self._state.failed_writes,
-            self._health,
-            now=self._clock.wall,
-        )
+        self._own = SelfMetrics(self._store, pools, self._health, now=self._clock.wall)
         budget = Budget(settings.budget.share, settings.budget.reserve)
         self._accesses = Accesses(budget, self._clock, pools, self._own.counters.record_request)
         self._snapshots = Snapshots(self._store, self._state, self._clock)

@@ -28,6 +28,6 @@ def _lines(collectors: Iterable[Collector]) -> Iterator[str]:
                 yield f"| `{family.name}` | {family.kind} | {labels} | {collector.help(table, family)} |"
         yield ""
     yield from ("## The exporter itself", "", "| metric | type | help |", "|---|---|---|")
-    own = SelfMetrics(Store(0.0), {}, lambda: 0.0, lambda: 0)
+    own = SelfMetrics(Store(0.0), {})
     for name, kind, text in own.families():
         yield f"| `{name}` | {kind} | {text} |"

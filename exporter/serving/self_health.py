@@ -21,8 +21,8 @@ POOL_GAUGES = (
 """The pool's attribute, the name and the help of each gauge that has a sample for each quota pool."""
 
 
-def of_process(skew: float, failed_writes: int) -> Iterator[Metric]:
-    """Families with one sample for the exporter; `skew` is GitHub's clock minus ours, in seconds."""
+def of_health(health: Health) -> Iterator[Metric]:
+    """Families of the exporter, its configuration, each credential, and each target."""
     build = GaugeMetricFamily(
         "github_exporter_build_info", "Version and Python that run.", labels=("version", "pythonversion")
     )
@@ -31,17 +31,13 @@ def of_process(skew: float, failed_writes: int) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "github_exporter_clock_skew_seconds",
         "GitHub's clock minus ours, by the Date headers of GitHub's answers.",
-        value=skew,
+        value=health.skew,
     )
     yield CounterMetricFamily(
         "github_exporter_state_writes_failed_total",
         "Failed writes of the state folder, and changes of the folder by others while the exporter ran.",
-        value=failed_writes,
+        value=health.state.failed_writes + health.state.changes_by_others,
     )
-
-
-def of_health(health: Health) -> Iterator[Metric]:
-    """Families of the configuration, of each credential, and of each target."""
     yield GaugeMetricFamily(
         "github_exporter_config_last_reload_successful",
         "1 if the configuration was last loaded or reloaded with success; 0 if a reload was refused.",

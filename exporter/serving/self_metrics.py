@@ -23,15 +23,12 @@ class SelfMetrics:
         self,
         store: Store,
         pools: Mapping[str, Pool],
-        skew: Callable[[], float],
-        failed_writes: Callable[[], int],
         health: Callable[[], Health] = Health,
         *,
         now: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`now` gives epoch seconds, `skew` GitHub's clock minus ours, `failed_writes` those of the state."""
-        self._store, self._pools, self._skew = store, pools, skew
-        self._failed_writes, self._health = failed_writes, health
+        """`now` gives epoch seconds."""
+        self._store, self._pools, self._health = store, pools, health
         self.counters = SelfCounters(pools, now)
         self._process = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -66,7 +63,6 @@ class SelfMetrics:
     def _of_this_moment(self) -> Iterator[Metric]:
         """Families that may be different at each scrape."""
         yield from self._process.collect()  # reads /proc, which is memory: it does not block
-        yield from self_health.of_process(self._skew(), self._failed_writes())
         yield from self_health.of_health(self._health())
         yield from self_health.of_pools(self._pools)
 

@@ -79,6 +79,7 @@ class State:
         """Why state cannot be written now, and what to do about it."""
         self.failed_at = 0.0
         """When a write last failed, epoch seconds."""
+        self.changes_by_others = 0
         self.incident = ""
         """What happened to the saved state, or what others did to its folder, and what to do about it."""
         self.salt = secrets.token_bytes(16)
@@ -93,7 +94,13 @@ class State:
     @property
     def health(self) -> StateHealth:
         """The health for the status page and the metrics; known from the start, and without access to the disk."""
-        return StateHealth(self.problem, self.incident, self.failed_writes, self.failed_at)
+        return StateHealth(
+            problem=self.problem,
+            incident=self.incident,
+            failed_writes=self.failed_writes,
+            failed_at=self.failed_at,
+            changes_by_others=self.changes_by_others,
+        )
 
     @property
     def naming(self) -> Naming:
@@ -286,8 +293,7 @@ class State:
         file = self._file
         changes = file.changes()
         if changes and not file.displaced:
-            self.failed_writes += 1
-            self.failed_at = self._now
+            self.changes_by_others += 1
             self.incident = file.report(changes)
         file.hold(changes, self._now)
         displaced = file.displaced

@@ -32,7 +32,7 @@ RECORDED_NAMES = {rule["record"] for rule in RECORDED}
 @cache
 def catalogue() -> frozenset[str]:
     """Every name that the exporter can serve."""
-    ours = SelfMetrics(Store(birth_delay=0.0), {}, lambda: 0.0, lambda: 0)
+    ours = SelfMetrics(Store(birth_delay=0.0), {})
     families = {family.name for one in COLLECTORS for table in one.tables for family in table.families}
     histograms = {name + "_bucket" for name, kind, _ in ours.families() if kind == "histogram"}
     return frozenset(families | {name for name, _, _ in ours.families()} | histograms)

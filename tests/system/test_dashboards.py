@@ -37,7 +37,7 @@ RECORDED = {
 }
 OWN = {
     name + suffix
-    for name, kind, _ in SelfMetrics(Store(0.0), {}, lambda: 0.0, lambda: 0).families()
+    for name, kind, _ in SelfMetrics(Store(0.0), {}).families()
     for suffix in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",))
 }
 RATE_INTERVAL = "1m"
