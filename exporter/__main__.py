@@ -1,4 +1,4 @@
-"""The entry point: prepares signals and output, for the imports of everything else take a second, then runs `cli`."""
+"""The entry point: prepares signals and output before the slow imports, which take a second; then runs `cli`."""
 
 import importlib
 import sys

@@ -9,7 +9,7 @@ from exporter.instants import HOUR
 from exporter.tables import Row, Table
 
 Subject = tuple[str, ...]
-"""Whom a drill-down job asks about: `(user_id,)` or `(actor_type, actor_id)`; empty for the whole target."""
+"""The user or actor of a drill-down job: `(user_id,)` or `(actor_type, actor_id)`; empty for the whole target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Api(Protocol):
     def download(self, url: str, hosts: Sequence[str], most: int) -> AsyncGenerator[bytes, None]:
         """The pieces of a signed file, decompressed, of at most `most` bytes in all; no credential is sent.
 
-        Only `hosts` are asked. Raises `LinkExpired` when the link is refused.
+        Only `hosts` are contacted. Raises `LinkExpired` when the link is refused.
         """
 
 

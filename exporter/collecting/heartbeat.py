@@ -78,7 +78,7 @@ class Heartbeat:
         for access, check in zip(accesses, checks, strict=True):
             access.problem = check.problem
             access.github.forget_expiry(check.replaced)
-            # The check says nothing of a token that was rejected only after it began.
+            # The check does not apply to a token that was rejected after it began.
             if access.rejected is not None and check.fingerprint not in (None, access.rejected):
                 log.info("the credential has changed: trying it", credential=access.credential.name)
                 access.paused_until, access.rejected = 0.0, None

@@ -1,4 +1,4 @@
-"""Samples as columns: values in arrays, and label sets packed. They are what is rendered, and what is kept of gauges.
+"""Samples as columns: values in arrays, and label sets packed. They are rendered; gauges are kept as columns only.
 
 A tick works on a Python object for each series. A hundred thousand of them, kept, would take 100 MB, and every full
 garbage collection would visit them; as columns they are a few blocks of memory.

@@ -17,7 +17,7 @@ _FIRST_BYTE = 0x1F
 
 
 async def read_body(stream: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:
-    """The decompressed body. `encoding` is its `Content-Encoding`; `limit` bounds its bytes before and after that.
+    """The decompressed body. `encoding` is its `Content-Encoding`; `limit` bounds its size as sent and as decompressed.
 
     Raises `Invalid` for a body that is larger or not in its encoding, `Unavailable` for one that was cut off.
     """

@@ -143,7 +143,7 @@ class GitHub:
         raise Invalid(f"{path}: more than {self._bounds.pages} pages")
 
     def next_page(self, reply: Reply) -> httpx.URL | None:
-        """The next page of a list; None if there is none. Raises `Invalid` for a link out of the API root."""
+        """The next page of a list; None if there is none. Raises `Invalid` for a link outside the API root."""
         link = next_link(reply.headers.get("link", ""))
         if link is None:
             return None

@@ -21,7 +21,7 @@ _END_OF_CALENDAR = 253_402_300_800.0  # the year 10000: RFC 3339 has four digits
 
 @lru_cache(maxsize=64)  # responses of one second have the same date
 def http_date(text: str) -> float | None:
-    """Epoch seconds of an HTTP date; None if it is none."""
+    """Epoch seconds of an HTTP date; None for any other text."""
     try:
         instant = parsedate_to_datetime(text)
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
@@ -30,7 +30,7 @@ def http_date(text: str) -> float | None:
 
 
 def whole_number(text: str) -> float | None:
-    """The whole number in a header; None if it is none. Only the first 12 digits are used: no instant has more."""
+    """The whole number in a header; None if it is not one. Only the first 12 digits are used: no instant has more."""
     text = text.strip()
     return float(text[:12]) if text.isascii() and text.isdigit() else None
 

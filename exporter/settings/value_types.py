@@ -145,7 +145,7 @@ def _no_proxy(value: str) -> str:
 
 
 NoProxy = Annotated[tuple[Annotated[str, AfterValidator(_no_proxy)], ...], BeforeValidator(split_list)]
-"""Hosts that are asked without the proxy, as `exporter/github/network/` reads them."""
+"""Hosts that are reached without the proxy, as `exporter/github/network/` reads them."""
 
 
 def _api_version(value: str) -> str:

@@ -5,12 +5,12 @@ credential). The file never holds a credential or a URL; a rejected credential i
 People are stored by id, which their requests are counted by, and by name only in the form that `privacy` shows; opening
 a file brings it into that form.
 
-A file that cannot be read is set aside and counting starts anew; a row that cannot be read costs only that row. If the
+A file that cannot be read is set aside and counting starts again; a row that cannot be read costs only that row. If the
 folder cannot be locked or written, the cause is logged once, failed writes are counted, and the exporter goes on from
 memory; it writes nothing without the lock. Only a second exporter on the same folder is refused.
 
 Changes that others make to the folder are noticed before each write and by `watch` (`state_file.py`): then the whole
-state is written anew, from the file that is still open, else from memory.
+state is written again, from the file that is still open, else from memory.
 """
 
 import secrets
@@ -175,7 +175,7 @@ class State:
         self._write(*old_jobs(now))
 
     def watch(self, now: float) -> None:
-        """Check whether others have changed the folder; if so, write the state anew."""
+        """Check whether others have changed the folder; if so, write the state again."""
         self._now = now
         if self.problem and abs(now - self._tried_at) < RETRY_AFTER:
             return
@@ -237,7 +237,7 @@ class State:
     def _take_over(self, connection: sqlite3.Connection) -> bool:
         """In one transaction, write what memory has besides the snapshots, and rename people to the current choice.
 
-        Returns whether snapshots were saved under another choice, or with another salt, and so were written anew.
+        Returns whether snapshots were saved under another choice, or with another salt, and so were rewritten.
         """
         is_other = naming_of(connection) != self.naming.fingerprint
         with connection:

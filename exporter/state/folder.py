@@ -75,7 +75,7 @@ class StateFolder:
     def check_locks(self) -> None:
         """Check whether SQLite can lock files here; raises `LocksRefused`.
 
-        SQLite would take a refusal for another program's lock, and wait 10 s for its end.
+        SQLite would take a refusal for another program's lock, and wait 10 s for its release.
         """
         lock_file = self._held[-1]
         try:
@@ -203,7 +203,7 @@ class StateFolder:
         for name in names:
             with suppress(FileNotFoundError):
                 now, was = self._identity(name), self._opened.get(name)
-                # Another file, or a smaller database, is not our work: SQLite frees no page by itself.
+                # We did not write another file, or a smaller database: SQLite frees no page by itself.
                 if was is None or (was[:2] == now[:2] and was[2:3] <= now[2:3]):
                     self._opened[name] = now
 

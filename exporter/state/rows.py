@@ -141,7 +141,7 @@ def read_snapshot(connection: sqlite3.Connection, job: Any) -> Snapshot | None:
 
 
 def old_jobs(now: float) -> tuple[str, tuple[float]]:
-    """The statement that drops the jobs that nobody saved for `FORGET_JOBS_AFTER` seconds, and its parameters."""
+    """The statement that drops the jobs that were not saved for `FORGET_JOBS_AFTER` seconds, and its parameters."""
     return "DELETE FROM job WHERE saved < ?", (now - FORGET_JOBS_AFTER,)
 
 

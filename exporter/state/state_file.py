@@ -115,9 +115,9 @@ class StateFile:
             self._folder.check_locks()
 
     def replace(self, now: float) -> None:
-        """Put a copy of the open file where the changed one lies, and close the open one.
+        """Replace the changed file with a copy of the open one, and close the open one.
 
-        If the open file is damaged there is no copy: then no file lies there afterwards.
+        If the open file is damaged there is no copy, and no file is left.
         """
         self._folder.move_foreign(now)
         is_copied = self._is_readable() and self._copy()

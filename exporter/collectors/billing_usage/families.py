@@ -1,4 +1,4 @@
-"""The metrics of what is used and billed in a month, by account and answer. Pure data."""
+"""The metrics of a month's usage and bill, by account and response. Pure data."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-"""Reading that collectors share: rows out of JSON, walks over pages, signed report files."""
+"""Reading that collectors share: rows from JSON, walks over pages, signed report files."""

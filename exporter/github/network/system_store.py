@@ -28,7 +28,7 @@ class SystemStore(NamedTuple):
 def find_system_store() -> SystemStore | None:
     """The store of this machine, None if it has none.
 
-    That is what OpenSSL uses by itself, so the variables SSL_CERT_FILE and SSL_CERT_DIR count as they do for curl.
+    That is what OpenSSL uses by default, so the variables SSL_CERT_FILE and SSL_CERT_DIR count as they do for curl.
     """
     places = ssl.get_default_verify_paths()  # of files and folders that there are
     folder = Path(places.capath) if places.capath and _has_certificates(places.capath) else None
