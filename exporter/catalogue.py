@@ -1,6 +1,6 @@
 """What a collector declares: its endpoint, permission, cost, intervals and tables. Pure.
 
-A wrong declaration fails at import.
+A wrong declaration fails at import. `collectors/__init__.py` lists the collectors.
 """
 
 from collections.abc import Callable, Coroutine
