@@ -9,6 +9,9 @@ from exporter.collectors import COLLECTORS
 from exporter.settings import SettingsError, parse
 from exporter.signals import ANSWERING
 
+WRITING = {"state"}
+"""Commands whose answer may be too large to be held: they write it piece by piece."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Run a command; returns its exit code, 1 if the configuration is invalid."""
@@ -20,4 +23,4 @@ def main(argv: Sequence[str]) -> int:
     # Only the module of the command is imported: `healthcheck` runs every few seconds and needs no daemon.
     command: Callable[..., int] = importlib.import_module(f"exporter.cli.{name}").main
     run = partial(command, settings, argv) if name == "run" else partial(command, settings)
-    return output.printed(run) if name in ANSWERING else run()
+    return output.printed(run) if name in ANSWERING - WRITING else run()

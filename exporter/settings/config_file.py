@@ -34,7 +34,7 @@ def _usable(values: dict[str, Any], report: ProblemReport) -> dict[str, Any]:
                 report.wrong(("credentials", name, "token"), NO_CLEAR_TOKEN)
     if "config" in values:
         report.wrong(("config",), f"unknown key: the file is named by {FLAGS['config', 'file']}")
-    commands = {"healthcheck", *(command for command, *_ in COMMAND_FLAGS)}
+    commands = {"healthcheck", "state_command", *(command for command, *_ in COMMAND_FLAGS)}
     for command in sorted(commands & values.keys()):
         report.wrong((command,), f"unknown key: {command} is a command")
     not_in_file = {"config", *commands}

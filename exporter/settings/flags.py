@@ -8,16 +8,18 @@ from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, get_args
 
 from exporter import output
 from exporter.settings.help import help_text
+from exporter.settings.model import StateAction
 from exporter.settings.names import COMMAND_FLAGS, COMMANDS, FLAGS, PREFIX, PROGRAM, SWITCHES
 from exporter.settings.problems import SECRET_KEY, ProblemReport, hint
 from exporter.settings.sample_values import in_file_only
 
 _ALL = {**FLAGS, **COMMAND_FLAGS}
 _ADDRESSES = FLAGS["web", "listen_address"]
+_STATE_ACTIONS: Sequence[str] = get_args(StateAction)
 _WORDS = {"help": "--help", "version": "--version"}
 """Words that may stand for a flag."""
 
@@ -45,7 +47,10 @@ def read_flags(argv: Sequence[str], report: ProblemReport) -> tuple[str, dict[st
         _print_and_exit(rest)
     command = _command(rest, report)
     values = {flag: _text_of(flag, texts) for flag, texts in texts_by_flag.items() if flag not in incomplete}
-    return command, _settings(command, values | dict.fromkeys(rest.switches, True), report)
+    settings = _settings(command, values | dict.fromkeys(rest.switches, True), report)
+    if command == "state":
+        settings["state_command"] = _state_command(rest.words[1:], report)
+    return command, settings
 
 
 def _parsed(argv: Sequence[str]) -> tuple[dict[str, list[str | None]], list[str]]:
@@ -81,13 +86,13 @@ def _print_and_exit(rest: _Rest) -> None:
     if "--version" in rest.switches or rest.words == ["version"]:
         output.write(f"{PROGRAM} {_version()}\n")
         raise SystemExit(0)
-    if rest.switches & {"--help", "-h"} and all(word in COMMANDS for word in rest.words):
+    if rest.switches & {"--help", "-h"} and (all(word in COMMANDS for word in rest.words) or rest.words[0] == "state"):
         output.write(help_text(rest.words[0] if rest.words else ""))
         raise SystemExit(0)
 
 
 def _command(rest: _Rest, report: ProblemReport) -> str:
-    if len(rest.words) > 1:
+    if len(rest.words) > 1 and rest.words[0] != "state":
         report.add("command", "there is one word too many; the command is one")
     if not rest.words:
         return "metrics" if rest.strays else "run"  # a stray may be the command: assume one that needs no settings
@@ -98,6 +103,18 @@ def _command(rest: _Rest, report: ProblemReport) -> str:
     text = f"{word} is no command" if is_word else "there is no such command"
     report.add("command", text + hint(word, [*COMMANDS, *_WORDS], list_all=True))
     return "metrics"
+
+
+def _state_command(words: Sequence[str], report: ProblemReport) -> dict[str, Any]:
+    """What `state` shall do, and with which targets."""
+    action, targets = (words[0], words[1:]) if words else ("list", ())
+    if action not in _STATE_ACTIONS:
+        report.add("command", f"state does no such thing: it takes {', '.join(_STATE_ACTIONS)}")
+    elif action == "export" and not targets:
+        report.add("command", "state export needs targets, such as organization/acme; `state list` has them")
+    elif action != "export" and targets:
+        report.add("command", f"state {action} takes no more words")
+    return {"action": action, "targets": targets} if action in _STATE_ACTIONS else {}
 
 
 def _text_of(flag: str, texts: Sequence[str | None]) -> str:

@@ -32,6 +32,7 @@ OWN: Mapping[str, Sequence[SettingPath]] = {
     "check": tuple(FLAGS),
     "plan": (_FILE, ("plan", "subjects"), ("plan", "live")),
     "doctor": (_FILE,),
+    "state": (_FILE, ("state", "path")),
     "metrics": (),
     "healthcheck": (_FILE, _ADDRESS, ("web", "external_url"), ("web", "route_prefix"), ("web", "config_file")),
 }

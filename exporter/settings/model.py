@@ -34,7 +34,7 @@ KINDS = ("token", "token_file", "app_client_id", "private_key_file")
 SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appliance": "appliances"}
 """The section of each kind of target."""
 
-NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate", "healthcheck"})
+NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate", "state_command", "healthcheck"})
 """Keys that the file must not have: a secret, the file's own path, and what only one command uses."""
 
 
@@ -181,6 +181,7 @@ class Plan(Section):
     live: bool = Field(False, description="Ask GitHub how much there is to read.")
 
 
+StateAction = Literal["list", "export", "import"]
 Rehearsal = Literal["rejected-token", "spent-limit"]
 
 
@@ -188,6 +189,13 @@ class Simulate(Section):
     """The flags of the command `simulate`."""
 
     fault: Rehearsal | None = Field(None, description="What goes wrong, so that alerts can be rehearsed.")
+
+
+class StateCommand(Section):
+    """The words after the command `state`."""
+
+    action: StateAction = Field("list", description="What to do.")
+    targets: tuple[str, ...] = Field((), description="What to export, such as organization/acme.")
 
 
 class Healthcheck(Section):
@@ -239,6 +247,7 @@ class Settings(Section):
     config: Config = Field(Config(), description="The configuration file.")
     plan: Plan = Field(Plan(), description="The flags of the command `plan`.")
     simulate: Simulate = Field(Simulate(), description="The flags of the command `simulate`.")
+    state_command: StateCommand = Field(StateCommand(), description="The words after the command `state`.")
     healthcheck: Healthcheck = Field(Healthcheck(), description="How the command `healthcheck` logs in.")
 
     def targets(self) -> list[Target]:

@@ -11,7 +11,7 @@ from exporter.settings.model import SECTIONS, Settings
 FIXED = ("web", "log", "state", "counters", "budget", "limits")
 """The sections that are read only at the start."""
 
-_OF_A_COMMAND = ("config", "plan", "healthcheck")
+_OF_A_COMMAND = ("config", "plan", "state_command", "healthcheck")
 _ABSENT = object()
 
 

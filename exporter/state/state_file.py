@@ -78,12 +78,8 @@ class StateFile:
         with suppress(OSError):
             if self._folder.foreign():
                 return None
-        for mode in ("mode=ro", "mode=ro&immutable=1"):  # the second works without SQLite's log and its index
-            with suppress(sqlite3.Error, *UNREADABLE):
-                connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", timeout=0.0, uri=True)
-                with closing(connection):
-                    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
-                        return read(connection)
+        with suppress(sqlite3.Error, *UNREADABLE), closing(connect_to_read(self.path)) as connection:
+            return read(connection)
         return None
 
     def is_changed(self) -> bool:
@@ -186,3 +182,35 @@ class StateFile:
             drop_foreign(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # otherwise part of the copy would be in a second file
             return is_sound(copy)
+
+
+def connect_to_read(path: Path, patience: float = 0.0) -> sqlite3.Connection:
+    """Open a state file to read it, whoever writes to it; raises `sqlite3.Error`, and `ValueError` for another version.
+
+    Without SQLite's log and its index, as in a folder that cannot be written, the file is read as it lies there.
+    `patience` is how many seconds to wait where readers wait for writers; without any, a write is no reason to wait.
+    """
+    try:
+        return _connected(path, "mode=ro", patience)
+    except sqlite3.Error as error:
+        if patience and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise
+    return _connected(path, "mode=ro&immutable=1", patience)
+
+
+def _connected(path: Path, mode: str, patience: float) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    connection = sqlite3.connect(uri, timeout=patience, isolation_level=None, uri=True)
+    try:
+        _check_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute("SELECT count(*) FROM sqlite_master")
+    if version != VERSION:
+        raise ValueError(f"{path}: its version is {version}, this exporter knows {VERSION}")
