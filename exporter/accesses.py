@@ -2,8 +2,8 @@
 
 from exporter import worker
 from exporter.catalogue import PAGE_SIZE
+from exporter.clock import Clock
 from exporter.collecting.access import Access
-from exporter.collecting.clock import Clock
 from exporter.github.apps import App
 from exporter.github.budget import Budget
 from exporter.github.client import GitHub

@@ -1,7 +1,6 @@
-"""One running exporter: start, reload, stop, and the only clock."""
+"""One running exporter: start, reload, stop."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -12,11 +11,11 @@ import structlog
 from exporter import worker
 from exporter.accesses import Accesses
 from exporter.catalogue import Collector
+from exporter.clock import Clock, SystemClock
 from exporter.collecting.active_jobs import Configuration
-from exporter.collecting.clock import Clock
 from exporter.collecting.schedule import Schedule
 from exporter.collecting.settle import Snapshots
-from exporter.collecting.tick import Ticks
+from exporter.collecting.tick import JOB_DEADLINE, Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
 from exporter.exposition.answers import Exposition
@@ -46,21 +45,8 @@ from exporter.state.renaming import renamed_by
 
 log = structlog.get_logger(__name__)
 
-JOB_DEADLINE = 300.0
 READY_DEADLINE = 60.0
 VERSION = version("github-enterprise-exporter")
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def wall(self) -> float:
-        """Epoch seconds."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds that never jump."""
-        return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,30 +223,29 @@ class Exporter:
     def _health(self) -> Health:
         now = self._clock.wall()
         accesses = self._schedule.access_by_target
+        left, spent = shares(self._quotas(now), now)
         return Health(
-            self._state.health,
-            self._reload,
-            {target.credential: access.problem for target, access in accesses.items()},
-            {target: access.rejected is not None for target, access in accesses.items()},
-            frozenset(target for target, access in accesses.items() if access.not_before(now) > now),
-            {
+            state=self._state.health,
+            reload=self._reload,
+            credentials={target.credential: access.problem for target, access in accesses.items()},
+            rejected={target: access.rejected is not None for target, access in accesses.items()},
+            paused=frozenset(target for target, access in accesses.items() if access.not_before(now) > now),
+            expiries={
                 access.credential.name: end
                 for access in accesses.values()
                 if (end := access.github.token_expiry) is not None
             },
-            self._largest_skew(),
-            *shares(self._quotas(now), now),
-            dict(self._own.counters.gaps),
-            self._rejected_at,
-            self._web_file.reload if self._web_file else self._started,
+            skew=max((access.github.skew for access in accesses.values()), key=abs, default=0.0),
+            left=left,
+            spent=spent,
+            gaps=dict(self._own.counters.gaps),
+            rejected_at=self._rejected_at,
+            web=self._web_file.reload if self._web_file else self._started,
         )
 
     def _quotas(self, now: float) -> list[Quota]:
         monotonic = self._clock.monotonic()
         return [quota_of(access.pool, access.github.skew, now, monotonic) for access in self._schedule.accesses]
-
-    def _largest_skew(self) -> float:
-        return max((access.github.skew for access in self._schedule.accesses), key=abs, default=0.0)
 
 
 async def run(settings: Settings, load: Callable[[], Settings], timing: Timing | None = None) -> None:

@@ -8,9 +8,9 @@ from exporter import output
 from exporter.catalogue import Collector, TokenKind
 from exporter.cli.survey import Survey, SurveyEntry, survey
 from exporter.cli.tables import table
+from exporter.clock import SystemClock
 from exporter.collecting.forecast import Cost
 from exporter.collectors import COLLECTORS
-from exporter.daemon import SystemClock
 from exporter.errors import GENERAL_HINTS, CredentialRejected, GitHubError, HostRefused, LinkExpired, RateLimited
 from exporter.github.dates import EXPIRES_SOON
 from exporter.github.refusals import of_permission

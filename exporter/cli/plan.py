@@ -9,6 +9,7 @@ from exporter.accesses import credentials_by_target
 from exporter.catalogue import Sizes
 from exporter.cli.survey import SurveyEntry, survey
 from exporter.cli.tables import table
+from exporter.clock import SystemClock
 from exporter.collecting.forecast import (
     CollectorLoad,
     Cost,
@@ -20,7 +21,6 @@ from exporter.collecting.forecast import (
     pool_loads,
 )
 from exporter.collectors import COLLECTORS
-from exporter.daemon import SystemClock
 from exporter.errors import GitHubError
 from exporter.github.budget import Budget
 from exporter.jobs import Job

@@ -2,7 +2,7 @@
 
 from exporter import output
 from exporter.cli.serve import serve
-from exporter.daemon import SystemClock
+from exporter.clock import SystemClock
 from exporter.settings import Settings, parse_address
 from exporter.signals import watched
 from exporter.simulator.serve import serving

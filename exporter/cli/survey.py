@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from exporter.accesses import credentials_by_target, open_client
 from exporter.catalogue import Collector, TokenKind
 from exporter.cli.sampling import Sampler
+from exporter.clock import Clock
 from exporter.collecting.attempt import Question, ask
-from exporter.collecting.clock import Clock
 from exporter.collecting.doubts import note_of
 from exporter.collecting.forecast import Cost, rows_of
 from exporter.collecting.selection import Candidates, select_jobs
+from exporter.collecting.tick import JOB_DEADLINE
 from exporter.collecting.unknown import UnknownSubjects, explain, is_unknown
 from exporter.counting.windows import Windows
-from exporter.daemon import JOB_DEADLINE
 from exporter.errors import CredentialRejected, GitHubError, Unavailable
 from exporter.fetching import Subject
 from exporter.github.client import GitHub

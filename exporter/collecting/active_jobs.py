@@ -9,9 +9,9 @@ import structlog
 
 from exporter import worker
 from exporter.catalogue import Collector
+from exporter.clock import Clock
 from exporter.collecting.access import Access
 from exporter.collecting.changes import Start, restore
-from exporter.collecting.clock import Clock
 from exporter.collecting.due import first_run
 from exporter.collecting.selection import Candidates, requests_by_subject, select_jobs
 from exporter.collecting.settle import Snapshots

@@ -9,10 +9,10 @@ from functools import partial
 import structlog
 
 from exporter import worker
+from exporter.clock import Clock
 from exporter.collecting import changes
 from exporter.collecting.access import check_credentials
 from exporter.collecting.active_jobs import ActiveJobs
-from exporter.collecting.clock import Clock
 from exporter.collecting.conclude import Conclusion
 from exporter.collecting.settle import Snapshots
 from exporter.collecting.timers import Timers

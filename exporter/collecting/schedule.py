@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from exporter import worker
+from exporter.clock import Clock
 from exporter.collecting.access import Access, check_credentials
 from exporter.collecting.active_jobs import ActiveJobs, Configuration
 from exporter.collecting.changes import apply_naming
-from exporter.collecting.clock import Clock
 from exporter.collecting.due import first_run
 from exporter.collecting.heartbeat import Heartbeat
 from exporter.collecting.tick import Ticks

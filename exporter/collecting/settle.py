@@ -20,8 +20,8 @@ from typing import Literal, TypeAlias
 import structlog
 
 from exporter import worker
+from exporter.clock import Clock
 from exporter.collecting.changes import drop
-from exporter.collecting.clock import Clock
 from exporter.collecting.conclude import Conclusion
 from exporter.exposition.book import Book
 from exporter.exposition.shared import Renderer

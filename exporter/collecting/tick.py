@@ -13,9 +13,9 @@ from typing import Protocol
 import structlog
 
 from exporter import worker
+from exporter.clock import Clock
 from exporter.collecting.attempt import Attempt, Question, Reading, ask, totals_of
 from exporter.collecting.changes import postpone_for_budget, remember
-from exporter.collecting.clock import Clock
 from exporter.collecting.conclude import Conclusion, conclude
 from exporter.collecting.settle import Snapshots
 from exporter.counting.keys import Rules
@@ -28,6 +28,9 @@ from exporter.jobs import Job
 from exporter.privacy import hide_subject
 
 log = structlog.get_logger(__name__)
+
+JOB_DEADLINE = 300.0
+"""Seconds after which a run fails, unless its collector allows more."""
 
 
 class Tallies(Protocol):

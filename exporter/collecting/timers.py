@@ -9,7 +9,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from exporter.collecting.clock import Clock
+from exporter.clock import Clock
 from exporter.jobs import Job
 
 

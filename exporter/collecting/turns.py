@@ -6,10 +6,10 @@ from functools import partial
 import structlog
 
 from exporter import worker
+from exporter.clock import Clock
 from exporter.collecting.access import MINUTE, Access, Claim, claim, wait_for_budget
 from exporter.collecting.active_jobs import ActiveJobs, answering, is_answered
 from exporter.collecting.changes import postpone
-from exporter.collecting.clock import Clock
 from exporter.collecting.tick import Ticks
 from exporter.collecting.unknown import explain, is_unknown
 from exporter.collecting.waits import Unknowns, Waits

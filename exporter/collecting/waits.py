@@ -11,8 +11,8 @@ import structlog
 
 from exporter import worker
 from exporter.catalogue import Collector
+from exporter.clock import Clock
 from exporter.collecting.access import MINUTE, Access
-from exporter.collecting.clock import Clock
 from exporter.collecting.unknown import ASK_AGAIN_AFTER, UnknownSubjects, is_unknown, load
 from exporter.errors import CredentialRejected, GitHubError, OverBudget, Unavailable
 from exporter.github.budget import HOUR_WINDOW

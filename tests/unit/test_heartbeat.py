@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from exporter.clock import SystemClock
 from exporter.collecting import heartbeat
 from exporter.collecting.access import Access
 from exporter.collecting.active_jobs import ActiveJobs, Configuration
@@ -17,7 +18,6 @@ from exporter.collecting.heartbeat import Heartbeat
 from exporter.collecting.settle import Snapshots
 from exporter.collecting.timers import Timers
 from exporter.collecting.waits import Unknowns
-from exporter.daemon import SystemClock
 from exporter.exposition.store import Store
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential

@@ -34,6 +34,7 @@ ORDER = (
     "fetching",
     "tables",
     "options",
+    "clock",
     "instants",
     "lateness",
     "errors",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.clock import SystemClock
 from exporter.collecting.settle import Snapshots
 from exporter.collectors import user_stats
 from exporter.collectors.summary_stats import COLLECTOR
-from exporter.daemon import SystemClock
 from exporter.exposition.chunks import deflate, texts
 from exporter.exposition.columns import Column, column
 from exporter.exposition.render import Piece
