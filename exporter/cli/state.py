@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from exporter import output
 from exporter.cli.tables import table
+from exporter.clock import SystemClock
 from exporter.collectors import COLLECTORS
-from exporter.daemon import SystemClock
 from exporter.instants import utc_time
 from exporter.settings import Settings
 from exporter.state.database import State, StateLockedError
