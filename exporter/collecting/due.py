@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exporter.errors import GitHubError, OutcomeState, RateLimited
 from exporter.exposition.snapshot import Outcome
-from exporter.github.pacing import LONGEST_BLOCK
+from exporter.github.hour import LONGEST_BLOCK
 from exporter.instants import DAY, HOUR
 from exporter.jobs import Job
 
@@ -34,7 +34,7 @@ def next_run(interval: float, error: GitHubError | None, failures: int, now: flo
 
 def longest_wait(interval: float, state: OutcomeState) -> float:
     """The most seconds that a job waits after an attempt with this outcome."""
-    return DAY if state == "retired" else max(interval, HOUR, LONGEST_BLOCK)
+    return DAY if state == "retired" else max(interval, LONGEST_BLOCK)
 
 
 class LastRun(Protocol):

@@ -15,8 +15,7 @@ from exporter.clock import Clock
 from exporter.collecting.access import MINUTE, Access
 from exporter.collecting.unknown import ASK_AGAIN_AFTER, UnknownSubjects, is_unknown, load
 from exporter.errors import CredentialRejected, GitHubError, OverBudget, Unavailable
-from exporter.github.budget import HOUR_WINDOW
-from exporter.github.responses import LONGEST_WINDOW
+from exporter.github.hour import HOUR_WINDOW, LONGEST_WINDOW
 from exporter.instants import HOUR
 from exporter.jobs import Job, Target
 from exporter.state.database import Restored, State, Wait

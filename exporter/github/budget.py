@@ -8,12 +8,8 @@ fits beside what more important jobs still need in the hour, so totals never wai
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from exporter.instants import HOUR
+from exporter.github.hour import HOUR_WINDOW
 
-REQUEST_TIMEOUT = 30.0
-"""Seconds after which the client gives up a request."""
-HOUR_WINDOW = HOUR + REQUEST_TIMEOUT
-"""An hour, and the timeout: a request counts when it arrives, which may be that much later than it was sent."""
 BURST_WINDOW = 300.0
 BURST_SHARE = 1 / 3
 """The share of the budget that may be sent within `BURST_WINDOW`."""

@@ -11,10 +11,9 @@ from typing import TypeAlias
 
 from exporter.github.budget import Budget, Spending
 from exporter.github.dates import OPEN, Closing, whole_number
-from exporter.github.responses import LONGEST_WINDOW, Meaning, RateLimit, Success
+from exporter.github.hour import LONGEST_BLOCK, LONGEST_WINDOW
+from exporter.github.responses import Meaning, RateLimit, Success
 
-LONGEST_BLOCK = 3700.0
-"""Seconds; GitHub's own blocks are shorter, so a longer one comes from a wall clock that jumped."""
 MOST_OVERTAKES = 4
 """How many turns in a row may overtake the oldest job in the queue, so that no job starves under load."""
 

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from exporter.errors import CredentialRejected, Forbidden, GitHubError, Invalid, NotFound, Refused, Retired, Unavailable
 from exporter.github.dates import http_date, whole_number
+from exporter.github.hour import LONGEST_WINDOW
 from exporter.github.redaction import one_line
 from exporter.github.refusals import BODY_READ, NOT_THE_API, SIGN_ON, cause_of, is_web_page, message_of
 from exporter.instants import HOUR
 
 FIRST_WAIT = 60.0
 LONGEST_WAIT = HOUR
-LONGEST_WINDOW = LONGEST_WAIT + 60.0
-"""GitHub's rate-limit windows last an hour; a minute more allows for clocks that differ."""
 
 _SAYS_LIMIT = re.compile(rb"secondary[ -]rate[ -]limit|api rate limit exceeded|abuse detection", re.IGNORECASE)
 

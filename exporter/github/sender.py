@@ -18,10 +18,10 @@ from pydantic import SecretStr
 from exporter.errors import GitHubError, Invalid, OverBudget, RateLimited, Unavailable
 from exporter.fetching import Reply
 from exporter.github.bodies import read_body, read_start, unpacked
-from exporter.github.budget import REQUEST_TIMEOUT
 from exporter.github.dates import http_date
 from exporter.github.decoding import LARGEST
 from exporter.github.exchange import Method, Sink
+from exporter.github.hour import REQUEST_TIMEOUT
 from exporter.github.links import REDIRECTS, below, confined, path_of
 from exporter.github.network.connection_errors import StaleConnection, as_github_error
 from exporter.github.pacing import Pool

@@ -16,9 +16,10 @@ from exporter.errors import OutcomeState as EndpointState
 from exporter.errors import Reason
 from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Outcome, Snapshot, not_after
-from exporter.github.budget import HOUR_WINDOW, Budget
+from exporter.github.budget import Budget
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
+from exporter.github.hour import HOUR_WINDOW
 from exporter.github.pacing import Pool
 from exporter.instants import HOUR
 from exporter.jobs import CollectorSettings, Job, Target

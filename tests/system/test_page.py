@@ -18,8 +18,9 @@ from exporter.exposition.snapshot import Snapshot
 from exporter.exposition.store import Entry
 from exporter.github import refusals
 from exporter.github.apps import NotInstalled
-from exporter.github.budget import HOUR_WINDOW, Budget
+from exporter.github.budget import Budget
 from exporter.github.dates import Closing
+from exporter.github.hour import HOUR_WINDOW
 from exporter.github.pacing import Pool
 from exporter.serving.health import Health, Reload
 from exporter.serving.page.page import status_page

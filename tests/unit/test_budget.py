@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from exporter.collecting.access import Claim, claim, wait_for_budget
 from exporter.collectors import COLLECTORS
-from exporter.github.budget import BURST_WINDOW, HOUR_WINDOW, REQUEST_TIMEOUT, Budget, Spending
+from exporter.github.budget import BURST_WINDOW, Budget, Spending
+from exporter.github.hour import HOUR_WINDOW, REQUEST_TIMEOUT
 from exporter.github.pacing import Pool
 from exporter.instants import HOUR
 from exporter.jobs import CollectorSettings, Job, Target

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from exporter.errors import CredentialRejected, Forbidden, GitHubError, Invalid, NotFound, Refused, Retired, Unavailable
 from exporter.github.budget import Budget
 from exporter.github.dates import OPEN
-from exporter.github.pacing import LONGEST_BLOCK, Pool
+from exporter.github.hour import LONGEST_BLOCK
+from exporter.github.pacing import Pool
 from exporter.github.redaction import one_line
 from exporter.github.responses import RateLimit, RequestFailure, Success, meaning_of
 
