@@ -103,6 +103,18 @@ get() {
 print(urllib.request.urlopen("http://127.0.0.1:10171" + sys.argv[1], timeout=5).read().decode())' "$2" 2>/dev/null
 }
 
+# over_tls NAME LOGIN PATH: the body, or the status of a refusal; the certificate is verified.
+over_tls() {
+    inside "$1-$$" python -c 'import base64, os, ssl, sys, urllib.request
+basic = "Basic " + base64.b64encode(sys.argv[1].encode()).decode()
+request = urllib.request.Request("https://127.0.0.1:10171" + sys.argv[2], headers={"Authorization": basic})
+context = ssl.create_default_context(cafile=os.environ["GITHUB_EXPORTER_WEB_CONFIG_FILE"].replace("web.yml", "tls.crt"))
+try:
+    print(urllib.request.urlopen(request, timeout=5, context=context).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code)' "$2" "$3"
+}
+
 # until_seen NAME PATH PATTERN SECONDS
 until_seen() {
     deadline=$((SECONDS + $4))
@@ -196,6 +208,34 @@ until_seen restarted /-/ready ready 10
 until_seen restarted /metrics '^github_api_insights_requests_total\{' 5
 say "restarted: ready from its state, without GitHub"
 stop restarted
+
+# TLS and a password by a mounted web configuration.
+mkdir "$work/web"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout "$work/web/tls.key" \
+    -out "$work/web/tls.crt" -subj /CN=exporter -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+openssl rand -base64 24 >"$work/web/password"
+hash=$("${engine[@]}" run --rm --interactive --network none "${extra[@]}" --entrypoint python "$image" -c '
+import bcrypt, sys
+print(bcrypt.hashpw(sys.stdin.read().strip().encode(), bcrypt.gensalt(10)).decode())' <"$work/web/password")
+printf 'tls_server_config: {cert_file: tls.crt, key_file: tls.key}\nbasic_auth_users: {prometheus: %s}\n' "$hash" >"$work/web/web.yml"
+chmod -R a+rX "$work/web"
+web=/etc/github-enterprise-exporter/web
+run secured none "${real[@]}" --volume "$work/web:$web:ro" --env GITHUB_EXPORTER_WEB_CONFIG_FILE=$web/web.yml \
+    --env GITHUB_EXPORTER_HEALTHCHECK_PASSWORD_FILE=$web/password --
+deadline=$((SECONDS + 20))
+until inside "secured-$$" github-enterprise-exporter healthcheck 2>/dev/null; do
+    [ $SECONDS -lt $deadline ] || fail "healthcheck over TLS: $(inside "secured-$$" github-enterprise-exporter healthcheck 2>&1)"
+    sleep 0.2
+done
+over_tls secured "prometheus:$(cat "$work/web/password")" /metrics | grep "^github_api_insights_requests_total{" >/dev/null ||
+    fail "no metrics over TLS"
+expect "a wrong password's answer" "$(over_tls secured prometheus:wrong /metrics)" 401
+if get secured /metrics; then fail "an answer without TLS"; fi
+if inside "secured-$$" env -u GITHUB_EXPORTER_HEALTHCHECK_PASSWORD_FILE github-enterprise-exporter healthcheck 2>/dev/null; then
+    fail "healthcheck needs no password"
+fi
+say "secured: TLS and a password by a mounted web configuration; healthcheck logs in"
+stop secured
 
 run demo none --tmpfs /tmp -- demo
 until_seen demo /metrics '^github_api_insights_route_requests_total\{.*[1-9]$' 60
