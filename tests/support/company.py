@@ -6,9 +6,8 @@ import ipaddress
 import socket
 import ssl
 import struct
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -171,43 +170,20 @@ class Proxy:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(_pump(there_reader, writer))
-                both.create_task(_pump(reader, there_writer))
+                both.create_task(pump(there_reader, writer))
+                both.create_task(pump(reader, there_writer))
         finally:
             there_writer.close()
             with suppress(OSError):
                 await there_writer.wait_closed()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
     writer.close()
-
-
-@contextmanager
-def in_thread(*servers: AbstractAsyncContextManager[object]) -> Iterator[None]:
-    """Run servers beside the test."""
-    loop, stop, started = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with AsyncExitStack() as stack:
-            for server in servers:
-                await stack.enter_async_context(server)
-            started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    try:
-        assert started.wait(10)
-        yield
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
 
 
 Answer = bytes | Callable[[asyncio.StreamWriter], None] | None

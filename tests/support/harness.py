@@ -1,13 +1,11 @@
 """Real parts for end-to-end tests: the simulated GitHub on a port, the exporter as a process, a real Prometheus."""
 
-import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -23,6 +21,7 @@ import yaml
 from exporter.collectors import COLLECTORS
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.serve import serving
+from tests.support.threads import in_thread
 
 Result = TypeVar("Result")
 
@@ -80,28 +79,8 @@ class SimClock:
 @contextmanager
 def simulated(*applications: SimulatedGitHub) -> Iterator[list[str]]:
     """Serve simulated GitHubs from a thread; gives their URLs."""
-    urls: list[str] = []
-    started = threading.Event()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        servers = [serving(application) for application in applications]
-        urls.extend([await server.__aenter__() for server in servers])
-        started.set()
-        await stop.wait()
-        for server in servers:
-            await server.__aexit__(None, None, None)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    try:
-        assert started.wait(10)
+    with in_thread(*map(serving, applications)) as urls:
         yield urls
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
 
 
 class OnAPort(Protocol):

@@ -38,6 +38,7 @@ from exporter.github.downloads import DownloadBounds, Downloads, allowed
 from exporter.github.network import Network
 from exporter.github.pacing import Pool
 from exporter.options import DownloadHosts, QueryDate
+from tests.support.fake import Fake
 
 WILDCARD = ("*.b01.azurefd.net",)
 HOST = "files.b01.azurefd.net"
@@ -48,21 +49,6 @@ KIB, MIB = 1024, 1024 * 1024
 PIECE = 256 * KIB
 MOST = 16 * MIB
 QUICK = DownloadBounds(idle=0.3, connect=0.3)
-
-
-class Site:
-    """Storage hosts that answer in order, and remember what they were asked."""
-
-    def __init__(self, *answers: httpx.Response | Exception) -> None:
-        self.asked: list[httpx.Request] = []
-        self._answers = answers
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        answer = self._answers[min(len(self.asked), len(self._answers)) - 1]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 class Names:
@@ -77,7 +63,7 @@ class Names:
         return self._addresses
 
 
-def downloads(site: Site, *addresses: str, **more: Any) -> Downloads:
+def downloads(site: Fake, *addresses: str, **more: Any) -> Downloads:
     return Downloads(transport=httpx.MockTransport(site), resolve=Names(*(addresses or (PUBLIC,))), **more)
 
 
@@ -226,7 +212,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("link", REFUSED)
 def test_any_other_link_is_refused_and_nothing_is_looked_up_or_sent(link: str) -> None:
-    site, names = Site(httpx.Response(200)), Names(PUBLIC)
+    site, names = Fake(httpx.Response(200)), Names(PUBLIC)
     error = failure(Downloads(transport=httpx.MockTransport(site), resolve=names), link, HOSTS)
     assert type(error) in (Invalid, HostRefused)
     assert str(error).startswith("refused a download link ")
@@ -235,7 +221,7 @@ def test_any_other_link_is_refused_and_nothing_is_looked_up_or_sent(link: str) -
 
 @pytest.mark.parametrize("link", REFUSED)
 def test_the_lines_that_allow_a_refused_host_allow_it_and_keep_what_was_allowed(link: str) -> None:
-    error = failure(downloads(Site()), link, HOSTS)
+    error = failure(downloads(Fake()), link, HOSTS)
     if not isinstance(error, HostRefused):
         assert str(error) == "refused a download link that is no plain URL"
         return
@@ -297,7 +283,7 @@ def test_a_refusal_names_scheme_host_and_port_only() -> None:
     ],
 )
 def test_a_redirect_is_judged_as_a_link_is(location: str, status: int) -> None:
-    site = Site(httpx.Response(status, headers=[(b"Location", location.encode())]), httpx.Response(200))
+    site = Fake(httpx.Response(status, headers=[(b"Location", location.encode())]), httpx.Response(200))
     error = failure(downloads(site), LINK, HOSTS)
     assert type(error) in (Invalid, HostRefused)
     assert str(error).startswith("refused a download link ")
@@ -319,7 +305,7 @@ def test_a_redirect_is_judged_as_a_link_is(location: str, status: int) -> None:
 )
 def test_a_redirect_within_the_list_is_followed_without_anything_of_the_first(location: str, url: str) -> None:
     first = httpx.Response(302, headers={"Location": location, "Set-Cookie": "a=CANARY; Path=/"})
-    site = Site(first, httpx.Response(200, content=b"whole"))
+    site = Fake(first, httpx.Response(200, content=b"whole"))
     assert read(downloads(site), LINK, HOSTS) == b"whole"
     (_, second) = site.asked
     wanted = httpx.URL(url)
@@ -333,7 +319,7 @@ def assert_bare(request: httpx.Request) -> None:
 
 
 def test_redirects_end_at_the_cap() -> None:
-    site = Site(httpx.Response(302, headers={"Location": "/CANARY/again"}))
+    site = Fake(httpx.Response(302, headers={"Location": "/CANARY/again"}))
     error = failure(downloads(site))
     assert (type(error), str(error)) == (Invalid, f"{HOST}: more than 3 redirects of a download")
     assert len(site.asked) == 4
@@ -341,12 +327,12 @@ def test_redirects_end_at_the_cap() -> None:
 
 def test_as_many_redirects_as_the_cap_are_followed() -> None:
     again = httpx.Response(302, headers={"Location": "/again"})
-    assert read(downloads(Site(again, again, again, httpx.Response(200, content=b"x")))) == b"x"
+    assert read(downloads(Fake(again, again, again, httpx.Response(200, content=b"x")))) == b"x"
 
 
 @given(st.text(st.characters(codec="latin-1"), max_size=30) | st.sampled_from(REFUSED))
 def test_no_location_leads_out_of_the_list(location: str) -> None:
-    site = Site(httpx.Response(302, headers=[(b"Location", location.encode("utf-8", "replace"))]), httpx.Response(200))
+    site = Fake(httpx.Response(302, headers=[(b"Location", location.encode("utf-8", "replace"))]), httpx.Response(200))
     try:
         read(downloads(site))
     except Invalid:
@@ -375,7 +361,7 @@ def test_no_location_leads_out_of_the_list(location: str) -> None:
     ids=" ".join,
 )  # fmt: skip
 def test_a_name_that_leads_into_our_network_is_refused_before_anything_is_sent(addresses: list[str]) -> None:
-    site = Site(httpx.Response(200))
+    site = Fake(httpx.Response(200))
     error = failure(downloads(site, *addresses))
     assert str(error) == f"refused a download: {HOST} leads to an address that is not public"
     assert hosts_of(error) == (*WILDCARD, HOST)
@@ -392,7 +378,7 @@ def test_a_name_that_leads_into_our_network_is_refused_before_anything_is_sent(a
     ],
 )
 def test_what_was_looked_at_is_what_is_asked_by_its_name(addresses: list[str], host: str) -> None:
-    site, names = Site(httpx.Response(200, content=b"x")), Names(*addresses)
+    site, names = Fake(httpx.Response(200, content=b"x")), Names(*addresses)
     assert read(Downloads(transport=httpx.MockTransport(site), resolve=names)) == b"x"
     (request,) = site.asked
     assert names.asked == [(HOST, 443)]
@@ -404,13 +390,13 @@ def test_what_was_looked_at_is_what_is_asked_by_its_name(addresses: list[str], h
 def test_an_address_that_takes_no_connection_is_passed_over() -> None:
     """A name often has an address of IPv6, which does not work from everywhere."""
     dead: list[httpx.Response | Exception] = [httpx.ConnectTimeout("CANARY"), httpx.ConnectError("unreachable")]
-    site = Site(*dead, httpx.Response(200, content=b"x"))
+    site = Fake(*dead, httpx.Response(200, content=b"x"))
     assert read(downloads(site, "2603:1030::1", "2603:1030::2", PUBLIC)) == b"x"
     assert [request.url.host for request in site.asked] == ["2603:1030::1", "2603:1030::2", PUBLIC]
     for request in site.asked:
         assert (request.headers["host"], request.extensions["sni_hostname"]) == (HOST, HOST)
-    assert str(failure(downloads(Site(*dead), "2603:1030::1", PUBLIC))) == f"no connection to {HOST} in time"
-    site = Site(httpx.ReadError("CANARY"), httpx.Response(200))
+    assert str(failure(downloads(Fake(*dead), "2603:1030::1", PUBLIC))) == f"no connection to {HOST} in time"
+    site = Fake(httpx.ReadError("CANARY"), httpx.Response(200))
     assert "broke off" in str(failure(downloads(site, PUBLIC, OTHER_PUBLIC)))
     assert len(site.asked) == 1
 
@@ -421,14 +407,14 @@ def test_each_redirect_is_looked_at_anew() -> None:
             await super().__call__(host, port)
             return [PUBLIC] if len(self.asked) == 1 else ["127.0.0.1"]
 
-    site, names = Site(httpx.Response(302, headers={"Location": "/b"})), Turning()
+    site, names = Fake(httpx.Response(302, headers={"Location": "/b"})), Turning()
     assert type(failure(Downloads(transport=httpx.MockTransport(site), resolve=names))) is HostRefused
     assert (len(site.asked), len(names.asked)) == (1, 2)
 
 
 @pytest.mark.parametrize("link", ["http://127.0.0.1:8081/x", "http://storage.corp/x", "https://[::1]:9000/x"])
 def test_a_host_that_is_named_may_be_anywhere(link: str) -> None:
-    site, names = Site(httpx.Response(200, content=b"x")), Names("10.0.0.1")
+    site, names = Fake(httpx.Response(200, content=b"x")), Names("10.0.0.1")
     assert read(Downloads(transport=httpx.MockTransport(site), resolve=names), link, HOSTS) == b"x"
     assert str(site.asked[0].url) == link
     assert names.asked == []
@@ -443,7 +429,7 @@ def test_a_name_that_leads_nowhere_is_unavailable(raised: Exception) -> None:
         raise raised
 
     for resolve in (nowhere, Names()):
-        error = failure(Downloads(transport=httpx.MockTransport(Site()), resolve=resolve))
+        error = failure(Downloads(transport=httpx.MockTransport(Fake()), resolve=resolve))
         assert type(error) is Unavailable
         assert str(error) == f"{HOST}: the name of the download's host leads to no address"
 
@@ -454,7 +440,7 @@ def test_a_resolver_that_does_not_answer_ends_in_time() -> None:
         return []
 
     error = failure(
-        Downloads(transport=httpx.MockTransport(Site()), resolve=never, bounds=DownloadBounds(idle=0.1, connect=0.1))
+        Downloads(transport=httpx.MockTransport(Fake()), resolve=never, bounds=DownloadBounds(idle=0.1, connect=0.1))
     )
     assert (type(error), str(error)) == (Unavailable, f"{HOST}: no answer to a download in time")
 
@@ -465,13 +451,13 @@ def test_a_resolver_that_does_not_answer_ends_in_time() -> None:
      "/a?x=a+b%20c&y=%e2%82%ac&z", "/?a", "/a//b"],
 )  # fmt: skip
 def test_a_link_is_sent_as_it_was_signed(target: str) -> None:
-    site = Site(httpx.Response(200))
+    site = Fake(httpx.Response(200))
     read(downloads(site), f"https://{HOST}{target}")
     assert site.asked[0].url.raw_path == target.encode()
 
 
 def test_the_client_downloads_without_its_token() -> None:
-    api, site = Site(httpx.Response(200, headers={"Set-Cookie": "a=CANARY"})), Site(httpx.Response(200, content=b"x"))
+    api, site = Fake(httpx.Response(200, headers={"Set-Cookie": "a=CANARY"})), Fake(httpx.Response(200, content=b"x"))
     credential = TokenCredential("classic", "https://api.github.com", "2022-11-28", token_text=SecretStr("CANARY"))
     transport = httpx.MockTransport(api)
     github = GitHub(
@@ -496,18 +482,18 @@ def test_the_client_downloads_without_its_token() -> None:
 
 @pytest.mark.parametrize("status", [101, 201, 202, 204, 206, 300, 304, 400, 405, 429, 500, 502, 503, 504])
 def test_any_status_but_200_is_no_file(status: int) -> None:
-    error = failure(downloads(Site(httpx.Response(status, content=b"CANARY"))))
+    error = failure(downloads(Fake(httpx.Response(status, content=b"CANARY"))))
     assert (type(error), str(error)) == (Unavailable, f"{HOST} answers {status} to a download")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_to_nowhere_is_no_file(status: int) -> None:
-    assert type(failure(downloads(Site(httpx.Response(status))))) is Unavailable
+    assert type(failure(downloads(Fake(httpx.Response(status))))) is Unavailable
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_a_link_that_is_taken_no_more_has_expired(status: int) -> None:
-    error = failure(downloads(Site(httpx.Response(status, content=b"CANARY"))))
+    error = failure(downloads(Fake(httpx.Response(status, content=b"CANARY"))))
     assert (type(error), str(error)) == (
         LinkExpired,
         f"{HOST} answers {status} to a download",
@@ -516,7 +502,7 @@ def test_a_link_that_is_taken_no_more_has_expired(status: int) -> None:
 
 
 def test_a_proxy_that_forbids_a_host_is_as_a_link_that_is_refused() -> None:
-    error = failure(downloads(Site(httpx.ProxyError("403 CANARY"))))
+    error = failure(downloads(Fake(httpx.ProxyError("403 CANARY"))))
     assert (type(error), str(error)) == (LinkExpired, f"the proxy answers 403 to a download from {HOST}")
     assert HOST in error.hint
 
@@ -525,7 +511,7 @@ def test_a_proxy_that_forbids_a_host_is_as_a_link_that_is_refused() -> None:
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_page_in_place_of_a_file_is_called_so(page: bytes, packed: bool) -> None:
     body, headers = (gzip.compress(page), {"Content-Encoding": "gzip"}) if packed else (page, {})
-    error = failure(downloads(Site(httpx.Response(200, headers=headers, stream=Plain(body)))))
+    error = failure(downloads(Fake(httpx.Response(200, headers=headers, stream=Plain(body)))))
     assert type(error) is Invalid
     assert str(error).startswith(f"{HOST}: a page instead of a file: does a firewall or proxy answer")
 
@@ -556,7 +542,7 @@ def test_a_page_in_place_of_a_file_is_called_so(page: bytes, packed: bool) -> No
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_foreign_exceptions_become_ours_without_their_text(raised: Exception, text: str) -> None:
-    error = failure(downloads(Site(raised)))
+    error = failure(downloads(Fake(raised)))
     assert (type(error), str(error)) == (Unavailable, text)
     assert error.__context__ is None
     assert error.__cause__ is None
@@ -714,7 +700,7 @@ def test_nothing_beyond_the_cap_is_given(packed: bool, size: int) -> None:
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "CANARYx" * 100])
 def test_an_encoding_that_nobody_asked_for_is_refused(encoding: str) -> None:
     with pytest.raises(Invalid, match=f"^{HOST}: the answer has an encoding that was not requested"):
-        read(downloads(Site(httpx.Response(200, headers={"Content-Encoding": encoding}, stream=Plain(b"x")))))
+        read(downloads(Fake(httpx.Response(200, headers={"Content-Encoding": encoding}, stream=Plain(b"x")))))
 
 
 class Plain(httpx.AsyncByteStream):

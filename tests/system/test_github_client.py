@@ -41,6 +41,7 @@ from exporter.github.network import Network
 from exporter.github.pacing import Pool
 from exporter.github.sender import AnswerBounds
 from exporter.github.server_clock import ServerClock
+from tests.support.fake import Fake
 
 DOTCOM = "https://api.github.com"
 GHES = "https://ghes.example.com/api/v3"
@@ -59,25 +60,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Fake:
-    """A GitHub that answers from a function, or in order from a list, and remembers what it was asked."""
-
-    def __init__(self, *answers: httpx.Response | Callable[[httpx.Request], httpx.Response] | Exception) -> None:
-        self.asked: list[httpx.Request] = []
-        self._answers = answers
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        answer = self._answers[min(len(self.asked), len(self._answers)) - 1]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, httpx.Response) else answer(request)
-
-    @property
-    def urls(self) -> list[str]:
-        return [str(request.url) for request in self.asked]
 
 
 def client(

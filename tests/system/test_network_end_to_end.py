@@ -10,8 +10,9 @@ import pytest
 
 from exporter.collectors import COLLECTORS
 from exporter.simulator.stored import ANSWERS
-from tests.support.company import Authority, Proxy, Site, in_thread, reply
+from tests.support.company import Authority, Proxy, Site, reply
 from tests.support.harness import Exporter, command, until
+from tests.support.threads import in_thread
 
 FILES = "copilot-reports.github.com"
 COPILOT = 'github_exporter_collector_success{collector="copilot_usage",target="organization/acme"}'
