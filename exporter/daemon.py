@@ -1,6 +1,7 @@
 """One running exporter: start, reload, stop."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from exporter.privacy import Naming
 from exporter.reloads import Reloads
 from exporter.serving.connection import ASGIApp
 from exporter.serving.guard import Guard
-from exporter.serving.health import Health, Reload
+from exporter.serving.health import Health, Reload, Shard
 from exporter.serving.http import Web
 from exporter.serving.page.page import status_page
 from exporter.serving.page.quotas import Quota, quota_of, shares
@@ -73,6 +74,7 @@ class Exporter:
         self.reloads = Reloads(load or (lambda: settings), self.reload, self.refuse_reload)
         self._settings, self._collectors = settings, collectors
         self._applied, self._rejected_at = settings, 0.0
+        self._shard = _shard(settings)
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
         self._renamed = renamed_by(collectors)
         self._state = State(settings.state.path, settings.privacy.user_names, self._renamed)
@@ -142,7 +144,7 @@ class Exporter:
         self._reload = Reload(self._clock.wall())
         self._exposition.forget()
         _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
-        self._applied = settings
+        self._applied, self._shard = settings, _shard(settings)
 
     async def _apply_naming(self, settings: Settings) -> None:
         """Name people as `privacy` says now: after this, neither a new response nor the state has the old form."""
@@ -241,6 +243,7 @@ class Exporter:
             gaps=dict(self._own.counters.gaps),
             rejected_at=self._rejected_at,
             web=self._web_file.reload if self._web_file else self._started,
+            shard=self._shard,
         )
 
     def _quotas(self, now: float) -> list[Quota]:
@@ -276,6 +279,13 @@ def _addresses(web: WebSection) -> Sequence[str | int]:
     if not descriptors:
         raise OSError(NONE_PASSED)
     return descriptors
+
+
+def _shard(settings: Settings) -> Shard:
+    """This exporter's part of the targets."""
+    number, total = settings.sharding.shard or 0, settings.sharding.total_shards
+    configured = Counter[str](target.kind for target in settings.all_targets())
+    return Shard(number, total, len(settings.targets()), configured)
 
 
 def _log_reload(changed: Sequence[str], waiting: Sequence[str]) -> None:

@@ -25,6 +25,8 @@ from exporter.errors import GitHubError
 from exporter.github.budget import Budget
 from exporter.jobs import Job
 from exporter.settings import Settings
+from exporter.settings.model import Sharding
+from exporter.settings.shards import owner
 
 LIMIT_OF_APP = 15_000.0
 LIMIT_OF_TOKEN = 5_000.0
@@ -35,6 +37,7 @@ DOES_NOT_FIT = 2
 
 def main(settings: Settings) -> int:
     """Print the cost; exit code 2 if it does not fit into a budget, 1 if a job failed."""
+    shards, settings = settings.sharding.total_shards, settings.model_copy(update={"sharding": Sharding()})
     budget = Budget(settings.budget.share, settings.budget.reserve)
     failures: list[SurveyEntry] = []
     if settings.plan.live:
@@ -50,9 +53,12 @@ def main(settings: Settings) -> int:
         )
         print("`plan --live` asks GitHub instead.\n")
     _print_pools(pools, settings)
+    if shards > 1:
+        print(f"\n{_shards(pools, shards)}\n")
     _complain(failures)
-    series = sum(row.series for load in pools for row in load.collectors)
-    print(f"{series:,} series from GitHub of at most {settings.limits.max_series:,} (limits.max_series).")
+    series = max(_series(loads) for loads in _by_shard(pools, shards))
+    where = " in the largest shard" if shards > 1 else ""
+    print(f"{series:,} series from GitHub{where} of at most {settings.limits.max_series:,} (limits.max_series).")
     if not all(load.fits for load in pools) or series > settings.limits.max_series:
         return DOES_NOT_FIT
     return 1 if failures else 0
@@ -69,6 +75,24 @@ def _print_pools(pools: Sequence[PoolLoad], settings: Settings) -> None:
         if not load.fits:
             print("  It does not fit: what comes last waits, for hours or for ever. Do one of these:")
             print("\n".join(f"  - {text}" for text in advice(load, intervals)))
+
+
+def _shards(pools: Sequence[PoolLoad], shards: int) -> str:
+    """What each of several exporters will do."""
+    head = ("SHARD", "QUOTA POOLS", "REQUESTS/HOUR", "SERIES")
+    rows = [
+        (str(shard), f"{len(loads):,}", f"{sum(load.hourly for load in loads):,.0f}", f"{_series(loads):,}")
+        for shard, loads in enumerate(_by_shard(pools, shards))
+    ]
+    return table([head, *rows])
+
+
+def _by_shard(pools: Sequence[PoolLoad], shards: int) -> list[list[PoolLoad]]:
+    return [[load for load in pools if owner(load.pool, shards) == shard] for shard in range(shards)]
+
+
+def _series(loads: Iterable[PoolLoad]) -> int:
+    return sum(row.series for load in loads for row in load.collectors)
 
 
 def _complain(failures: Iterable[SurveyEntry]) -> None:

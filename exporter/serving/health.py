@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from exporter.jobs import Target
@@ -23,6 +24,15 @@ class Gap(NamedTuple):
     at: float
 
 
+class Shard(NamedTuple):
+    """Which of how many exporters this is, how many targets it reads, and by kind how many are configured for all."""
+
+    number: int = 0
+    total: int = 1
+    targets: int = 0
+    configured: Mapping[str, int] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """The exporter's health.
@@ -33,7 +43,7 @@ class Health:
     quota pool, `left` is the share of GitHub's limit that remains until its next reset, and `spent` the share of our
     budget that was used within the last hour. `gaps` has the newest gap of each collector since the start.
     `rejected_at` is when a slow scrape was last cut (epoch seconds). `web` is the newest load of the web configuration
-    file; without such a file, the exporter's start.
+    file; without such a file, the exporter's start. `shard` is this exporter's part of the targets.
     """
 
     state: StateHealth = field(default_factory=StateHealth)
@@ -48,3 +58,4 @@ class Health:
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     rejected_at: float = 0.0
     web: Reload = field(default_factory=Reload)
+    shard: Shard = field(default_factory=Shard)

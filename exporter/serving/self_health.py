@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from exporter.exposition.store import Entry
 from exporter.github.pacing import Pool
-from exporter.serving.health import Health, Reload
+from exporter.serving.health import Health, Reload, Shard
 
 BUILD = (version("github-enterprise-exporter"), platform.python_version())
 
@@ -49,6 +49,7 @@ def of_health(health: Health) -> Iterator[Metric]:
         value=health.reload.at,
     )
     yield from _of_web_config(health.web)
+    yield from _of_shard(health.shard)
     yield from _of_credentials(health)
 
 
@@ -64,6 +65,27 @@ def _of_web_config(reload: Reload) -> Iterator[Metric]:
         "When the web configuration in use was read; without a file, when the exporter started.",
         value=reload.at,
     )
+
+
+def _of_shard(shard: Shard) -> Iterator[Metric]:
+    info = GaugeMetricFamily(
+        "github_exporter_shard_info",
+        "Which of the exporters that share the targets this is, from 0 on, and how many it takes part with.",
+        labels=("shard", "total_shards"),
+    )
+    info.add_metric((str(shard.number), str(shard.total)), 1)
+    yield info
+    yield GaugeMetricFamily(
+        "github_exporter_shard_targets", "Targets that this exporter reads.", value=float(shard.targets)
+    )
+    configured = GaugeMetricFamily(
+        "github_exporter_configured_targets",
+        "Targets in the configuration, whichever of the exporters that share them reads them.",
+        labels=("kind",),
+    )
+    for kind, count in shard.configured.items():
+        configured.add_metric((kind,), count)
+    yield configured
 
 
 def _of_credentials(health: Health) -> Iterator[Metric]:

@@ -25,6 +25,7 @@ def status_json(entries: Iterable[Entry], *, version: str, now: float, health: H
         "as_of": utc_time(now),
         "level": result.top.level,
         "verdict": result.top.what,
+        "shard": {**health.shard._asdict(), "configured": dict(health.shard.configured)},
         "findings": [finding._asdict() for finding in (result.top, *result.more) if finding.level != "ok"],
         "sources": [_source(source) for source in sources],
     }

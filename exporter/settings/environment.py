@@ -60,6 +60,11 @@ def proxy_variables(environ: Mapping[str, str] | None) -> dict[str, str]:
     return {name: value for name in names if (value := variables.get(name, "").strip())}
 
 
+def host_name() -> str:
+    """The name of this machine or container."""
+    return os.uname().nodename
+
+
 def socket_descriptors(environ: Mapping[str, str] | None = None) -> range:
     """The descriptors of the sockets that systemd passed to this process; `environ=None` is the process' environment.
 

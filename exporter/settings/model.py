@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from exporter.jobs import CollectorSettings, Target
 from exporter.options import Duration, Integer
 from exporter.settings.section import Section
+from exporter.settings.shards import owner
 from exporter.settings.value_types import (
     ApiUrl,
     ApiVersion,
@@ -161,6 +162,20 @@ class StateSection(Section):
     path: FilePath = Field(Path("/var/lib/github-enterprise-exporter"), description="Folder of the state.")
 
 
+class Sharding(Section):
+    """Several exporters that share the targets."""
+
+    shard: Annotated[Integer, Field(ge=0)] | None = Field(
+        None,
+        description="Which of the exporters this is, from 0 on. By default the number at the end of the host's name, "
+        "as a StatefulSet gives it.",
+        examples=[0],
+    )
+    total_shards: Annotated[Integer, Field(ge=1, le=1_000)] = Field(
+        1, description="How many exporters share the targets; each reads those of its quota pools."
+    )
+
+
 class Log(Section):
     """The log, on standard error."""
 
@@ -223,6 +238,7 @@ class Settings(Section):
     counters: Counters = Field(Counters(), description="How new series begin.")
     privacy: Privacy = Field(Privacy(), description="How people are shown.")
     state: StateSection = Field(StateSection(), description="What survives a restart.")
+    sharding: Sharding = Field(Sharding(), description="Several exporters that share the targets.")
     proxy: ProxyUrl | None = Field(
         None,
         repr=False,
@@ -251,7 +267,12 @@ class Settings(Section):
     healthcheck: Healthcheck = Field(Healthcheck(), description="How the command `healthcheck` logs in.")
 
     def targets(self) -> list[Target]:
-        """All targets in the order of the configuration."""
+        """The targets that this exporter reads, in the order of the configuration."""
+        shard, total = self.sharding.shard or 0, self.sharding.total_shards
+        return [target for target in self.all_targets() if total == 1 or owner(self.pool_of(target), total) == shard]
+
+    def all_targets(self) -> list[Target]:
+        """All targets, whichever exporter reads them, in the order of the configuration."""
         return [
             *(Target("organization", entry.name, entry.credential or "") for entry in self.organizations),
             *(Target("enterprise", entry.name, entry.credential or "") for entry in self.enterprises),

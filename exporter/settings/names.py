@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exporter.settings.model import Config, Healthcheck, Log, Plan, Simulate, StateSection
+from exporter.settings.model import Config, Healthcheck, Log, Plan, Sharding, Simulate, StateSection
 from exporter.settings.section import Section
 from exporter.settings.web import WebSection
 
@@ -32,10 +32,20 @@ OWN_ADDRESSES = {"simulate": "127.0.0.1:8081", "demo": "127.0.0.1:10171"}
 """Where the commands listen that serve simulated figures: on this machine only."""
 
 
-_WITH_FLAGS: Mapping[str, type[Section]] = {"config": Config, "web": WebSection, "state": StateSection, "log": Log}
+_WITH_FLAGS: Mapping[str, type[Section]] = {
+    "config": Config,
+    "web": WebSection,
+    "state": StateSection,
+    "sharding": Sharding,
+    "log": Log,
+}
 
-_SPELLED = {("web", "config_file"): "--web.config.file"}
-"""Flags that are spelled as in other exporters."""
+_SPELLED = {
+    ("web", "config_file"): "--web.config.file",  # as in other exporters
+    ("sharding", "shard"): "--shard",
+    ("sharding", "total_shards"): "--total-shards",
+}
+"""Flags that are not spelled after their section and key."""
 
 FLAGS: dict[tuple[str, ...], str] = {
     (section, key): _SPELLED.get((section, key), f"--{section}.{key.replace('_', '-')}")
@@ -73,6 +83,8 @@ VARIABLES: dict[tuple[str, ...], str] = {
     ("organizations",): PREFIX + "ORGANIZATIONS",
     ("enterprises",): PREFIX + "ENTERPRISES",
     **{path: PREFIX + "_".join(path).upper() for path in (*FLAGS, *_OF_HEALTHCHECK)},
+    ("sharding", "shard"): PREFIX + "SHARD",
+    ("sharding", "total_shards"): PREFIX + "TOTAL_SHARDS",
 }
 """The environment variable of each setting that has one, but for those of collectors."""
 

@@ -45,10 +45,11 @@ ENVIRON = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_CONFIG"
 """What the exporter's processes get of the tests' environment."""
 
 
-def command(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+def command(*arguments: str, stdin: str | None = None, **environ: str) -> "subprocess.CompletedProcess[str]":
     """One of the exporter's commands, with nothing in its environment but this."""
     return subprocess.run(
         [sys.executable, "-m", "exporter", *arguments],
+        input=stdin,
         env={**ENVIRON, **environ},
         capture_output=True,
         text=True,

@@ -109,7 +109,7 @@ def by_name(resources: list[Resource]) -> dict[tuple[str, str], Any]:
     return result
 
 
-@pytest.mark.parametrize("overlay", ["standalone", "prometheus-operator", "pod-monitors"])
+@pytest.mark.parametrize("overlay", ["standalone", "prometheus-operator", "pod-monitors", "shards"])
 def test_the_chart_makes_the_objects_of_the_overlay(overlay: str, rendered: Callable[[str], list[Resource]]) -> None:
     """But for the namespace, which is no part of a chart, a label of the dashboards, and the overlay's sidecars."""
     expected, actual = by_name(kustomize(overlay)), by_name(rendered(overlay))

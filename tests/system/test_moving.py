@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from exporter.state.database import State
 from exporter.state.moving import FORMAT, LONGEST_KEY
 from exporter.state.renaming import renamed_by
 from tests.support.app import works
-from tests.support.harness import ENVIRON, Exporter, SimClock, config_for, simulated, until
+from tests.support.harness import Exporter, SimClock, command, config_for, simulated, until
 from tests.support.snapshots import COUNTING, SNAPSHOT
 
 HOUR = 3600
@@ -34,15 +33,7 @@ COUNTED = replace(SNAPSHOT, counting=COUNTING)
 
 def state(folder: Path, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     """The command on a folder's state."""
-    return subprocess.run(
-        [sys.executable, "-m", "exporter", "state", *words, f"--state.path={folder}"],
-        input=stdin,
-        env=ENVIRON,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return command("state", *words, f"--state.path={folder}", stdin=stdin)
 
 
 def kept(folder: Path, jobs: dict[str, Snapshot], choice: Any = "login") -> Path:

@@ -92,6 +92,7 @@ def status_page(
         "expiries": expiries_of(health.expiries, now),
         "telemetry_path": telemetry_path,
         "link_prefix": link_prefix,
+        "shard": health.shard,
         "docs": docs,
         "version": version,
         "as_of": utc_time(now),

@@ -51,8 +51,11 @@ labels:
 --web.config.file=/run/secrets/github-enterprise-exporter-web/{{ .Values.webConfig.file }}
 {{- end }}
 
-{{/* The variables by which the command healthcheck logs in, and those of the values; may be empty. */}}
+{{/* The variables of several shards, those by which the command healthcheck logs in, and those of the values; may be empty. */}}
 {{- define "github-enterprise-exporter.env" -}}
+{{- if gt (int .Values.shards) 1 }}
+- {name: GITHUB_EXPORTER_TOTAL_SHARDS, value: {{ .Values.shards | quote }}}
+{{- end }}
 {{- with .Values.webConfig }}
 {{- if .existingSecrets }}
 {{- with .healthcheck.user }}

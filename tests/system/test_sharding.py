@@ -1,0 +1,143 @@
+"""Several exporters that share the targets: together they are one, and a target can move between them."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.settings.shards import owner
+from exporter.simulator.api import SimulatedGitHub
+from exporter.simulator.apps import SimulatedApp
+from exporter.simulator.facts import Event
+from exporter.simulator.world import World
+from tests.support.app import CLIENT_ID, app_config, installed, new_key, works
+from tests.support.harness import Exporter, SimClock, command, simulated, until
+
+HOUR = 3600
+ORGANIZATIONS = [f"org{number}" for number in range(40)]
+TOTAL = "github_api_insights_requests_total"
+SERIES = re.compile(r"^(github_(?!exporter_)\w+\{.*\}) (\S+)$", re.MULTILINE)
+
+
+@contextmanager
+def fleet(folder: Path, config: dict[str, Any], shards: int) -> Iterator[list[Exporter]]:
+    """So many exporters of one configuration; a single one shares nothing."""
+    with ExitStack() as stack:
+        exporters = []
+        for shard in range(shards):
+            own = folder / f"{shard}-of-{shards}"
+            own.mkdir()
+            environ = {"GITHUB_EXPORTER_SHARD": str(shard), "GITHUB_EXPORTER_TOTAL_SHARDS": str(shards)}
+            exporters.append(stack.enter_context(Exporter(own, config, **environ)))
+        yield exporters
+
+
+def owned(shard: int, shards: int) -> list[str]:
+    return [name for name in ORGANIZATIONS if owner(f"app/{name}", shards) == shard]
+
+
+def shown(exporters: list[Exporter]) -> dict[str, float]:
+    """Every series of GitHub's, of all of them; none may be shown by two."""
+    found: dict[str, float] = {}
+    for exporter in exporters:
+        series = {name: float(value) for name, value in SERIES.findall(exporter.metrics())}
+        assert not found.keys() & series.keys()
+        found |= series
+    return found
+
+
+def total(exporters: list[Exporter]) -> float:
+    return sum(value for name, value in shown(exporters).items() if name.startswith(f"{TOTAL}{{"))
+
+
+@contextmanager
+def github(folder: Path) -> Iterator[tuple[World, dict[str, Any]]]:
+    """Forty organizations under one App, and the configuration that reads them."""
+    clock = SimClock(float(int(time.time())))
+    world = World.of([Event(name, "user", 1, int(clock()) - HOUR, requests=9) for name in ORGANIZATIONS])
+    app = SimulatedApp(CLIENT_ID, new_key(folder / "app.pem"), installed(*ORGANIZATIONS))
+    with simulated(SimulatedGitHub(world, clock, limit=1_000_000, apps=[app])) as (url,):
+        config = app_config(url, folder, *ORGANIZATIONS)
+        for collector in config["collectors"].values():
+            collector["interval"] = "5s"
+        yield world, config
+
+
+def add(world: World, requests: int) -> None:
+    for name in ORGANIZATIONS:
+        world.add(Event(name, "user", 1, int(time.time()) - HOUR, requests=requests))
+
+
+@pytest.mark.parametrize("shards", [2, 3])
+def test_together_shards_show_what_one_exporter_shows(shards: int, tmp_path: Path) -> None:
+    with (
+        github(tmp_path) as (world, config),
+        fleet(tmp_path, config, 1) as one,
+        fleet(tmp_path, config, shards) as all_,
+    ):
+        for exporter in (*one, *all_):
+            exporter.start()
+        until(lambda: works(one[0], "route_stats", *ORGANIZATIONS), "the one has read all")
+        for shard, exporter in enumerate(all_):
+            until(
+                lambda shard=shard, exporter=exporter: works(exporter, "route_stats", *owned(shard, shards)), "its own"
+            )
+            assert exporter.value("github_exporter_shard_targets") == len(owned(shard, shards))
+            assert exporter.value(f'github_exporter_shard_info{{shard="{shard}",total_shards="{shards}"}}') == 1
+            assert exporter.value('github_exporter_configured_targets{kind="organization"}') == len(ORGANIZATIONS)
+        add(world, 3)
+        for exporters in (one, all_):
+            until(lambda exporters=exporters: total(exporters) == 3 * len(ORGANIZATIONS), "all has been counted")
+        expected, actual = shown(one), shown(all_)
+        assert actual.keys() == expected.keys()
+        counters = [name for name in expected if "_total{" in name]
+        assert len(counters) > 4 * len(ORGANIZATIONS)
+        until(lambda: all(shown(all_)[name] == shown(one)[name] for name in counters), "every counter is the same")
+
+
+def test_with_moved_state_counters_go_on_over_another_number_of_shards(tmp_path: Path) -> None:
+    """From two shards to three, as docs/operations.md says: stop all, move what belongs to others, start all."""
+    with github(tmp_path) as (world, config):
+        with fleet(tmp_path, config, 2) as two:
+            for exporter in two:
+                exporter.start()
+            for shard, exporter in enumerate(two):
+                until(lambda s=shard, e=exporter: works(e, "subject_stats", *owned(s, 2)), "all is read")
+            add(world, 3)
+            until(lambda: total(two) == 3 * len(ORGANIZATIONS), "all has been counted")
+            for exporter in two:
+                exporter.stop()
+        with fleet(tmp_path, config, 3) as three:
+            for shard, exporter in enumerate(two):
+                (exporter.folder / "state").rename(three[shard].folder / "state")
+                leaving = sorted(set(owned(shard, 2)) - set(owned(shard, 3)))
+                assert {owner(f"app/{name}", 3) for name in leaving} <= {2}, "only to the new one"
+                _move(three[shard], three[2], leaving)
+            add(world, 2)
+            for exporter in three:
+                exporter.start()
+            assert total(three) >= 3 * len(ORGANIZATIONS), "none begins anew"
+            until(lambda: total(three) == 5 * len(ORGANIZATIONS), "and what came meanwhile is counted")
+
+
+def _move(source: Exporter, target: Exporter, names: list[str]) -> None:
+    targets = [f"organization/{name}" for name in names]
+    exported = command("state", "export", *targets, f"--state.path={source.folder / 'state'}")
+    assert (exported.returncode, exported.stderr) == (0, "")
+    imported = command("state", "import", f"--state.path={target.folder / 'state'}", stdin=exported.stdout)
+    assert (imported.returncode, imported.stderr) == (0, "")
+
+
+def test_check_and_plan_tell_what_each_shard_does(tmp_path: Path) -> None:
+    with github(tmp_path) as (_world, config), fleet(tmp_path, config, 3) as exporters:
+        file = f"--config.file={exporters[0].config}"
+        for shard in range(3):
+            done = command("check", file, f"--shard={shard}", "--total-shards=3")
+            assert f"it reads {len(owned(shard, 3))} of 40 targets" in done.stdout
+        planned = command("plan", file, "--total-shards=3")
+        rows = dict(re.findall(r"^([0-2]) +(\d+) +[\d,]+ +[\d,]+$", planned.stdout, re.MULTILINE))
+        assert rows == {str(shard): str(len(owned(shard, 3))) for shard in range(3)}
