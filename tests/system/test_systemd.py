@@ -1,6 +1,7 @@
 """The unit for systemd: well-formed, confined, and about this exporter. It is not started here."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,18 +56,22 @@ def test_it_has_no_rights_but_to_its_state_and_the_network() -> None:
 
 def test_the_commands_and_variables_are_the_exporter_s() -> None:
     own = [line[1:] for line in commands() if line[0].endswith(NAME)]
-    assert own == [[], ["check"]]
-    assert "check" in COMMANDS
+    assert own == [[]]
     variables = dict(line.split("=") for line in settings("Environment"))
     assert set(variables) <= set(VARIABLES.values())
     assert commands()[-1] == ["/bin/kill", "-HUP", "$MAINPID"]
 
 
-def test_a_reload_fails_on_a_broken_configuration_before_the_signal(tmp_path: Path) -> None:
+def test_the_documented_reload_stops_at_a_broken_configuration_before_the_signal(tmp_path: Path) -> None:
+    """The check is not in the unit: systemd shows the secrets to the main process only."""
+    (check,) = re.findall(rf"`sudo {NAME} (.*) && sudo systemctl reload {NAME}`", PAGE)
+    assert settings("ExecReload") == ["/bin/kill -HUP $MAINPID"]
+    words = shlex.split(check)
+    assert words[0] in COMMANDS
+    assert f"GITHUB_EXPORTER_CONFIG_FILE={words[1].partition('=')[2]}" in settings("Environment")
     broken = tmp_path / "config.yaml"
     broken.write_text("organisations: [acme]\n")
-    (variable,) = (line.partition("=")[0] for line in settings("Environment"))
-    done = command("check", **{variable: str(broken)})
+    done = command(words[0], f"--config.file={broken}")
     assert done.returncode == 1
     assert "organisations" in done.stderr
 
