@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from exporter.regular_files import open_regular
+from exporter.regular_files import kind_of, open_regular
 from exporter.state.folder import StateFolder
 from exporter.state.names import LOCK, NEW_STATE, STATE_FILE
 from exporter.state.rows import UNREADABLE, VERSION, drop_foreign, is_sound, prepare
@@ -78,7 +78,7 @@ class StateFile:
         with suppress(OSError):
             if self._folder.foreign():
                 return None
-        with suppress(sqlite3.Error, *UNREADABLE), closing(connect_to_read(self.path)) as connection:
+        with suppress(sqlite3.Error, OSError, *UNREADABLE), closing(connect_to_read(self.path)) as connection:
             return read(connection)
         return None
 
@@ -185,11 +185,15 @@ class StateFile:
 
 
 def connect_to_read(path: Path, patience: float = 0.0) -> sqlite3.Connection:
-    """Open a state file to read it, whoever writes to it; raises `sqlite3.Error`, and `ValueError` for another version.
+    """Open a state file to read it, whoever writes to it.
+
+    Raises `sqlite3.Error` and `OSError`, and `ValueError` for a file of another kind or version.
 
     Without SQLite's log and its index, as in a folder that cannot be written, the file is read as it lies there.
     `patience` is how many seconds to wait where readers wait for writers; without any, a write is no reason to wait.
     """
+    if kind := kind_of(path.stat().st_mode):  # opening a FIFO would wait
+        raise ValueError(f"{path}: it is {kind}, no state file")
     try:
         return _connected(path, "mode=ro", patience)
     except sqlite3.Error as error:

@@ -1,6 +1,7 @@
 """`state list`, `export` and `import`: what was counted of a target goes on in another exporter."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -107,6 +108,17 @@ def test_without_a_state_the_path_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert str(tmp_path / "none" / "state.db") in done.stderr
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("words", [["list"], ["export", "organization/acme"]])
+def test_what_is_no_state_file_is_said(words: list[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "state.db")
+    assert "it is a FIFO" in state(tmp_path, *words).stderr
+    (tmp_path / "state.db").unlink()
+    (tmp_path / "state.db").write_text("no database at all, but quite some text")
+    done = state(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "file is not a database" in done.stderr
 
 
 def test_what_is_older_than_what_is_there_is_refused_as_a_whole(tmp_path: Path) -> None:
