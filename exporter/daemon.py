@@ -283,7 +283,7 @@ def _addresses(web: WebSection) -> Sequence[str | int]:
 
 def _shard(settings: Settings) -> Shard:
     """This exporter's part of the targets."""
-    number, total = settings.sharding.shard or 0, settings.sharding.total_shards
+    number, total = settings.shard.index or 0, settings.shard.total
     configured = Counter[str](target.kind for target in settings.all_targets())
     return Shard(number, total, len(settings.targets()), configured)
 

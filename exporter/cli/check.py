@@ -16,7 +16,7 @@ from exporter.settings.web_config import read
 
 def main(settings: Settings) -> int:
     """Print the jobs, the proxy and certificate authorities of each credential, and warnings."""
-    if settings.sharding.total_shards > 1:
+    if settings.shard.total > 1:
         print(_shard(settings))
     jobs = _jobs(settings)
     for target, target_jobs in jobs.items():
@@ -47,9 +47,9 @@ def _web_warnings(settings: Settings) -> Sequence[str]:
 
 def _shard(settings: Settings) -> str:
     """Which part of the targets this exporter reads."""
-    number, total = settings.sharding.shard, settings.sharding.total_shards
+    index, total = settings.shard.index, settings.shard.total
     targets, all_targets = len(settings.targets()), len(settings.all_targets())
-    return f"This is shard {number} of {total} (0 to {total - 1}): it reads {targets} of {all_targets} targets.\n"
+    return f"This is shard {index} of {total} (0 to {total - 1}): it reads {targets} of {all_targets} targets.\n"
 
 
 def _jobs(settings: Settings) -> dict[Target, list[Job]]:

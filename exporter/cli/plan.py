@@ -25,7 +25,7 @@ from exporter.errors import GitHubError
 from exporter.github.budget import Budget
 from exporter.jobs import Job
 from exporter.settings import Settings
-from exporter.settings.model import Sharding
+from exporter.settings.model import ShardSection
 from exporter.settings.shards import owner
 
 LIMIT_OF_APP = 15_000.0
@@ -37,7 +37,7 @@ DOES_NOT_FIT = 2
 
 def main(settings: Settings) -> int:
     """Print the cost; exit code 2 if it does not fit into a budget, 1 if a job failed."""
-    shards, settings = settings.sharding.total_shards, settings.model_copy(update={"sharding": Sharding()})
+    shards, settings = settings.shard.total, settings.model_copy(update={"shard": ShardSection()})
     budget = Budget(settings.budget.share, settings.budget.reserve)
     failures: list[SurveyEntry] = []
     if settings.plan.live:

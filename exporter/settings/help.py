@@ -23,7 +23,7 @@ SettingPath = tuple[str, ...]
 
 _FILE, _ADDRESS = ("config", "file"), ("web", "listen_address")
 _SERVING = tuple(path for path in FLAGS if path[0] in ("web", "log"))
-_SHARDING = tuple(path for path in FLAGS if path[0] == "sharding")
+_SHARD = tuple(path for path in FLAGS if path[0] == "shard")
 _LOG = tuple(path for path in FLAGS if path[0] == "log")
 
 OWN: Mapping[str, Sequence[SettingPath]] = {
@@ -31,8 +31,8 @@ OWN: Mapping[str, Sequence[SettingPath]] = {
     "demo": _SERVING,
     "simulate": (_ADDRESS, *_LOG, ("simulate", "fault")),
     "check": tuple(FLAGS),
-    "plan": (_FILE, ("plan", "subjects"), ("plan", "live"), ("sharding", "total_shards")),
-    "doctor": (_FILE, *_SHARDING),
+    "plan": (_FILE, ("plan", "subjects"), ("plan", "live"), ("shard", "total")),
+    "doctor": (_FILE, *_SHARD),
     "state": (_FILE, ("state", "path")),
     "metrics": (),
     "healthcheck": (_FILE, _ADDRESS, ("web", "external_url"), ("web", "route_prefix"), ("web", "config_file")),
@@ -49,8 +49,8 @@ _METAVARS = {
     "listen_address": "ADDRESS",
     "max_requests": "N",
     "subjects": "N",
-    "shard": "N",
-    "total_shards": "N",
+    "index": "N",
+    "total": "N",
     "docs_url": "URL",
     "external_url": "URL",
     "route_prefix": "PATH",

@@ -17,7 +17,7 @@ from exporter.settings.collectors_section import by_name, file_model
 from exporter.settings.config_file import read_file
 from exporter.settings.environment import host_name, read_environment
 from exporter.settings.flags import read_flags
-from exporter.settings.model import KINDS, Settings, Sharding
+from exporter.settings.model import KINDS, Settings, ShardSection
 from exporter.settings.names import NEED_TARGETS, OWN_ADDRESSES, SERVE
 from exporter.settings.problems import ProblemReport, Where
 from exporter.settings.shards import ordinal
@@ -84,26 +84,26 @@ def parse(
     choices = check(values, report, contents=command == "check") if complete else {}
     if command in SERVE and not reload:
         _check_web_config(values, report)
-    sharding = valid.sharding if valid else Sharding()
+    shard = valid.shard if valid else ShardSection()
     if command in NEED_TARGETS and command != "plan":  # which tells of all
-        sharding = _sharding(sharding, report)
+        shard = _shard(shard, report)
     if report.problems or valid is None:
         raise report.error()
-    return command, _settings(valid, choices, collectors).model_copy(update={"sharding": sharding})
+    return command, _settings(valid, choices, collectors).model_copy(update={"shard": shard})
 
 
-def _sharding(given: Sharding, report: ProblemReport) -> Sharding:
+def _shard(given: ShardSection, report: ProblemReport) -> ShardSection:
     """Which shard this exporter is, by the settings or else by the host's name."""
-    total, shard, place = given.total_shards, given.shard, ("sharding", "shard")
-    if total == 1 and shard is None:
+    index, total, place = given.index, given.total, ("shard", "index")
+    if total == 1 and index is None:
         return given
-    if shard is None and (shard := ordinal(host_name())) is None:
+    if index is None and (index := ordinal(host_name())) is None:
         numbers = f"0 to {total - 1}"
         report.wrong(place, f"set which of the {total} shards this is, {numbers}: the host's name does not end in -N")
         return given
-    if shard is not None and shard >= total:
-        report.wrong(place, f"there is no shard {shard}: with total_shards {total} they are numbered 0 to {total - 1}")
-    return given.model_copy(update={"shard": shard})
+    if index is not None and index >= total:
+        report.wrong(place, f"there is no shard {index}: with a total of {total} they are numbered 0 to {total - 1}")
+    return given.model_copy(update={"index": index})
 
 
 def _check_web_config(values: Mapping[str, Any], report: ProblemReport) -> None:

@@ -162,16 +162,16 @@ class StateSection(Section):
     path: FilePath = Field(Path("/var/lib/github-enterprise-exporter"), description="Folder of the state.")
 
 
-class Sharding(Section):
+class ShardSection(Section):
     """Several exporters that share the targets."""
 
-    shard: Annotated[Integer, Field(ge=0)] | None = Field(
+    index: Annotated[Integer, Field(ge=0)] | None = Field(
         None,
         description="Which of the exporters this is, from 0 on. By default the number at the end of the host's name, "
         "as a StatefulSet gives it.",
         examples=[0],
     )
-    total_shards: Annotated[Integer, Field(ge=1, le=1_000)] = Field(
+    total: Annotated[Integer, Field(ge=1, le=1_000)] = Field(
         1, description="How many exporters share the targets; each reads those of its quota pools."
     )
 
@@ -238,7 +238,7 @@ class Settings(Section):
     counters: Counters = Field(Counters(), description="How new series begin.")
     privacy: Privacy = Field(Privacy(), description="How people are shown.")
     state: StateSection = Field(StateSection(), description="What survives a restart.")
-    sharding: Sharding = Field(Sharding(), description="Several exporters that share the targets.")
+    shard: ShardSection = Field(ShardSection(), description="Several exporters that share the targets.")
     proxy: ProxyUrl | None = Field(
         None,
         repr=False,
@@ -268,8 +268,8 @@ class Settings(Section):
 
     def targets(self) -> list[Target]:
         """The targets that this exporter reads, in the order of the configuration."""
-        shard, total = self.sharding.shard or 0, self.sharding.total_shards
-        return [target for target in self.all_targets() if total == 1 or owner(self.pool_of(target), total) == shard]
+        index, total = self.shard.index or 0, self.shard.total
+        return [target for target in self.all_targets() if total == 1 or owner(self.pool_of(target), total) == index]
 
     def all_targets(self) -> list[Target]:
         """All targets, whichever exporter reads them, in the order of the configuration."""

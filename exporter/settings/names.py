@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exporter.settings.model import Config, Healthcheck, Log, Plan, Sharding, Simulate, StateSection
+from exporter.settings.model import Config, Healthcheck, Log, Plan, ShardSection, Simulate, StateSection
 from exporter.settings.section import Section
 from exporter.settings.web import WebSection
 
@@ -36,14 +36,14 @@ _WITH_FLAGS: Mapping[str, type[Section]] = {
     "config": Config,
     "web": WebSection,
     "state": StateSection,
-    "sharding": Sharding,
+    "shard": ShardSection,
     "log": Log,
 }
 
 _SPELLED = {
     ("web", "config_file"): "--web.config.file",  # as in other exporters
-    ("sharding", "shard"): "--shard",
-    ("sharding", "total_shards"): "--total-shards",
+    ("shard", "index"): "--shard",
+    ("shard", "total"): "--total-shards",
 }
 """Flags that are not spelled after their section and key."""
 
@@ -83,8 +83,8 @@ VARIABLES: dict[tuple[str, ...], str] = {
     ("organizations",): PREFIX + "ORGANIZATIONS",
     ("enterprises",): PREFIX + "ENTERPRISES",
     **{path: PREFIX + "_".join(path).upper() for path in (*FLAGS, *_OF_HEALTHCHECK)},
-    ("sharding", "shard"): PREFIX + "SHARD",
-    ("sharding", "total_shards"): PREFIX + "TOTAL_SHARDS",
+    ("shard", "index"): PREFIX + "SHARD",
+    ("shard", "total"): PREFIX + "TOTAL_SHARDS",
 }
 """The environment variable of each setting that has one, but for those of collectors."""
 

@@ -754,8 +754,8 @@ VALUES = {
     "web.route_prefix": "/x",
     "web.docs_url": "https://docs.example.com/x",
     "state.path": "/s",
-    "sharding.shard": "1",
-    "sharding.total_shards": "3",
+    "shard.index": "1",
+    "shard.total": "3",
     "log.level": "debug",
     "log.format": "json",
 }

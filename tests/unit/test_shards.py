@@ -92,8 +92,8 @@ def test_each_target_is_read_by_one_shard_and_a_pool_is_never_split(config: str)
 
 def test_flags_go_before_variables(config: str) -> None:
     environ = {"GITHUB_EXPORTER_SHARD": "1", "GITHUB_EXPORTER_TOTAL_SHARDS": "3"}
-    assert settings("run", config, **environ).sharding.shard == 1
-    assert settings("run", config, "--shard=2", **environ).sharding.shard == 2
+    assert settings("run", config, **environ).shard.index == 1
+    assert settings("run", config, "--shard=2", **environ).shard.index == 2
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_flags_go_before_variables(config: str) -> None:
     [
         (
             ("--shard=3", "--total-shards=3"),
-            "there is no shard 3: with total_shards 3 they are numbered 0 to 2",
+            "there is no shard 3: with a total of 3 they are numbered 0 to 2",
         ),
-        (("--shard=1",), "flag: --shard: there is no shard 1: with total_shards 1"),
+        (("--shard=1",), "flag: --shard: there is no shard 1: with a total of 1"),
         (("--shard=-1", "--total-shards=3"), "flag: --shard: "),
         (("--total-shards=0",), "flag: --total-shards: "),
         (("--total-shards=1001",), "flag: --total-shards: "),
