@@ -119,10 +119,10 @@ class Exporter:
             stack.callback(self.reloads.stop)
             path = web.prefix + web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
-            self._warn_of_open_doors(bound)
+            self._warn_of_open_access(bound)
             yield bound
 
-    def _warn_of_open_doors(self, bound: Listening) -> None:
+    def _warn_of_open_access(self, bound: Listening) -> None:
         """Warn once if the server may be more open than the operator expects."""
         web = self._web_file.config if self._web_file else PLAIN
         for warning in web.warnings:
@@ -201,7 +201,7 @@ class Exporter:
         self._state.watch(self._clock.wall())
         shown = [entry.job.key for entry in self._store if entry.status.outcome]
         self._snapshots.save_all(self._state.unsaved(shown))
-        self._state.settle()
+        self._state.checkpoint()
 
     async def _page(self) -> str:
         """The status page. With a thousand targets it takes a second, so the worker makes it."""

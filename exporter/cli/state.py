@@ -99,7 +99,7 @@ def _opened(settings: Settings) -> Iterator[bool]:
         if state.problem:
             raise NotImported(f"state cannot be written: {state.problem}")
         yield False
-        state.settle()
+        state.checkpoint()
     finally:
         state.close()
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from exporter.catalogue import Calls, Collector
 from exporter.collectors.reading.pages import walk, window_params
 from exporter.collectors.summary_stats import LATENESS, PERMISSION, RECONCILIATION, DifferenceRow, window_sums
-from exporter.collectors.user_stats import ACTORS, ActorRow, askable
+from exporter.collectors.user_stats import ACTORS, ActorRow, is_valid_id
 from exporter.fetching import Api, Ask, Fetched, Subject
 from exporter.options import BoundedOptions
 from exporter.privacy import is_app
@@ -82,7 +82,7 @@ SUBJECTS = Table(
 def subject_of(identity: Labels) -> Subject | None:
     """An app can be drilled into directly; a user's tokens come from `user_stats`."""
     kind, number = identity
-    if not askable(number):
+    if not is_valid_id(number):
         return None
     return {"installation": ("installation", number), "user": (number,)}.get(kind.lower())
 

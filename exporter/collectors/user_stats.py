@@ -23,7 +23,7 @@ _TYPE = re.compile(r"(?!users$)[a-z_]{1,50}")
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
-def askable(number: str) -> bool:
+def is_valid_id(number: str) -> bool:
     """Whether a text is an id that can be part of a path."""
     return _ID.fullmatch(number) is not None
 
@@ -109,7 +109,7 @@ ACTORS = Table(
 def subject_of(identity: Labels) -> Subject | None:
     """The actor whose routes `route_stats` can read; None if it cannot."""
     kind, number = identity
-    return (kind, number) if _TYPE.fullmatch(kind) and askable(number) else None
+    return (kind, number) if _TYPE.fullmatch(kind) and is_valid_id(number) else None
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:

@@ -89,7 +89,7 @@ class Login:
         try:
             expected = users.get(user)
             async with self._turn:
-                matches = await in_thread("login", _fits, password, expected or _decoy(users))
+                matches = await in_thread("login", _matches, password, expected or _decoy(users))
             is_right = matches and expected is not None
             if is_right:
                 _remember(self._right, user, digest)
@@ -144,7 +144,7 @@ def _remember(outcomes: OrderedDict[bytes, bytes] | OrderedDict[bytes, None], ke
         outcomes.popitem(last=False)
 
 
-def _fits(password: bytes, expected: bytes) -> bool:
+def _matches(password: bytes, expected: bytes) -> bool:
     """Whether a password matches a bcrypt hash. Lowers the priority of its thread: call it in one of its own."""
     if sys.platform == "linux":
         with suppress(OSError):

@@ -183,7 +183,7 @@ class State:
         if self.problem or self._file.displaced or self._is_changed():
             self._write(*_NO_CHANGE)
 
-    def settle(self) -> None:
+    def checkpoint(self) -> None:
         """Move everything into the one file, which does not change afterwards until something is written.
 
         A run that an ordinary stop cuts off does not count as one that ended the exporter.

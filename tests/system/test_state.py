@@ -305,7 +305,7 @@ def cut_off(folder: Path, *, settled: bool) -> Restored:
     restored = state.open(NOW)
     state.begin("job", NOW)
     if settled:
-        state.settle()
+        state.checkpoint()
     state.close()
     return restored
 

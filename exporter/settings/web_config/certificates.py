@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from exporter.github.secret_files.encodings import kind_of_pem, pem_blocks, text_of
 
 _CERTIFICATE = ("CERTIFICATE", "X509 CERTIFICATE")
-_NO_FIT = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
+_MISMATCH = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
 
 
-class Unfit(Exception):
+class UnusableFile(Exception):
     """A certificate or a key that cannot be used: `part` is `cert` or `key`, `str()` says why."""
 
     def __init__(self, part: str, why: str) -> None:
@@ -21,41 +21,47 @@ class Unfit(Exception):
 
 
 def chain_in(raw: bytes) -> str:
-    """The certificates in a PEM file, the server's own one first; raises `Unfit`."""
+    """The certificates in a PEM file, the server's own one first; raises `UnusableFile`."""
     certificates = [block.text for block in pem_blocks(raw) if block.label in _CERTIFICATE]
     if not certificates:
-        raise Unfit("cert", f"holds no PEM certificate{_instead(raw)}")
+        raise UnusableFile("cert", f"holds no PEM certificate{_instead(raw)}")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata="".join(certificates))
     except (ssl.SSLError, TypeError):  # TypeError: a character that is not ASCII
-        raise Unfit("cert", "holds no certificate that can be read: a part of it is missing or was changed") from None
+        raise UnusableFile(
+            "cert", "holds no certificate that can be read: a part of it is missing or was changed"
+        ) from None
     return "".join(certificates)
 
 
 def key_in(raw: bytes) -> str:
-    """The private key in a PEM file; raises `Unfit`."""
+    """The private key in a PEM file; raises `UnusableFile`."""
     keys = [block for block in pem_blocks(raw) if block.label.endswith("PRIVATE KEY")]
     if not keys:
-        raise Unfit("key", f"holds no PEM private key{_instead(raw)}")
+        raise UnusableFile("key", f"holds no PEM private key{_instead(raw)}")
     if keys[0].label == "ENCRYPTED PRIVATE KEY" or "ENCRYPTED" in keys[0].text.partition("\n")[2][:200]:
-        raise Unfit("key", "is encrypted, and nobody can type its password: `openssl pkey -in OLD -out NEW` decrypts")
+        raise UnusableFile(
+            "key", "is encrypted, and nobody can type its password: `openssl pkey -in OLD -out NEW` decrypts"
+        )
     if keys[0].label == "OPENSSH PRIVATE KEY":
-        raise Unfit("key", "is OpenSSH's: `ssh-keygen -p -m PEM -f FILE` rewrites it")
+        raise UnusableFile("key", "is OpenSSH's: `ssh-keygen -p -m PEM -f FILE` rewrites it")
     return keys[0].text
 
 
 def load(context: ssl.SSLContext, chain: str, key: str) -> None:
-    """Load a server's certificate and key into a context; raises `Unfit`."""
+    """Load a server's certificate and key into a context; raises `UnusableFile`."""
     try:
         with _file((chain + key).encode()) as name:
             context.load_cert_chain(name, password="")
     except ssl.SSLError as error:
-        if error.reason in _NO_FIT:
-            raise Unfit("key", "does not fit the certificate") from None
+        if error.reason in _MISMATCH:
+            raise UnusableFile("key", "does not fit the certificate") from None
         if error.reason and ("TOO_SMALL" in error.reason or "TOO_WEAK" in error.reason):
             why = error.reason.lower().replace("_", " ")
-            raise Unfit("cert", f"is too weak for OpenSSL ({why}): make a key of 2048 bits or more") from None
-        raise Unfit("key", "holds no private key that can be read: a part of it is missing or was changed") from None
+            raise UnusableFile("cert", f"is too weak for OpenSSL ({why}): make a key of 2048 bits or more") from None
+        raise UnusableFile(
+            "key", "holds no private key that can be read: a part of it is missing or was changed"
+        ) from None
 
 
 @contextmanager

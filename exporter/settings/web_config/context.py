@@ -17,7 +17,7 @@ from exporter.settings.web_config.words import (
 )
 
 
-class Impossible(Exception):
+class UnsupportedTls(Exception):
     """The value of `key` is valid but cannot be applied; `str()` says why."""
 
     def __init__(self, key: str, why: str) -> None:
@@ -26,7 +26,7 @@ class Impossible(Exception):
 
 
 def context_of(tls: TlsServerConfig, chain: str, key: str, authorities: str | None) -> ssl.SSLContext:
-    """One context for all connections; raises `Unfit` and `Impossible`.
+    """One context for all connections; raises `UnusableFile` and `UnsupportedTls`.
 
     The policies that verify clients trust `authorities` (PEM), or the machine's own if that is None.
     """
@@ -49,7 +49,7 @@ def _is_old(version: str) -> bool:
 
 def _set_versions(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
     if VERSIONS[tls.min_version] > VERSIONS[tls.max_version]:
-        raise Impossible("min_version", f"{tls.min_version} is newer than max_version, {tls.max_version}")
+        raise UnsupportedTls("min_version", f"{tls.min_version} is newer than max_version, {tls.max_version}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1, if the operator asks for them
         context.minimum_version, context.maximum_version = VERSIONS[tls.min_version], VERSIONS[tls.max_version]
@@ -59,7 +59,7 @@ def _set_ciphers(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
     names = [CIPHERS[name] for name in tls.cipher_suites if name not in CIPHERS_OF_TLS13]
     if tls.cipher_suites and not names:
         if tls.max_version != "TLS13":
-            raise Impossible("cipher_suites", f"has suites of TLS 1.3 only, and max_version is {tls.max_version}")
+            raise UnsupportedTls("cipher_suites", f"has suites of TLS 1.3 only, and max_version is {tls.max_version}")
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         return
     text = ":".join(names) or (FOR_OLD_VERSIONS if _is_old(tls.min_version) else STRONG)
@@ -68,7 +68,7 @@ def _set_ciphers(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
     try:
         context.set_ciphers(text)
     except ssl.SSLError:
-        raise Impossible("cipher_suites", "has no suite that the machine's OpenSSL has") from None
+        raise UnsupportedTls("cipher_suites", "has no suite that the machine's OpenSSL has") from None
 
 
 def _set_curve(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
@@ -77,7 +77,7 @@ def _set_curve(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
     if len(names) == 1:
         context.set_ecdh_curve(CURVES[names.pop()])
     elif names and names != set(CURVES):
-        raise Impossible("curve_preferences", "Python's TLS takes one curve, or all: name one, or remove the key")
+        raise UnsupportedTls("curve_preferences", "Python's TLS takes one curve, or all: name one, or remove the key")
 
 
 def _set_clients(context: ssl.SSLContext, tls: TlsServerConfig, authorities: str | None) -> None:
@@ -91,7 +91,7 @@ def _set_clients(context: ssl.SSLContext, tls: TlsServerConfig, authorities: str
     if authorities is None:
         store = find_system_store()
         if store is None:
-            raise Impossible("client_auth_type", "needs client_ca_file: this machine has no store of authorities")
+            raise UnsupportedTls("client_auth_type", "needs client_ca_file: this machine has no store of authorities")
         context.load_verify_locations(store.file, store.folder)
     else:
         context.load_verify_locations(cadata=authorities)

@@ -15,8 +15,8 @@ from exporter.regular_files import read_regular, unreadable
 from exporter.settings.checks import path_for_people
 from exporter.settings.problems import ProblemReport, SettingsError, hint
 from exporter.settings.validation_errors import explained
-from exporter.settings.web_config.certificates import Unfit, chain_in, key_in
-from exporter.settings.web_config.context import Impossible, context_of
+from exporter.settings.web_config.certificates import UnusableFile, chain_in, key_in
+from exporter.settings.web_config.context import UnsupportedTls, context_of
 from exporter.settings.web_config.model import TlsServerConfig, WebFile
 from exporter.settings.web_config.words import CLIENT_AUTH, HEADERS
 from exporter.settings.yaml_file import folder_of, mapping_in
@@ -139,7 +139,7 @@ def _parts_of_tls(values: Mapping[str, Any], report: ProblemReport) -> dict[str,
             continue
         try:
             parts[part] = chain_in(raw) if part == "cert" else key_in(raw) if part == "key" else _authorities(raw)
-        except Unfit as error:
+        except UnusableFile as error:
             report.wrong((_TLS, key), f"{_named(section, key, report)} {error}")
     for part, what in (("cert", "certificate"), ("key", "private key")):
         if not section.get(part) and not section.get(f"{part}_file"):
@@ -172,7 +172,7 @@ def _content(section: Mapping[str, Any], part: str, report: ProblemReport) -> tu
 
 def _authorities(raw: bytes) -> str:
     if problem := trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), raw):
-        raise Unfit("client_ca", problem)
+        raise UnusableFile("client_ca", problem)
     return chain_in(raw)
 
 
@@ -202,9 +202,9 @@ def _check_headers(values: Mapping[str, Any], report: ProblemReport) -> None:
 def _context(tls: TlsServerConfig, parts: Mapping[str, str], report: ProblemReport) -> ssl.SSLContext | None:
     try:
         return context_of(tls, parts["cert"], parts["key"], parts.get("client_ca"))
-    except Impossible as error:
+    except UnsupportedTls as error:
         report.wrong((_TLS, error.key), str(error))
-    except Unfit as error:
+    except UnusableFile as error:
         key = error.part if getattr(tls, error.part) else f"{error.part}_file"
         section = {key: str(getattr(tls, key))}
         report.wrong((_TLS, key), f"{_named(section, key, report)} {error}")
