@@ -28,7 +28,7 @@ def schema(collectors: Sequence[Collector]) -> str:
             del properties[name]
         for name, property_ in properties.items():
             properties[name] = _property(name, section.model_fields[name], property_)
-    for name in ("Config", "Plan", "Healthcheck"):
+    for name in ("Config", "Plan", "Simulate", "StateCommand", "Healthcheck"):
         del result["$defs"][name]
     target = result["$defs"]["TargetEntry"]
     result["$defs"]["TargetEntry"] = {"anyOf": [{"type": "string"}, target]}
