@@ -18,7 +18,7 @@ from exporter.collecting.settle import Snapshots
 from exporter.collecting.timers import Timers
 from exporter.collecting.waits import Unknowns
 from exporter.exposition.snapshot import Snapshot
-from exporter.instants import DAY
+from exporter.instants import DAY, HOUR
 from exporter.jobs import Job
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class Heartbeat:
     ) -> None:
         self._snapshots, self._active, self._unknowns = snapshots, active, unknowns
         self._timers, self._clock = timers, clock
-        self._forget_at = 0.0
+        self._forget_at = clock.monotonic() + HOUR
 
     async def beat(self) -> None:
         """Beat until it is cancelled."""
@@ -49,6 +49,7 @@ class Heartbeat:
             try:
                 await self._after_clock_jump(jump)
                 await self._check_credentials()
+                await self._forget(wall, monotonic)
                 await self._refresh(wall)
             except Exception as fault:  # noqa: BLE001 - its traceback is logged
                 trace = self._snapshots.naming.traceback(fault)
@@ -65,7 +66,6 @@ class Heartbeat:
             access.github.clock_was_set()
             access.paused_until += jump if access.paused_until else 0.0
         self._unknowns.shift(jump)
-        self._forget_at += jump
         for entry in self._snapshots.store:
             due = entry.status.next_run + jump
             await self._snapshots.change(entry.job, partial(changes.set_clock_back, due=due, now=self._clock.wall()))
@@ -84,10 +84,15 @@ class Heartbeat:
                 access.paused_until, access.rejected = 0.0, None
                 self._active.wake(access)
 
+    async def _forget(self, now: float, monotonic: float) -> None:
+        """Once a day, drop what the state has of jobs that run no more. If our clock is ahead, GitHub's counts."""
+        if monotonic < self._forget_at:
+            return
+        self._forget_at = monotonic + DAY
+        ahead = max((-access.github.skew for access in self._active.accesses), default=0.0)
+        await worker.run(self._snapshots.state.forget, now - max(0.0, ahead), list(self._active.by_key))
+
     async def _refresh(self, now: float) -> None:
-        if now >= self._forget_at:
-            self._forget_at = now + DAY
-            await worker.run(self._snapshots.state.forget, now)
         await self._save_unsaved(now)
         for entry in self._snapshots.store:
             if entry.status.waiting:

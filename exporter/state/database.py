@@ -37,7 +37,7 @@ from exporter.state.rows import (
     all_renamed,
     count_cut_off,
     drop,
-    drop_old,
+    drop_ended_waits,
     erase,
     is_broken,
     is_sound,
@@ -169,10 +169,9 @@ class State:
         self._waits[name] = wait
         return self._write("INSERT OR REPLACE INTO wait VALUES (?, ?, ?)", (name, wait.until, wait.mark))
 
-    def forget(self, now: float) -> None:
-        """Drop the jobs that were not saved for longer than GitHub keeps their data."""
-        self._now = now
-        self._write(*old_jobs(now))
+    def forget(self, now: float, running: Iterable[str]) -> None:
+        """Drop the jobs that are not `running` and were not saved for longer than GitHub keeps their data."""
+        self._write(*old_jobs(now, running))
 
     def watch(self, now: float) -> None:
         """Check whether others have changed the folder; if so, write the state again."""
@@ -224,7 +223,7 @@ class State:
         if not is_sound(connection):
             raise ValueError("it is damaged")
         self.salt = salt_of(connection) or self.salt  # at the start only: pseudonyms must not change while we run
-        drop_old(connection, self._now)
+        drop_ended_waits(connection, self._now)
         count_cut_off(connection)
         result = restored(connection)
         if result.unreadable:

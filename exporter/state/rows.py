@@ -20,7 +20,7 @@ VERSION = 2
 LARGEST_ROW = 256 * 1024 * 1024
 """Characters of a snapshot; 100,000 series have a tenth of that."""
 
-FORGET_JOBS_AFTER = 32 * 86400  # GitHub forgets after 31 days: an older state can only begin anew
+FORGET_JOBS_AFTER = 32 * 86400  # GitHub forgets after 31 days: what runs no more has nothing left to go on with
 MOST_CUT_OFF = 3
 """How many times in a row a job's run may be cut off before the job is suspected of ending the exporter."""
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError)
@@ -140,14 +140,18 @@ def read_snapshot(connection: sqlite3.Connection, job: Any) -> Snapshot | None:
     return load(json.loads(_word(text)))
 
 
-def old_jobs(now: float) -> tuple[str, tuple[float]]:
-    """The statement that drops the jobs that were not saved for `FORGET_JOBS_AFTER` seconds, and its parameters."""
-    return "DELETE FROM job WHERE saved < ?", (now - FORGET_JOBS_AFTER,)
+def old_jobs(now: float, running: Iterable[str]) -> tuple[str, tuple[float, str]]:
+    """The statement that drops the jobs that were not saved for `FORGET_JOBS_AFTER` seconds, and its parameters.
+
+    Those that are `running` stay: their counters go on however long the exporter was stopped, and whatever our clock
+    says now, or said when they were saved.
+    """
+    statement = "DELETE FROM job WHERE saved < ? AND key NOT IN (SELECT value FROM json_each(?))"
+    return statement, (now - FORGET_JOBS_AFTER, json.dumps(list(running)))
 
 
-def drop_old(connection: sqlite3.Connection, now: float) -> None:
-    """Drop old jobs and waits that have ended."""
-    connection.execute(*old_jobs(now))
+def drop_ended_waits(connection: sqlite3.Connection, now: float) -> None:
+    """Drop waits that have ended."""
     connection.execute("DELETE FROM wait WHERE until < ?", (now,))
 
 

@@ -1,4 +1,4 @@
-"""Our clock was ahead when the exporter stopped, and is right at the start: nothing waits for a day to come."""
+"""Our clock was wrong before or after a stop: nothing waits for a day to come, and no counter is lost."""
 
 import asyncio
 import json
@@ -50,10 +50,10 @@ def instants(exporter: Exporter, which: str) -> dict[str, float]:
     return {collector: float(value) for collector, value in found}
 
 
-def ahead(exporter: Exporter) -> None:
-    """Let its clock be ten days ahead until it is killed."""
+def ahead(exporter: Exporter, seconds: int = AHEAD) -> None:
+    """Let its clock be ten days, or so many seconds, ahead until it is killed."""
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    turned = {"LD_PRELOAD": str(library), "FAKETIME": f"+{AHEAD}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    turned = {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     exporter.environ |= turned
     exporter.start()
     for name in turned:
@@ -75,6 +75,33 @@ def test_all_runs_at_once_after_a_stop_with_a_clock_that_was_ahead(github: Simul
             until(lambda: max(instants(exporter, "last_run").values()) < time.time() + 60, "all runs anew")
             assert set(instants(exporter, "last_run")) == set(last)
             until(lambda: max(instants(exporter, "next_run").values()) < time.time() + 2 * HOUR + 60, "it goes on")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "absent"),
+    [
+        pytest.param(0, 40 * DAY, 0, id="ahead at the start"),
+        pytest.param(-20_000 * DAY, 0, 0, id="behind until the stop, as without a battery"),
+        pytest.param(0, 40 * DAY, 40 * DAY, id="right, after 40 days"),
+    ],
+)
+def test_counters_go_on_whatever_our_clock_says_of_the_time_between(
+    github: SimulatedGitHub, tmp_path: Path, before: int, after: int, absent: int
+) -> None:
+    requests, clock = 'github_api_insights_requests_total{organization="acme"}', github._clock
+    assert isinstance(clock, SimClock)
+    with simulated(github) as (url,), Exporter(tmp_path, config_for(url, "acme", token_file=tmp_path / "token")) as one:
+        ahead(one, before)
+        until(lambda: one.value(requests) == 0, "the first read")
+        github.world.add(Event("acme", "user", 1, int(clock()), requests=5))
+        until(lambda: one.value(requests) == 5, "the counter moves")
+        one.kill()
+        clock.jump(absent)
+        github.world.add(Event("acme", "user", 1, int(clock()), requests=7))
+        ahead(one, after)
+        until(lambda: one.value(requests) == 12, "the counter goes on")
+        gap = one.value('github_exporter_gap_seconds_total{collector="summary_stats"}')
+        assert bool(gap) == bool(absent), "what GitHub has deleted is told"
 
 
 def test_a_wait_that_github_asked_for_is_no_longer_than_an_hour_from_now(

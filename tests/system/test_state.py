@@ -147,9 +147,11 @@ def test_what_nobody_saved_for_longer_than_github_remembers_is_forgotten(tmp_pat
     saved(tmp_path)
     state = State(tmp_path)
     state.open(NOW)
-    state.forget(NOW + 32 * 86400)
+    state.forget(NOW + 32 * 86400, ["another"])
     assert state.snapshot("job") == SNAPSHOT
-    state.forget(NOW + 32 * 86400 + 1)
+    state.forget(NOW + 32 * 86400 + 1, ["job"])
+    assert state.snapshot("job") == SNAPSHOT, "it runs"
+    state.forget(NOW + 32 * 86400 + 1, ["another"])
     assert state.snapshot("job") is None
     state.close()
 

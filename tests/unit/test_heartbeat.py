@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from exporter.collecting.heartbeat import Heartbeat
 from exporter.collecting.settle import Snapshots
 from exporter.collecting.timers import Timers
 from exporter.collecting.waits import Unknowns
+from exporter.exposition.snapshot import Snapshot
 from exporter.exposition.store import Store
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
@@ -98,4 +100,32 @@ def test_a_replaced_token_is_noticed_without_touching_a_file_on_the_event_loop(
         assert threading.get_ident() not in threads
 
     asyncio.run(beat())
+    state.close()
+
+
+@pytest.mark.parametrize(("ahead", "is_kept"), [(0.0, False), (40 * 86400.0, True)])
+def test_what_runs_no_more_is_forgotten_by_githubs_clock_if_ours_is_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, is_kept: bool
+) -> None:
+    monkeypatch.setattr(heartbeat, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(heartbeat, "HOUR", 0)
+    monkeypatch.setattr(GitHub, "skew", -ahead)
+    state, now = State(tmp_path / "state"), time.time()
+    state.open(now)
+    state.save("gone", Snapshot(version=1), now - 33 * 86400, ended=True)
+    forget, beaten = state.forget, threading.Event()
+
+    def forgotten(*arguments: Any) -> None:
+        forget(*arguments)
+        beaten.set()
+
+    monkeypatch.setattr(state, "forget", forgotten)
+
+    async def beat() -> None:
+        beating = asyncio.create_task(heartbeat_of(access_to(tmp_path / "token"), state).beat())
+        await asyncio.to_thread(beaten.wait, 10)
+        beating.cancel()
+
+    asyncio.run(beat())
+    assert (state.snapshot("gone") is not None) == is_kept
     state.close()
