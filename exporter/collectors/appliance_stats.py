@@ -128,7 +128,7 @@ SECURITY = Table(
                     ),
                     "github_appliance_security_active_committers": "Active committers of GitHub Advanced Security.",
                     "github_appliance_security_purchased_committers": (
-                        "Committers that licences of GitHub Advanced Security were bought for."
+                        "Committers covered by the purchased licences of GitHub Advanced Security."
                     ),
                     "github_appliance_security_maximum_committers": (
                         "Active committers of GitHub Advanced Security if it were enabled everywhere."

@@ -61,13 +61,12 @@ ROUTES = Table(
         gauge(
             "github_api_insights_route_last_request_timestamp_seconds",
             "last_request_timestamp",
-            "Time of the app's or token's newest request for the route that GitHub shows.",
+            "Time of the newest request that GitHub shows of the app or token for the route.",
         ),
         gauge(
             "github_api_insights_route_last_rate_limited_timestamp_seconds",
             "last_rate_limited_timestamp",
-            "Time of the app's or token's newest request for the route that a primary rate limit refused; absent if "
-            "there is none.",
+            "Time of the newest rate-limited request of the app or token for the route; absent if there is none.",
         ),
     ),
 )

@@ -68,12 +68,12 @@ SUBJECTS = Table(
         gauge(
             "github_api_insights_subject_last_request_timestamp_seconds",
             "last_request_timestamp",
-            "Time of the subject's newest request that GitHub shows.",
+            "Time of the newest request that GitHub shows of the subject.",
         ),
         gauge(
             "github_api_insights_subject_last_rate_limited_timestamp_seconds",
             "last_rate_limited_timestamp",
-            "Time of the subject's newest request that a primary rate limit refused; absent if there is none.",
+            "Time of the newest rate-limited request of the subject; absent if there is none.",
         ),
     ),
 )

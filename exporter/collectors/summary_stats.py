@@ -50,8 +50,8 @@ RECONCILIATION = Table(
         gauge(
             "github_api_insights_reconciliation_difference_requests",
             "requests",
-            "Requests that subject-stats (subjects) or time-stats (intervals) show in sum, less those of summary-stats "
-            "for the same window; 0 if they agree, absent if the sums changed meanwhile.",
+            "The sum of subject-stats (subjects) or time-stats (intervals) minus that of summary-stats over the same "
+            "window; 0 if they agree, absent if the sums changed meanwhile.",
         ),
     ),
 )

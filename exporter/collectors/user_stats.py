@@ -83,13 +83,12 @@ USER_ACTORS = Table(
         gauge(
             "github_api_insights_user_actor_last_request_timestamp_seconds",
             "last_request_timestamp",
-            "Time of the user's newest request by the app or token that GitHub shows.",
+            "Time of the newest request that GitHub shows of the user by the app or token.",
         ),
         gauge(
             "github_api_insights_user_actor_last_rate_limited_timestamp_seconds",
             "last_rate_limited_timestamp",
-            "Time of the user's newest request by the app or token that a primary rate limit refused; absent if there "
-            "is none.",
+            "Time of the newest rate-limited request of the user by the app or token; absent if there is none.",
         ),
     ),
 )

@@ -45,7 +45,7 @@ class SelfCounters:
         )
         self._gaps = self._counter(
             "github_exporter_gap_seconds_total",
-            "Seconds of gaps: no window covered them before GitHub's 31 days had passed; requests in them are not "
+            "Seconds that no window covered before GitHub's 31 days had passed (gaps); requests in them are not "
             "counted.",
             by_collector,
         )

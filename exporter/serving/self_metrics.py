@@ -35,7 +35,7 @@ class SelfMetrics:
             collector(registry=self._process)
         self.scrapes_rejected = Counter(
             "github_exporter_scrapes_rejected_total",
-            "Scrapes that were cut: while more than --web.max-requests run, the one that began first is.",
+            "Scrapes that were cut off: the oldest, whenever more than --web.max-requests run at once.",
             registry=self._process,
         )
         self.web_auth_failures = Counter(

@@ -151,8 +151,8 @@ class Privacy(Section):
 
     user_names: UserNamesSetting = Field(
         "login",
-        description="How people are shown: `login` shows login and id, `pseudonym` a keyed pseudonym of each, `off` a "
-        "pseudonym of the id and no name.",
+        description="How people are shown. `login`: by login and id. `pseudonym`: by a keyed pseudonym of each. "
+        "`off`: by a keyed pseudonym of the id alone.",
     )
 
 

@@ -54,7 +54,7 @@ def appliance_of(estate: Estate, path: str) -> tuple[Appliance, str] | None:
 
 
 def of_appliance(estate: Estate, appliance: Appliance, path: str, caller: Caller, now: float) -> Content:
-    """What an appliance answers to whoever is a site administrator; to others it has no such page."""
+    """The answer of an appliance to a site administrator; for others the page does not exist."""
     if not caller.unlimited and (caller.kind != "classic" or not caller.site_admin):
         raise Refusal(404, "Not Found", "/enterprise-admin/admin-stats")
     if path == "/enterprise/stats/all":

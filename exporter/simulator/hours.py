@@ -19,7 +19,7 @@ OFFICE = (0, 0, 0, 0, 0, 0.02, 0.1, 0.4, 0.8, 1, 1, 0.9, 0.6, 0.9, 1, 1, 0.9, 0.
 
 DARK_SPAN = 72  # hours
 MOST_BURSTS = 360  # the most bursts of an hour: one every ten seconds, of each actor
-RUNAWAY_BURSTS = 1200  # one every three seconds of whoever runs away, so that a minute already shows what it asks for
+RUNAWAY_BURSTS = 1200  # one every three seconds, so that a minute already shows the requests of a runaway program
 WEEK = 168
 CACHED_HOURS = RETENTION // HOUR + 48
 BLOCK = 12  # hours that are decided at a time, where hours are asked for one after another

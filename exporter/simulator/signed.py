@@ -1,7 +1,7 @@
 """Signed files: links that live for minutes, on a host that takes no token.
 
-A storage host refuses whoever sends an `Authorization` header besides the signature; `tokens_sent` counts them. It has
-its own files only: a link holds for the host that it names.
+A storage host refuses requests with an `Authorization` header beside the signature; `tokens_sent` counts them. It has
+only its own files: a link works at the host that it names.
 """
 
 from collections.abc import Callable, Sequence

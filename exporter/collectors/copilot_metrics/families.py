@@ -57,8 +57,7 @@ FAMILIES: dict[Level, tuple[Family, ...]] = {
         gauge(
             "github_copilot_metrics_active_users",
             "total_active_users",
-            "Users with activity in any Copilot feature on that day, passive activity such as receiving a suggestion "
-            "included.",
+            "Users with any Copilot activity on that day, even passive, such as receiving a suggestion.",
         ),
         _engaged(
             "github_copilot_metrics_engaged_users",

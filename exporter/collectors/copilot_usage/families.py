@@ -280,7 +280,7 @@ class ReportDay(Row):
 
 
 def _day(name: str) -> Table:
-    text = "The day that the figures are of, as its midnight UTC: the newest day with use that GitHub has finished."
+    text = "The day of the figures, as its midnight UTC: the newest day with usage that GitHub has finished."
     return Table(ReportDay, (gauge(name, "day", text),))
 
 

@@ -1,7 +1,7 @@
-"""Chooses the day of Copilot that is shown: the newest of three that GitHub has finished, else the newest with usage.
+"""Chooses the day whose figures are shown: the newest of three that GitHub has finished, else the newest with usage.
 
-GitHub answers 204 for a day that is not finished and for a day without usage. It finishes a day within two days, so a
-day that is four days old and has no report is one without usage: the data are as new as that day, the figures older.
+GitHub answers 204 both for a day that is not finished and for a day without usage. It finishes a day within two days.
+So a day that has no report after four days was without usage: the data are dated by it, the figures are older.
 
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
 """

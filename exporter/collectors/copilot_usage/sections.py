@@ -83,12 +83,16 @@ PULLS = {
     "total_applied_suggestions": "Suggestions of reviews that were applied on the day.",
     "total_created_by_copilot": "Pull requests that Copilot created on the day.",
     "total_reviewed_by_copilot": "Pull requests that Copilot reviewed on the day.",
-    "total_merged_created_by_copilot": "Pull requests merged on the day that Copilot had created.",
-    "total_merged_reviewed_by_copilot": "Pull requests merged on the day that Copilot had reviewed.",
+    "total_merged_created_by_copilot": "Pull requests created by Copilot that were merged on the day.",
+    "total_merged_reviewed_by_copilot": "Pull requests reviewed by Copilot that were merged on the day.",
     **{field: f"{text}." for field, text in REVIEW.items()},
     "median_minutes_to_merge": "Median time to merge of pull requests that were merged on the day; absent if none was.",
-    "median_minutes_to_merge_copilot_authored": "Median time to merge of those that Copilot had created.",
-    "median_minutes_to_merge_copilot_reviewed": "Median time to merge of those that Copilot had reviewed.",
+    "median_minutes_to_merge_copilot_authored": (
+        "Median time to merge of pull requests created by Copilot that were merged on the day."
+    ),
+    "median_minutes_to_merge_copilot_reviewed": (
+        "Median time to merge of pull requests reviewed by Copilot that were merged on the day."
+    ),
 }
 SESSIONS = {
     "session_count": "Sessions on the day; the figures by editor do not include them.",
@@ -112,7 +116,7 @@ PHASES = {
     "avg_loc_deleted": "Lines of code deleted for a person in the phase, on average.",
     "avg_pull_requests_created": "Pull requests created by a person in the phase, on average.",
     "avg_pull_requests_reviewed": "Pull requests reviewed by a person in the phase, on average.",
-    "avg_pull_requests_merged": "Pull requests merged of a person in the phase, on average.",
+    "avg_pull_requests_merged": "Merged pull requests of a person in the phase, on average.",
     "avg_pull_requests_median_minutes_to_merge": "Median time to merge of a person in the phase, on average.",
     "avg_pull_requests_minutes_to_review": "Time to review of a person in the phase, on average.",
     "avg_pull_requests_review_cycles": "Review cycles of a pull request of a person in the phase, on average.",

@@ -192,8 +192,7 @@ PACKAGE_REGISTRIES = Table(
         gauge(
             "github_server_statistics_package_registry_enabled",
             "enabled",
-            "1 if GitHub Packages is enabled, else 0: with repository-scoped packages (v1), with granular permissions "
-            "(v2).",
+            "1 if GitHub Packages is enabled, else 0; v1 has repository-scoped packages, v2 granular permissions.",
         ),
     ),
     dated="collected",
@@ -249,7 +248,7 @@ ECOSYSTEM_STATES = Table(
         gauge(
             "github_server_statistics_package_ecosystem_state",
             "enabled",
-            "1 for the state that the ecosystem is in, 0 for the others: enabled (true), not (false), readonly.",
+            "1 for the state that the ecosystem is in, 0 for the others: true (enabled), false or readonly.",
         ),
     ),
     dated="collected",
@@ -263,7 +262,7 @@ OTHERS = Table(
         gauge(
             "github_server_statistics_other",
             "number",
-            f"A number that has no family in this version, by GitHub's name; at most {MOST_OTHERS} per appliance.",
+            f"A number without a metric of its own, by GitHub's name; at most {MOST_OTHERS} per appliance.",
         ),
     ),
     dated="collected",

@@ -23,8 +23,8 @@ PLACES = {"gross_amount_usd": 1, "net_amount_usd": 3, "discount_amount_usd": 2, 
 
 HELP = {
     "gross_amount_usd": "Usage at list price in US dollars, before discounts, since the month's first day",
-    "net_amount_usd": "US dollars to pay: gross amount less discount; 0 for usage that a plan includes",
-    "discount_amount_usd": "US dollars of the gross amount that plan allowances, free usage and discounts cover",
+    "net_amount_usd": "US dollars to pay (gross amount less discount; 0 for usage that a plan includes)",
+    "discount_amount_usd": "US dollars that plan allowances, free usage and discounts take off the gross amount",
     "quantity": "Usage in units of unit_type, since the month's first day",
 }
 
