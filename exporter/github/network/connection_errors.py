@@ -1,6 +1,7 @@
 """Explains failed connections: the cause, and what an operator does about it. Pure."""
 
 import os
+import re
 import socket
 import ssl
 from typing import Literal
@@ -20,6 +21,8 @@ Purpose = Literal["API", "download"]
 # https://github.com/openssl/openssl/blob/openssl-3.0/include/openssl/x509_vfy.h.in
 _WRONG_DATE = {9, 10}
 _WRONG_NAME = {62, 64}
+# The only texts of h11 and httpcore for a connection that ended; their others say which rule of HTTP was broken.
+_BROKE = re.compile(r"Server disconnected|peer (?:unexpectedly )?closed")
 
 
 class NotConnected(httpx.ConnectError):
@@ -43,6 +46,11 @@ def as_github_error(error: Exception, url: httpx.URL) -> GitHubError:
             return Unavailable(f"no connection to {host} in time")
         case httpx.ConnectError() | httpx.ProxyError():
             return Unavailable(f"no connection to {host}: {one_line(str(error))}")
+        case httpx.RemoteProtocolError() if not _BROKE.match(str(error)):
+            return Unavailable(
+                f"{path_of(url)}: {host} answers with something else than HTTP/1.1, or against its rules; check host "
+                "and port in api_url, and the proxy, if there is one"
+            )
         case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
             return Unavailable(f"{path_of(url)}: the connection broke before the answer was complete")
         case httpx.LocalProtocolError() | httpx.InvalidURL() | ValueError():
