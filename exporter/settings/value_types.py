@@ -14,10 +14,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from exporter.github.links import wrong_api_url
 from exporter.github.network.hosts import is_loopback
-from exporter.github.secret_files.tokens import token_in
+from exporter.github.secret_files.tokens import is_github_token, token_in
 from exporter.options import date_text, download_host, no_boolean, split_list
 from exporter.privacy import UserNames
 
+_SHORTEST_TOKEN = 40  # a shorter text with a token's prefix may be a name, such as ghe_production
 _A_SHARE = "must be more than 0 and at most 1: 0.3 is 30 %"
 
 
@@ -180,7 +181,13 @@ ClientId = Annotated[str, AfterValidator(_client_id)]
 """The client id of a GitHub App; GitHub takes the App's number instead, too."""
 
 
+def _refuse_token(name: str) -> None:
+    if is_github_token(name) and len(name) >= _SHORTEST_TOKEN:
+        raise ValueError("is a token, not a name: write it to a file and name that as token_file")
+
+
 def _credential_name(value: str) -> str:
+    _refuse_token(value)
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", value):
         raise ValueError("must be a name of letters, digits, dots, hyphens and underscores")
     return value
@@ -196,6 +203,7 @@ def _given(value: object) -> object:
 
 
 def _target_name(value: str) -> str:
+    _refuse_token(value.strip())
     if not re.fullmatch(r"[a-z0-9_-]{1,100}", name := value.strip().lower()):
         raise ValueError("must be a name as in GitHub's URLs: letters, digits, hyphens and underscores, at most 100")
     return name

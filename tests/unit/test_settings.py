@@ -1259,3 +1259,13 @@ def test_every_section_of_the_model_forbids_unknown_keys() -> None:
     sections = [schema, *(part for part in schema["$defs"].values() if part["type"] == "object")]
     assert len(sections) > 10
     assert [part["title"] for part in sections if part.get("additionalProperties") is not False] == []
+
+
+@pytest.mark.parametrize(
+    "place", ["credentials: {@: {token_file: token}}", "credentials: {default: {pool: @}}", "organizations: [@]"]
+)
+def test_a_token_is_no_name_because_names_are_shown(write: Write, place: str) -> None:
+    token = f"ghp_{'CANARY' * 6}"
+    told = report(write(place.replace("@", token)))
+    assert "is a token, not a name" in told
+    assert "CANARY" not in told
