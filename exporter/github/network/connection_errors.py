@@ -46,13 +46,14 @@ def as_github_error(error: Exception, url: httpx.URL) -> GitHubError:
             return Unavailable(f"no connection to {host} in time")
         case httpx.ConnectError() | httpx.ProxyError():
             return Unavailable(f"no connection to {host}: {one_line(str(error))}")
-        case httpx.RemoteProtocolError() if not _BROKE.match(str(error)):
-            return Unavailable(
-                f"{path_of(url)}: {host} answers with something else than HTTP/1.1, or against its rules; check host "
-                "and port in api_url, and the proxy, if there is one"
-            )
         case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
-            return Unavailable(f"{path_of(url)}: the connection broke before the answer was complete")
+            why = "the connection broke before the answer was complete"
+            if isinstance(error, httpx.RemoteProtocolError) and not _BROKE.match(str(error)):
+                why = (
+                    f"{host} answers with something else than HTTP/1.1, or against its rules; "
+                    "check host and port in api_url, and the proxy, if there is one"
+                )
+            return Unavailable(f"{path_of(url)}: {why}")
         case httpx.LocalProtocolError() | httpx.InvalidURL() | ValueError():
             return Invalid(f"{path_of(url)}: the request cannot be sent ({type(error).__name__})")
         case _:
