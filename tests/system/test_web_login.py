@@ -126,8 +126,9 @@ def test_wrong_passwords_without_end_do_not_slow_a_scrape_that_may(certificates:
         assert 429 in statuses, "what waits for its check is bounded"
 
 
+@pytest.mark.alone
 def test_a_hash_of_cost_18_is_checked_while_others_scrape(certificates: Certificates) -> None:
-    """The check takes 15 s of a processor."""
+    """The check takes 15 s of a processor; its low priority makes them minutes where other tests run."""
     users = f"basic_auth_users: {{prometheus: {HASH}, slow: {COST_18}}}"
     with serving_by(certificates.configure(users)) as served, ThreadPoolExecutor(1) as pool:
         assert status(served, RIGHT) == 200
