@@ -257,8 +257,11 @@ Addresses = Annotated[
 
 
 def _web_path(value: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", value) or value.startswith(("/-/", "//")):
-        raise ValueError('must begin with "/", must not be "/" alone and not lie under "/-/"')
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", value) or value.startswith(("/-/", "//", "/api/")):
+        raise ValueError(
+            'must begin with "/", have letters, digits and ._~-/ only, must not be "/" alone and not lie under "/-/" or '
+            '"/api/", which are taken'
+        )
     return value
 
 
