@@ -257,10 +257,11 @@ Addresses = Annotated[
 
 
 def _web_path(value: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", value) or value.startswith(("/-/", "//", "/api/")):
+    is_taken = value.startswith("/-/") or value == "/api/v1/status"
+    if is_taken or not re.fullmatch(r"/[A-Za-z0-9._~/-]+", value) or value.startswith("//"):
         raise ValueError(
-            'must begin with "/", have letters, digits and ._~-/ only, must not be "/" alone and not lie under "/-/" or '
-            '"/api/", which are taken'
+            'must begin with "/", have letters, digits and ._~-/ only, must not be "/" alone, not lie under "/-/" and '
+            "not be /api/v1/status"
         )
     return value
 
