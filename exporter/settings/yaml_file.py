@@ -12,6 +12,8 @@ from exporter.settings.problems import ProblemReport, Where
 from exporter.settings.yaml_errors import yaml_message
 
 _MAX_BYTES = 1 << 20
+_MOST_KEYS = 10_000
+"""Keys of one mapping after `<<` has merged others into it: eight merges of eight merges would be millions."""
 
 
 class UnusableFile(Exception):
@@ -20,6 +22,16 @@ class UnusableFile(Exception):
     def __init__(self, why: str, line: int | None = None) -> None:
         super().__init__(why)
         self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader of plain values, with bounds."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Replace the merge keys of a mapping by what they name."""
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_KEYS:
+            raise UnusableFile("merges mappings (<<) until they have too many keys", node.start_mark.line + 1)
 
 
 def mapping_in(
@@ -71,7 +83,7 @@ def _load(content: bytes, report: ProblemReport, prepare: Callable[[yaml.Node], 
 
 
 def _parsed(text: str, report: ProblemReport, prepare: Callable[[yaml.Node], None]) -> object:
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     node = loader.get_single_node()
     if node is None:
         return {}

@@ -666,6 +666,11 @@ def test_aliases_that_multiply_or_bite_their_tail_do_no_harm(write: Write) -> No
     assert "unknown key" in report(write(f"a0: &a0 [x]\n{laughs}{MINIMAL}"))
 
 
+def test_merges_that_multiply_are_refused(write: Write) -> None:
+    merges = "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 8)}], k{n}: 1}}\n" for n in range(1, 30))
+    assert "merges mappings (<<) until they have too many keys" in report(write(f"a0: &a0 {{x: 1}}\n{merges}{MINIMAL}"))
+
+
 def test_merge_keys_are_yaml_too(write: Write) -> None:
     flag = write(
         "credentials:\n  a: &a {token_file: TMP/token}\n  b: {<<: *a, pool: p}\n"
