@@ -85,7 +85,6 @@ class Exporter:
         budget = Budget(settings.budget.share, settings.budget.reserve)
         self._accesses = Accesses(budget, self._clock, pools, self._own.counters.record_request)
         self._snapshots = Snapshots(self._store, self._state, self._clock)
-        self._snapshots.pause = worker.pause
         self._ticks = Ticks(
             self._snapshots,
             self._clock,

@@ -58,15 +58,13 @@ class Settlement:
 class Snapshots:
     """The snapshots of all jobs.
 
-    `naming` is how people are named in what is rendered from now on. The worker calls `pause` between chunks of work,
-    so that the event loop gets its turn.
+    `naming` is how people are named in what is rendered from now on.
     """
 
     store: Store
     state: State
     clock: Clock
     naming: Naming = field(default_factory=Naming)
-    pause: Callable[[], None] = lambda: None
     book: Book = field(default_factory=Book)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -128,7 +126,7 @@ class Snapshots:
             is_saved = self.state.save(job.key, conclusion.snapshot, now, ended=save == "end of run")
             if not is_saved:
                 conclusion = change(before, False)
-        after, renderer = conclusion.snapshot, Renderer(self.store, self.book, self.naming, now, self.pause)
+        after, renderer = conclusion.snapshot, Renderer(self.store, self.book, self.naming, now)
         if is_dropped:
             _, siblings = renderer.render(job, None)
             self.book.forget(job.key)

@@ -9,7 +9,7 @@ have changed. So lines are rendered 500 at a time, as chunks, by one call:
 A chunk whose labels and values have not changed is reused from the previous piece.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -75,17 +75,13 @@ def render(
     columns: Mapping[str, Column],
     version: int,
     before: Mapping[str, Piece] = MappingProxyType({}),
-    pause: Callable[[], None] = lambda: None,
     *,
     naming: Naming = LOGIN,
 ) -> dict[str, Piece]:
-    """The pieces of all families that have samples; unchanged chunks of the pieces `before` are reused.
-
-    `pause` is called after each chunk that is rendered, so that the event loop gets the GIL in between.
-    """
+    """The pieces of all families that have samples; unchanged chunks of the pieces `before` are reused."""
     return {
         family.name: render_family(
-            job, table, family.name, samples, version, before=before.get(family.name), pause=pause, naming=naming
+            job, table, family.name, samples, version, before=before.get(family.name), naming=naming
         )
         for table in job.collector.tables
         for family in table.families
@@ -101,7 +97,6 @@ def render_family(
     version: int,
     *,
     before: Piece | None = None,
-    pause: Callable[[], None] = lambda: None,
     naming: Naming = LOGIN,
 ) -> Piece:
     """One family's piece; see `render`."""
@@ -123,7 +118,6 @@ def render_family(
             template = _template(family, names, label_sets, values.typecode)
         arguments = values.tolist() if values.typecode == "q" else (number(value).encode() for value in values)
         chunks.append(deflate(template % tuple(arguments), old.labels if old else labels, template, values))
-        pause()
     return Piece(tuple(chunks), len(column), version, column.shape, naming.fingerprint)
 
 

@@ -1,6 +1,6 @@
 """Renders the pieces of a job. A row that several jobs of a target have is shown once, by the job that read it last."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from exporter.exposition.book import Book
@@ -33,13 +33,10 @@ def deduplicated(table: Table, all_rows: Iterable[SharedRows]) -> dict[str, Colu
 
 
 class Renderer:
-    """Renders one change of a job at an instant (epoch seconds), in the worker thread.
+    """Renders one change of a job at an instant (epoch seconds), in the worker thread."""
 
-    `pause` is called after each chunk that is rendered.
-    """
-
-    def __init__(self, store: Store, book: Book, naming: Naming, now: float, pause: Callable[[], None]) -> None:
-        self._store, self._book, self._naming, self._now, self._pause = store, book, naming, now, pause
+    def __init__(self, store: Store, book: Book, naming: Naming, now: float) -> None:
+        self._store, self._book, self._naming, self._now = store, book, naming, now
 
     def render(self, job: Job, after: Snapshot | None) -> tuple[Pieces, dict[str, Pieces]]:
         """The pieces of a job, none if it is dropped; and, by job key, the pieces of siblings that change with them."""
@@ -60,7 +57,7 @@ class Renderer:
                 if (changed := self._with(others[key], pieces, table, family, samples)) is not pieces:
                     siblings[key] = changed
         version = after.version if after else 0
-        return render(job, columns, version, before, self._pause, naming=self._naming), siblings
+        return render(job, columns, version, before, naming=self._naming), siblings
 
     def _rows(self, family: Family, others: Iterable[Entry]) -> Iterator[SharedRows]:
         """The rows of siblings that have samples of a family, or still serve some."""

@@ -232,15 +232,6 @@ def test_what_did_not_change_is_not_made_again() -> None:
     assert rendered(samples(CHUNK_SIZE, 0.5), second).chunks[1].template is not second.chunks[1].template
 
 
-def test_after_each_chunk_that_is_made_others_may_have_the_processor() -> None:
-    pauses: list[int] = []
-    samples: list[tuple[Labels, float]] = [(("user", str(one), "x"), 1) for one in range(3 * CHUNK_SIZE)]
-    first = render_family(JOB, TABLE, FAMILY, column(samples), 1, pause=lambda: pauses.append(1))
-    samples[0] = (("user", "0", "x"), 2)
-    render_family(JOB, TABLE, FAMILY, column(samples), 2, before=first, pause=lambda: pauses.append(2))
-    assert pauses == [1, 1, 1, 2]
-
-
 @given(SETS, st.data())
 def test_a_column_gives_back_what_it_was_made_of(sets: list[Labels], data: st.DataObject) -> None:
     samples = [(labels, data.draw(VALUES)) for labels in sets]
