@@ -39,6 +39,11 @@ def body(port: int, encoding: str) -> bytes:
     return answer
 
 
+def text(port: int) -> bytes:
+    """A scrape's text, asked for as Prometheus does: compressed. What is not compressed costs the daemon memory."""
+    return zlib.decompress(body(port, "gzip"), 31)
+
+
 def samples_of(text: bytes) -> set[tuple[frozenset[str], float]]:
     """GitHub's samples of an answer, whatever the order of their labels and however numbers are written."""
     samples = set()
@@ -117,7 +122,7 @@ class Daemon:
             )
             for family, labels, value in made.samples(self.series, self.round)
         }
-        until(f"round {self.round}", lambda: samples_of(body(self.port, "identity")) == expected)
+        until(f"round {self.round}", lambda: samples_of(text(self.port)) == expected)
 
     def work(self) -> None:
         """Run every job again and again; each read brings new values."""
@@ -162,8 +167,8 @@ class Daemon:
             self.process.wait()
 
     def _shown(self) -> int:
-        text = zlib.decompress(body(self.port, "gzip"), 31)
-        return sum(text.count(lead) for lead in LEADS)
+        shown = text(self.port)
+        return sum(shown.count(lead) for lead in LEADS)
 
     def _reload(self, *, working: bool) -> None:
         self._configure(working=working)
@@ -174,7 +179,7 @@ class Daemon:
 
     def _reloaded(self) -> str:
         name = "github_exporter_config_last_reload_success_timestamp_seconds"
-        found = re.search(rf"^{name} (\S+)$", body(self.port, "identity").decode(), re.MULTILINE)
+        found = re.search(rf"^{name} (\S+)$", text(self.port).decode(), re.MULTILINE)
         assert found
         return found[1]
 

@@ -84,8 +84,10 @@ def refreshes(figures: Figures) -> str:
     """Cycles and renderings."""
     rows = [(f"cycle, {NAMES[whose]}", whose, ("cycle",)) for whose in (OURS, GAUGEVEC, OBJECTS)]
     rows += [
-        ("render and deflate, **ours**", OURS, ("render",)),
+        ("find the values of all series, **ours**", OURS, ("find",)),
+        ("render them as text, **ours**", OURS, ("render",)),
         ("render, prometheus_client's generate_latest", OBJECTS, ("render",)),
+        ("deflate the text, **ours**", OURS, ("deflate",)),
     ]
     return by_size(figures, rows)
 
@@ -107,6 +109,7 @@ def process(figures: Figures) -> str:
     title = "resident, MiB, most seen while values change"
     rows = [(f"{title}, {NAMES[one]}", one, ("resident",)) for one in SERVERS]
     rows += [
+        (f"{title}, {NAMES[OURS]}, after a scrape that is not compressed", OURS, ("resident identity",)),
         ("processor while idle, % of a core, **ours**", OURS, ("idle",)),
         ("restart to the first complete answer, ms, **ours**", OURS, ("start",)),
     ]

@@ -88,11 +88,12 @@ def cycles(run: Run, servers: Mapping[str, Contender | Daemon], series: int, tur
     ours.copy_state(state)
     with Contender("rendering", *module("rendering", state)).started() as rendering:
         sent = run.figures.cells["p50 gzip", OURS, series][-1]
-        figures: dict[str, list[float]] = {"cycle": [], "render": []}
+        figures: dict[str, list[float]] = {"cycle": [], "find": [], "render": [], "deflate": []}
         for _ in range(CYCLES if series < LARGEST else 2):
-            cycle, render = rendering.tell("set")[1:]
+            cycle, *parts = rendering.tell("set")[1:]
             figures["cycle"].append(cycle * 1e3 + sent)
-            figures["render"].append(render * 1e3)
+            for part, taken in zip(("find", "render", "deflate"), parts, strict=True):
+                figures[part].append(taken * 1e3)
     for what, values in figures.items():
         run.figures.add(what, OURS, series, median(values))
     for kind in (GAUGEVEC, OBJECTS):
@@ -155,9 +156,15 @@ def memory(run: Run, series: int) -> None:
     with daemon(run.folder / "memory", series) as ours:
         ours.work()
         _most_resident(ours)
-        # The kernel's own high-water mark: no peak of the start or of a tick is missed.
-        status = Path(f"/proc/{ours.pid}/status").read_text()
-        run.figures.add("resident", OURS, series, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+        run.figures.add("resident", OURS, series, _high_water(ours))
+        body(ours.port, "identity")
+        run.figures.add("resident identity", OURS, series, _high_water(ours))
+
+
+def _high_water(ours: Daemon) -> float:
+    """The kernel's own mark of the most resident memory, in MiB: no peak of the start or of a tick is missed."""
+    status = Path(f"/proc/{ours.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _most_resident(server: Contender | Daemon) -> float:
