@@ -1,7 +1,7 @@
 """The worker thread, for work that computes or blocks briefly: files, SQLite, decoding, counting, rendering.
 
-There is only one: a second thread would only compete with it for the GIL, and with one thread, functions that change
-the same state never run at the same time. Waits without a time limit (a pipe, a child's exit, a name server) have
+There is only one. A second thread would only compete with it for the GIL, and functions that change the same state
+would run at the same time. Waits without a time limit (a pipe, a child's exit, a name server) have
 threads of their own, because every job waits for this one.
 
 The event loop answers scrapes, and waits for the GIL while the worker computes. A full garbage collection holds the GIL

@@ -1,7 +1,7 @@
-"""`state list`, `state export TARGET ...` and `state import`: what is kept of each target, and taking it elsewhere.
+"""`state list`, `state export TARGET ...` and `state import`: the state of each target, and how it moves elsewhere.
 
 `list` and `export` only read, also while the exporter runs. `import` writes all or nothing. It takes the folder's lock;
-if an exporter has it, only what that exporter cannot write over is taken, and `/-/reload` lets it go on from there.
+while a running exporter has it, only targets without any state there are imported, and a reload continues them.
 """
 
 import sqlite3
@@ -17,12 +17,13 @@ from exporter.collectors import COLLECTORS
 from exporter.instants import utc_time
 from exporter.settings import Settings
 from exporter.state.database import State, StateLockedError
-from exporter.state.moving import KeptTarget, NotImported, exported, import_lines, kept_targets
+from exporter.state.moving import NotImported, TargetSummary, export_lines, import_lines, target_summaries
 from exporter.state.names import STATE_FILE
 from exporter.state.renaming import renamed_by
-from exporter.state.rows import LARGEST_ROW
 from exporter.state.state_file import connect_to_read
 
+LARGEST_EXPORT = 256 * 1024 * 1024
+"""Bytes; 100,000 series have a tenth of that."""
 PATIENCE = 10.0
 """Seconds to wait while a running exporter writes."""
 
@@ -46,15 +47,15 @@ def main(settings: Settings) -> int:
 
 
 def _list(connection: sqlite3.Connection) -> None:
-    output.write(_table(kept_targets(connection)))
+    output.write(_table(target_summaries(connection)))
 
 
-def _table(targets: Mapping[str, KeptTarget]) -> str:
+def _table(targets: Mapping[str, TargetSummary]) -> str:
     head = ("TARGET", "JOBS", "COUNTED KEYS", "NEWEST READ", "COUNTS SINCE")
     return f"{table([head, *(_row(name, target) for name, target in targets.items())])}\n"
 
 
-def _row(name: str, target: KeptTarget) -> tuple[str, ...]:
+def _row(name: str, target: TargetSummary) -> tuple[str, ...]:
     jobs = f"{target.jobs:,}" + (f" ({target.unreadable} unreadable)" if target.unreadable else "")
     return name, jobs, f"{target.keys:,}", _time(target.read_at), _time(target.since)
 
@@ -66,10 +67,10 @@ def _time(instant: float) -> str:
 def _export(connection: sqlite3.Connection, targets: tuple[str, ...]) -> None:
     """Write the export; one transaction, so that it is of one moment."""
     connection.execute("BEGIN")
-    known = kept_targets(connection)
+    known = target_summaries(connection)
     if missing := [target for target in targets if target not in known]:
         raise ValueError(f"nothing is kept of {', '.join(missing)}, but of {', '.join(known) or 'no target'}")
-    for piece in exported(connection, targets):
+    for piece in export_lines(connection, targets):
         output.write(piece)
 
 
@@ -81,9 +82,9 @@ def _import(settings: Settings) -> None:
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         with closing(connection):
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # the file itself changes by its owner only
-            kept = import_lines(connection, _lines(sys.stdin.buffer), renamed_by(COLLECTORS), in_use=in_use)
+            summaries = import_lines(connection, _lines(sys.stdin.buffer), renamed_by(COLLECTORS), in_use=in_use)
     reload = "The running exporter takes it over at its next reload (SIGHUP or /-/reload).\n" if in_use else ""
-    output.write(_table(kept) + reload)
+    output.write(_table(summaries) + reload)
 
 
 @contextmanager
@@ -105,8 +106,10 @@ def _opened(settings: Settings) -> Iterator[bool]:
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream, each of bounded length."""
-    while line := stream.readline(LARGEST_ROW):
-        if len(line) == LARGEST_ROW:
-            raise NotImported(f"a line is longer than {LARGEST_ROW:,} bytes")
+    """The lines of a stream of bounded length."""
+    left = LARGEST_EXPORT
+    while line := stream.readline(left + 1):
+        left -= len(line)
+        if left < 0:
+            raise NotImported(f"the export is larger than {LARGEST_EXPORT:,} bytes: export fewer targets at once")
         yield line

@@ -17,8 +17,8 @@ def owner(pool: str, total_shards: int) -> int:
 
 def ordinal(host: str) -> int | None:
     """The number at the end of a host's name, which a StatefulSet gives its pods: 2 of `exporter-2`; None without."""
-    found = re.fullmatch(r".*-([0-9]{1,9})", host.partition(".")[0])
-    return int(found[1]) if found else None
+    match = re.fullmatch(r".*-([0-9]{1,9})", host.partition(".")[0])
+    return int(match[1]) if match else None
 
 
 def _score(shard: int, pool: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What is kept of targets, as JSON Lines that take it from one state folder to another: `state export | state import`.
+"""The state of targets as JSON Lines, which `state export` writes and `state import` reads.
 
     {"format": "github-enterprise-exporter state", "version": 1, "people": "login"}
     {"job": "summary_stats organization/acme", "saved": 1795000000.5, "snapshot": {…}}
@@ -11,7 +11,7 @@ credential, not to a target.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -39,22 +39,18 @@ class NotImported(Exception):
         self.problems = problems
 
 
-class SavedJob(NamedTuple):
-    """A job's row: its key, when it was saved (epoch seconds), and its snapshot; None if that cannot be read."""
+class JobRow(NamedTuple):
+    """A row to save: the job's key, when it was saved, when last read (epoch seconds), and its snapshot as JSON."""
 
     key: str
     saved: float
-    snapshot: Snapshot | None
-
-    @property
-    def target(self) -> str:
-        """The target's kind and name, `organization/acme`; "" if the key has none."""
-        return target_of(self.key)
+    read_at: float
+    snapshot: str
 
 
 @dataclass(slots=True)
-class KeptTarget:
-    """What is kept of a target: jobs, keys of counters, when it was read last, and since when it counts (0: never)."""
+class TargetSummary:
+    """What the state holds of a target: jobs, counted keys, its newest read, and since when it counts (0: never)."""
 
     jobs: int = 0
     keys: int = 0
@@ -86,63 +82,77 @@ def read_time(snapshot: Snapshot) -> float:
     return max(counted, snapshot.last_success or 0.0)
 
 
-def saved_jobs(connection: sqlite3.Connection, targets: Iterable[str] = ()) -> Iterator[SavedJob]:
-    """The jobs that have a snapshot, of these targets or of all, in the order of their keys."""
+def saved_jobs(
+    connection: sqlite3.Connection, targets: Iterable[str] = ()
+) -> Iterator[tuple[str, float, Snapshot | None]]:
+    """Key, time of saving and snapshot (None: unreadable) of the jobs of these targets, or of all, ordered by key."""
     chosen = frozenset(targets)
     rows = connection.execute("SELECT key, saved FROM job WHERE snapshot <> '' ORDER BY key").fetchall()
     for key, saved in rows:
         if not isinstance(key, str) or (chosen and target_of(key) not in chosen):
             continue
-        yield SavedJob(key, float(saved), _snapshot_of(connection, key))
+        yield key, float(saved), _snapshot_of(connection, key)
 
 
-def kept_targets(connection: sqlite3.Connection) -> dict[str, KeptTarget]:
-    """What is kept of each target."""
-    kept: dict[str, KeptTarget] = {}
-    for job in saved_jobs(connection):
-        kept.setdefault(job.target, KeptTarget()).add(job.snapshot)
-    return dict(sorted(kept.items()))
+def target_summaries(connection: sqlite3.Connection) -> dict[str, TargetSummary]:
+    """What the state holds of each target."""
+    summaries: dict[str, TargetSummary] = {}
+    for key, _saved, snapshot in saved_jobs(connection):
+        summaries.setdefault(target_of(key), TargetSummary()).add(snapshot)
+    return dict(sorted(summaries.items()))
 
 
-def exported(connection: sqlite3.Connection, targets: Iterable[str]) -> Iterator[str]:
+def export_lines(connection: sqlite3.Connection, targets: Iterable[str]) -> Iterator[str]:
     """The lines of these targets, each in pieces; a row that cannot be read raises `ValueError`."""
     yield _line({"format": FORMAT, "version": VERSION, "people": naming_of(connection)})
     jobs = 0
-    for job in saved_jobs(connection, targets):
-        if job.snapshot is None:
-            raise ValueError(f"what is kept of {' '.join(job.key.split(' ')[:2])} cannot be read")
+    for key, saved, snapshot in saved_jobs(connection, targets):
+        if snapshot is None:
+            raise ValueError(f"the state of {' '.join(key.split(' ')[:2])} cannot be read")
         jobs += 1
-        yield from in_pieces({"job": job.key, "saved": job.saved, "snapshot": dump(job.snapshot)})
+        yield from in_pieces({"job": key, "saved": saved, "snapshot": dump(snapshot)})
         yield "\n"
     yield _line({"jobs": jobs})
 
 
 def import_lines(
     connection: sqlite3.Connection, lines: Iterable[bytes], renamed: Renamed, *, in_use: bool
-) -> dict[str, KeptTarget]:
-    """Save what exported lines hold, all of it or, with `NotImported`, nothing; returns what came of each target.
+) -> dict[str, TargetSummary]:
+    """Save the jobs of an export, or raise `NotImported` and save none; returns a summary of each target.
 
-    A job is refused if what is there was read later. While the folder is `in_use` by a running exporter, which would
-    write over it, a job is refused if anything is there.
+    A job is refused if the folder has a newer read of it. While the folder is `in_use` by a running exporter, which
+    would overwrite the job, it is refused if the folder has it at all. All lines are read before the transaction
+    begins: a slow pipe must not keep a running exporter from writing.
     """
+    naming = naming_of(connection)
+    rows, summaries = _read(lines, renamed, naming)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        kept = _import(connection, lines, renamed, in_use)
+        _save(connection, rows, naming, in_use=in_use)
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-    return kept
+    return summaries
 
 
-def _import(
-    connection: sqlite3.Connection, lines: Iterable[bytes], renamed: Renamed, in_use: bool
-) -> dict[str, KeptTarget]:
+def _save(connection: sqlite3.Connection, rows: Sequence[JobRow], naming: str, *, in_use: bool) -> None:
+    if naming_of(connection) != naming:
+        raise NotImported("`privacy` of the running exporter has changed meanwhile: import again")
+    problems = [problem for row in rows if (problem := _refusal(connection, row, in_use=in_use))]
+    if problems:
+        more = [f"and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else []
+        raise NotImported(*problems[:MOST_PROBLEMS], *more)
+    connection.executemany(_SAVE, ((row.key, row.saved, row.snapshot) for row in rows))
+
+
+def _read(lines: Iterable[bytes], renamed: Renamed, naming: str) -> tuple[list[JobRow], dict[str, TargetSummary]]:
+    """The rows to save, with people named as `naming` says, and a summary of each target."""
     numbered = enumerate(lines, start=1)
-    has_other_names = _people(numbered) != naming_of(connection)
-    kept: dict[str, KeptTarget] = {}
-    problems: list[str] = []
-    jobs, end = 0, None
+    has_other_names = _people(numbered) != naming
+    rows: list[JobRow] = []
+    summaries: dict[str, TargetSummary] = {}
+    end = None
     for number, line in numbered:
         data = _parsed(line, number)
         if end is not None:
@@ -150,21 +160,13 @@ def _import(
         if "jobs" in data:
             end = data["jobs"]
             continue
-        job = _job(data, number)
-        jobs += 1
-        assert job.snapshot is not None
-        snapshot = renamed(job.key, job.snapshot) if has_other_names else job.snapshot
-        if problem := _refusal(connection, job, in_use=in_use):
-            problems.append(problem)
-            continue
-        connection.execute(_SAVE, (job.key, job.saved, "".join(in_pieces(dump(snapshot)))))
-        kept.setdefault(job.target, KeptTarget()).add(snapshot)
-    if end != jobs:
-        raise NotImported(f"the export is not whole: after {jobs} jobs its end is missing, or tells another number")
-    if problems:
-        more = [f"and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else []
-        raise NotImported(*problems[:MOST_PROBLEMS], *more)
-    return kept
+        key, saved, snapshot = _job(data, number)
+        snapshot = renamed(key, snapshot) if has_other_names else snapshot
+        rows.append(JobRow(key, saved, read_time(snapshot), "".join(in_pieces(dump(snapshot)))))
+        summaries.setdefault(target_of(key), TargetSummary()).add(snapshot)
+    if end != len(rows):
+        raise NotImported(f"the export is not whole: after {len(rows)} jobs its end is missing, or has another number")
+    return rows, summaries
 
 
 def _people(numbered: Iterator[tuple[int, bytes]]) -> str:
@@ -188,30 +190,29 @@ def _parsed(line: bytes, number: int) -> Mapping[str, Any]:
     return data
 
 
-def _job(data: Mapping[str, Any], number: int) -> SavedJob:
+def _job(data: Mapping[str, Any], number: int) -> tuple[str, float, Snapshot]:
+    """A job's key, when it was saved, and its snapshot."""
     try:
-        key, saved = data["job"], float(data["saved"])
-        job = SavedJob(str(key), saved, load(data["snapshot"]))
+        key, saved, snapshot = data["job"], float(data["saved"]), load(data["snapshot"])
     except UNREADABLE:
         raise NotImported(f"line {number}: it is no job, so the export is damaged: make it again") from None
-    kind, _, name = job.target.partition("/")
+    kind, _, name = target_of(str(key)).partition("/")
     if not (isinstance(key, str) and len(key) <= LONGEST_KEY and kind and name and 0 <= saved < float("inf")):
         raise NotImported(f"line {number}: it names no target")
-    return job
+    return key, saved, snapshot
 
 
-def _refusal(connection: sqlite3.Connection, job: SavedJob, *, in_use: bool) -> str:
-    """Why a job is not taken, "" if it is."""
-    assert job.snapshot is not None
-    there = _snapshot_of(connection, job.key)
-    title = " ".join(job.key.split(" ")[:2])
-    if there is None:
+def _refusal(connection: sqlite3.Connection, row: JobRow, *, in_use: bool) -> str:
+    """Why a job is refused; empty if it is not."""
+    existing = _snapshot_of(connection, row.key)
+    title = " ".join(row.key.split(" ")[:2])
+    if existing is None:
         return ""
     if in_use:
         return f"{title}: the running exporter has state of it, and would write over yours: stop it, import, start it"
-    ours, theirs = read_time(there), read_time(job.snapshot)
-    if ours > theirs:
-        return f"{title}: what is there was read at {utc_time(ours)}, yours at {utc_time(theirs)}: it is older"
+    if read_time(existing) > row.read_at:
+        times = utc_time(read_time(existing)), utc_time(row.read_at)
+        return f"{title}: what is there was read at {times[0]}, yours at {times[1]}: it is older"
     return ""
 
 

@@ -185,7 +185,7 @@ class StateFile:
 
 
 def connect_to_read(path: Path, patience: float = 0.0) -> sqlite3.Connection:
-    """Open a state file to read it, whoever writes to it.
+    """Open a state file to read it, even while another process writes to it.
 
     Raises `sqlite3.Error` and `OSError`, and `ValueError` for a file of another kind or version.
 

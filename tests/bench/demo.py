@@ -30,11 +30,11 @@ def seconds_to_complete() -> float:
     demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert demo.stdout is not None
-        url = next(found[1] for line in demo.stdout if (found := ADDRESS.search(line)))
+        url = next(match[1] for line in demo.stdout if (match := ADDRESS.search(line)))
         while time.monotonic() < began + LONGEST:
             if _families(url) >= FAMILIES:
                 return time.monotonic() - began
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two scrapes, which cost the demo time
         raise AssertionError(f"not complete within {LONGEST:.0f} s")
     finally:
         demo.send_signal(signal.SIGTERM)

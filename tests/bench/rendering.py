@@ -90,7 +90,7 @@ class Rendering:
         before = [entry.pieces if (entry := self.store.find(job.key)) else NONE for job, _ in self.snapshots]
         jobs = list(zip(self.snapshots, before, strict=True))
         columns = [columns_of(job, snapshot, now, old) for (job, snapshot), old in jobs]
-        found = time.perf_counter()
+        columns_at = time.perf_counter()
         pieces = [
             render(job, column, snapshot.version, old)
             for ((job, snapshot), old), column in zip(jobs, columns, strict=True)
@@ -101,7 +101,7 @@ class Rendering:
         assert self.exposition.answer("text", gzip=True, filters=Filters()).body
         whole = time.perf_counter() - began
         deflated = seconds_to_deflate(chunk.lines for piece in pieces for one in piece.values() for chunk in one.chunks)
-        return whole, found - began, rendered - found - deflated, deflated
+        return whole, columns_at - began, rendered - columns_at - deflated, deflated
 
     def move(self) -> None:
         """Give every series its next value."""

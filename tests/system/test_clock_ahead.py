@@ -269,7 +269,7 @@ def scene_of(folder: Path) -> tuple[Access, Waits]:
             return 50_000.0
 
     (folder / "token").write_text("token")
-    credential = TokenCredential("github", "https://api.example.com", "2022-11-28", None, None, folder / "token")
+    credential = TokenCredential("github", "https://api.github.com", "2022-11-28", None, None, folder / "token")
     pool = Pool("github", Budget(0.3, 500))
     client = GitHub(credential, pool, clock=lambda: NOW, monotonic=lambda: 50_000.0)
     state = State(folder / "state")

@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.facts import Event
 from exporter.simulator.world import World
 from exporter.state.database import State
-from exporter.state.moving import FORMAT, LONGEST_KEY
+from exporter.state.moving import FORMAT, LONGEST_KEY, import_lines
 from exporter.state.renaming import renamed_by
 from tests.support.app import works
 from tests.support.harness import Exporter, SimClock, command, config_for, simulated, until
@@ -134,6 +137,23 @@ def test_what_is_older_than_what_is_there_is_refused_as_a_whole(tmp_path: Path) 
     newer = export(kept(tmp_path / "newer", {JOB: at(COUNTED, 2)}), "organization/acme")
     assert state(tmp_path / "new", "import", stdin=newer).returncode == 0
     assert snapshots(tmp_path / "new") == {JOB: at(COUNTED, 2)}
+
+
+def test_a_slow_pipe_keeps_no_running_exporter_from_writing(tmp_path: Path) -> None:
+    text = export(kept(tmp_path / "here", {JOB: COUNTED}), "organization/acme")
+    path = kept(tmp_path / "there", {}) / "state.db"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as importing,
+        closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as exporter,
+    ):
+
+        def slow() -> Iterator[bytes]:
+            for line in text.encode().splitlines():
+                exporter.execute("INSERT OR REPLACE INTO wait VALUES ('a', 1, '')")  # raises if it is locked
+                yield line
+
+        import_lines(importing, slow(), renamed_by(COLLECTORS), in_use=True)
+    assert snapshots(tmp_path / "there") == {JOB: COUNTED}
 
 
 def lines(*data: Any) -> str:
