@@ -182,6 +182,7 @@ class Exporter:
         assert self.process is not None
         self.process.kill()
         self.process.wait(10)
+        _remove_faketime(self.process.pid)
 
     def stop(self) -> int:
         """SIGTERM; gives the exit code."""
@@ -210,8 +211,13 @@ class Exporter:
         if fault and self.log.exists():
             print(self.log.read_text()[-4000:])  # pytest shows it with the failure
         if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
+            self.kill()
+
+
+def _remove_faketime(pid: int) -> None:
+    """Remove the lock of a killed process' libfaketime: another process of that number would wait for it."""
+    for name in ("faketime_shm", "sem.faketime_sem"):
+        Path(f"/dev/shm/{name}_{pid}").unlink(missing_ok=True)
 
 
 INSIGHTS = tuple(collector for collector in COLLECTORS if "/insights/api/" in collector.endpoint)
