@@ -25,6 +25,22 @@ LANGUAGES = {"typescript": 30, "python": 26, "go": 14, "java": 12, "ruby": 8, "t
 MODELS = {"claude-sonnet-4.6": 40, "gpt-5.4": 34, "auto": 18, "unknown": 3, "others": 5}
 MODES = {"ask": 34, "edit": 3, "agent": 58, "plan": 3, "custom": 1, "unknown": 1}
 COMMENTS = {"bug_risk": 40, "security": 12, "performance": 9, "others": 20}
+ENGAGED_FEATURES = {
+    "code_completion": 72,
+    "agent_edit": 46,
+    "copilot_code_review_active": 21,
+    "copilot_code_review_passive": 18,
+    "copilot_cloud_agent": 14,
+    "copilot_cli": 12,
+    "copilot_app": 4,
+}
+CUSTOMIZATIONS = {
+    "skill": {"other": 9},
+    "custom_agent": {"general-purpose": 5, "other": 2},
+    "mcp": {"github-mcp-server": 12, "other": 3},
+    "slash_cmd": {"/plan": 6, "/model": 3, "custom": 1},
+    "plugin": {"other": 2},
+}
 PHASES = {"No Cohort": 30, "Phase 1": 44, "Phase 2": 19, "Phase 3": 7}
 LINES = ("loc_suggested_to_add_sum", "loc_suggested_to_delete_sum", "loc_added_sum", "loc_deleted_sum")
 WEEKEND = (5, 6)
@@ -81,8 +97,19 @@ def record(estate: Estate, name: str, day: int) -> dict[str, Any]:
             }
         ],
         "totals_by_ai_adoption_phase": list(_phases(seats, active)),
+        "totals_by_vscode_agent": {"session_count": active // 10, "total_user_messages": active // 2},
+        **_customizations(active),
         "pull_requests": _pull_requests(active),
     }
+
+
+def engagement(estate: Estate, name: str) -> dict[str, Any]:
+    """Who used which feature in 28 days; a person counts under several."""
+    users = people(estate, name) * 4 // 5
+    features = [
+        {"feature": feature, "engaged_user_count": users * share // 100} for feature, share in ENGAGED_FEATURES.items()
+    ]
+    return {"copilot_feature_engagement": {"active_user_count": users, "totals_by_feature": features}}
 
 
 def people(estate: Estate, name: str) -> int:
@@ -119,11 +146,11 @@ def current_record(estate: Estate, name: str, day: int, now: float) -> dict[str,
     return record_of_day | estate.copilot.added
 
 
-def files(estate: Estate, name: str, records: list[dict[str, Any]]) -> list[bytes]:
-    """The files of a report; the first has the day's own numbers."""
+def files(estate: Estate, name: str, records: list[dict[str, Any]], whole: dict[str, Any] | None = None) -> list[bytes]:
+    """The files of a report; the first has the day's own numbers. `whole` is what belongs to all days of a report."""
     number, form = estate.copilot.files.get(name, 1), estate.copilot.forms.get(name, "object")
     parts = [[_part(entry, index, number) for entry in records] for index in range(number)]
-    return [_written(part, form, identity(estate, name)) for part in parts]
+    return [_written(part, form, {**identity(estate, name), **(whole or {})}) for part in parts]
 
 
 def seats(estate: Estate, organization: str) -> dict[str, Any]:
@@ -154,6 +181,14 @@ def _users(active: int, seats: int) -> dict[str, int]:
         "daily_active_users": active,
         "daily_active_cli_users": active // 7,
         "daily_active_copilot_app_users": active // 30,
+        "daily_active_vscode_agent_users": active // 12,
+        "weekly_active_vscode_agent_users": weekly // 12,
+        "monthly_active_vscode_agent_users": monthly // 11,
+        "weekly_active_cli_users": weekly // 7,
+        "monthly_active_cli_users": monthly // 6,
+        "weekly_active_copilot_app_users": weekly // 30,
+        "monthly_active_copilot_app_users": monthly // 25,
+        "weekly_active_agent_users": weekly * 2 // 5,
         "daily_active_copilot_cloud_agent_users": agents,
         "weekly_active_users": weekly,
         "weekly_active_copilot_cloud_agent_users": weekly // 9,
@@ -168,6 +203,16 @@ def _users(active: int, seats: int) -> dict[str, int]:
         "weekly_passive_copilot_code_review_users": weekly // 3,
         "monthly_passive_copilot_code_review_users": monthly // 2,
     }
+
+
+def _customizations(active: int) -> dict[str, Any]:
+    """What people used in Copilot CLI; names of customers are `other` or `custom`."""
+    found: dict[str, Any] = {}
+    for kind, shares in CUSTOMIZATIONS.items():
+        found[f"distinct_{kind}_use_count"] = len(shares) + active // 40
+        rows = [{kind: name, "interaction_count": share * active // 10} for name, share in shares.items()]
+        found[f"totals_by_{kind}"] = rows
+    return found
 
 
 def _sessions(sessions: int) -> dict[str, Any]:
@@ -186,7 +231,8 @@ def _phases(seats: int, active: int) -> Iterator[dict[str, Any]]:
         yield {
             "phase": phase,
             "phase_number": number,
-            "total_engaged_users": users,
+            "total_engaged_users": users * active // seats,
+            "users_in_phase_28d": users,
             "total_pull_requests_merged": number * active // 20,
             **{
                 f"avg_{what}": round((number + 1) * factor, 2)
@@ -254,12 +300,12 @@ def _part(record: dict[str, Any], index: int, number: int) -> dict[str, Any]:
     return part
 
 
-def _written(records: list[dict[str, Any]], form: str, identity: dict[str, str]) -> bytes:
+def _written(records: list[dict[str, Any]], form: str, around: dict[str, Any]) -> bytes:
     if form == "lines":
         return b"\xef\xbb\xbf" + b"".join(json.dumps(entry).encode() + b"\r\n" for entry in records) + b"\n"
     if form == "array":
         return json.dumps(records).encode()
     if form == "wrapped" or len(records) != 1:
         span = {"report_start_day": records[0]["day"], "report_end_day": records[-1]["day"]} if records else {}
-        return json.dumps({**span, **identity, "day_totals": records}).encode()
+        return json.dumps({**span, **around, "day_totals": records}).encode()
     return json.dumps(records[0]).encode()

@@ -100,7 +100,7 @@ def _report(context: Context, match: re.Match[str]) -> Content:
         first = last - (_DAYS_OF_LATEST - 1) * DAY
         latest = [day for day in range(first, last + 1, DAY) if copilot.is_there(estate, name, day, now)]
         span = {"report_start_day": day_of(first), "report_end_day": day_of(last)}
-        return 200, {**_links(context, name, latest), **span}, {}
+        return 200, {**_links(context, name, latest, copilot.engagement(estate, name)), **span}, {}
     day = instant_of(context.request.query.get("day", ""))
     if day is None:
         raise Refusal(422, "day is missing or no date", "/copilot/copilot-usage-metrics")
@@ -111,11 +111,11 @@ def _report(context: Context, match: re.Match[str]) -> Content:
     raise Refusal(404, "Not Found", "/copilot/copilot-usage-metrics")
 
 
-def _links(context: Context, name: str, days: list[int]) -> dict[str, Any]:
+def _links(context: Context, name: str, days: list[int], whole: dict[str, Any] | None = None) -> dict[str, Any]:
     estate, files, now = context.estate, context.files, context.now
     dead = estate.copilot.dead_links.get(name, 0) > 0
     estate.copilot.dead_links[name] = max(0, estate.copilot.dead_links.get(name, 0) - 1)
-    bodies = copilot.files(estate, name, [copilot.current_record(estate, name, day, now) for day in days])
+    bodies = copilot.files(estate, name, [copilot.current_record(estate, name, day, now) for day in days], whole)
     links = [
         files.link(
             origin_of(estate.copilot.hosts, index, context.request.origin),

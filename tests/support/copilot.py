@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from exporter.catalogue import Collector
 from exporter.collecting.conclude import Conclusion
 from exporter.collectors.copilot_usage import COLLECTOR, OF_ENTERPRISE
 from exporter.exposition.snapshot import Snapshot
@@ -86,11 +87,19 @@ class Cloud:
         return httpx.Response(200, content=body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
+def daily(collector: Collector = COLLECTOR) -> Job:
+    """A job that shows all but the engagement by feature, for which the report of 28 days would be asked."""
+    job = job_of(collector)
+    chosen = tuple(one for one in job.settings.options.model_dump()["breakdowns"] if one != "feature_engagement")
+    options = job.settings.options.model_copy(update={"breakdowns": chosen})
+    return replace(job, settings=replace(job.settings, options=options))
+
+
 def attempt(
     cloud: Cloud, *, job: Job | None = None, before: Snapshot | None = None, now: float = NOW, places: int = 500
 ) -> Conclusion:
     """One attempt through the real client."""
-    job, before = job or job_of(COLLECTOR), before or Snapshot()
+    job, before = job or daily(), before or Snapshot()
     github = client(cloud.api, cloud.storage, now=now)
     return conclusion_of(job, github, before, data_time=before.data_time, now=now, places=places)
 
@@ -165,6 +174,12 @@ def one(name: str, **labels: str) -> Series:
 
 def stored(scope: str) -> list[dict[str, Any]]:
     return [STORED[f"/{scope}-{number}.json"] for number in (1, 2)]
+
+
+def engagement(scope: str) -> dict[str, Any]:
+    """The stored report of 28 days."""
+    report: dict[str, Any] = STORED[f"/{scope}-28-days.json"]
+    return report
 
 
 def whole(scope: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from tests.support.copilot import (
     Cloud,
     Series,
     attempt,
+    daily,
+    engagement,
     files,
     midnight,
     one,
@@ -89,6 +91,12 @@ PREFIXES = {
     "totals_by_copilot_app": ("copilot_app_", []),
     "totals_by_3rd_party_agent": ("third_party_agent_", ["agent_id"]),
     "totals_by_ai_adoption_phase": ("ai_adoption_phase_", ["phase_number"]),
+    "totals_by_vscode_agent": ("vscode_agent_", []),
+    "totals_by_skill": ("skill_", ["skill"]),
+    "totals_by_custom_agent": ("custom_agent_", ["custom_agent"]),
+    "totals_by_mcp": ("mcp_", ["mcp"]),
+    "totals_by_slash_cmd": ("slash_cmd_", ["slash_cmd"]),
+    "totals_by_plugin": ("plugin_", ["plugin"]),
 }
 
 
@@ -144,7 +152,7 @@ def test_every_number_of_a_report_is_one_series(scope: str, form: str) -> None:
     }[form]
     concluded = attempt(cloud, job=job_of(COLLECTORS[scope]))
     wanted, skipped = accounted(stored(scope))
-    assert (len(wanted), skipped) == (199, set(LEFT_OUT))
+    assert (len(wanted), skipped) == (226, set(LEFT_OUT))
     wanted["report_day_timestamp_seconds", ()] = midnight(D2)
     assert shown(concluded.snapshot, scope) == wanted
     assert concluded.unknown == 0
@@ -152,12 +160,11 @@ def test_every_number_of_a_report_is_one_series(scope: str, form: str) -> None:
 
 
 @SCOPES
-def test_the_stored_report_fills_every_family(scope: str) -> None:
+def test_the_stored_reports_fill_every_family(scope: str) -> None:
     declared = {family.name for table in COLLECTORS[scope].tables for family in table.families}
-    prefix = f"github_copilot_{scope}_"
-    assert {prefix + name for name, _ in figures(*stored(scope), scope=scope)} == declared - {
-        f"{prefix}report_day_timestamp_seconds"
-    }
+    cloud = Cloud({D2: files(*stored(scope)), "latest": files(engagement(scope))})
+    found = shown(attempt(cloud, job=job_of(COLLECTORS[scope])).snapshot, scope)
+    assert {f"github_copilot_{scope}_{name}" for name, _ in found} == declared
 
 
 def test_organizations_and_enterprises_have_the_same_families_and_share_none() -> None:
@@ -188,15 +195,15 @@ def test_by_default_totals_editors_features_and_pull_requests_are_shown() -> Non
     job = job_of(COLLECTOR)
     job = replace(job, settings=replace(job.settings, options=Options()))
     concluded = attempt(Cloud({D2: files(*stored("organization"))}), job=job)
-    unchosen = tuple(f"{name}_" for name in set(get_args(Breakdown)) - {"ide", "feature", "pull_requests"})
+    unchosen = tuple(f"{name}_" for name in set(get_args(Breakdown)) - set(Options().breakdowns))
     wanted = {series for series in figures(*stored("organization")) if not series[0].startswith(unchosen)}
     assert shown(concluded.snapshot).keys() == wanted | {("report_day_timestamp_seconds", ())}
-    assert len(wanted) == 29 + 2 * 7 + 4 * 7 + 14 + 2 * 2
+    assert len(wanted) == 42 + 2 * 7 + 4 * 7 + 14 + 2 * 2 + 2 + (1 + 2 + 2 + 2 + 1)
     assert concluded.unknown == 0
     job = replace(job, settings=replace(job.settings, options=Options(breakdowns=())))
     found = shown(attempt(Cloud({D2: files(*stored("organization"))}), job=job).snapshot)
     assert {labels for _, labels in found} == {()}
-    assert len(found) == 29 + 1
+    assert len(found) == 42 + 1
 
 
 def test_numbers_that_nobody_knows_count_and_have_no_series() -> None:
@@ -242,7 +249,7 @@ def test_the_token_is_not_sent_to_the_download_host() -> None:
 @SCOPES
 def test_the_parameter_is_called_day_and_there_is_no_other(scope: str) -> None:
     cloud = Cloud({"latest": files(month(D5))})
-    attempt(cloud, job=job_of(COLLECTORS[scope]))
+    attempt(cloud, job=daily(COLLECTORS[scope]))
     kind, name = {"organization": ("orgs", "acme"), "enterprise": ("enterprises", "acme-corp")}[scope]
     path = f"/{kind}/{name}/copilot/metrics/reports/{scope}"
     assert [(request.url.path, request.url.query.decode()) for request in cloud.sent] == [
@@ -357,8 +364,9 @@ def test_organizations_are_not_summed_into_an_enterprise() -> None:
 
 def test_help_says_that_people_do_not_add_up() -> None:
     for collector in COLLECTORS.values():
-        people = [one for table in collector.tables for one in table.families if one.name.endswith("_users")]
-        assert len(people) == 16 + 1
+        families = [one for table in collector.tables for one in table.families]
+        people = [one for one in families if one.name.endswith(("_users", "_users_in_phase_28d"))]
+        assert len(people) == 24 + 2 + 2
         assert all("do not add up" in family.help for family in people)
 
 
@@ -367,6 +375,114 @@ def test_help_of_a_phase_counts_those_who_were_active_that_day() -> None:
         families = {one.name: one.help for table in collector.tables for one in table.families}
         (text,) = [text for name, text in families.items() if name.endswith("phase_total_engaged_users")]
         assert text.startswith("People in the phase who were active on the day; not all who are in it.")
+
+
+# Fields of September 2026.
+
+
+def test_the_fields_of_september_2026_have_these_names_and_values() -> None:
+    found = figures(*stored("enterprise"), scope="enterprise")
+    assert found[one("daily_active_vscode_agent_users")] == 7
+    assert found[one("vscode_agent_session")] == 19
+    assert found[one("vscode_agent_total_user_messages")] == 88
+    assert found[one("distinct_skill_use")] == 6
+    assert found[one("distinct_plugin_use")] == 2
+    assert found[one("skill_interaction", skill="other")] == 41
+    assert found[one("custom_agent_interaction", custom_agent="general-purpose")] == 12
+    assert found[one("mcp_interaction", mcp="github-mcp-server")] == 30
+    assert found[one("slash_cmd_interaction", slash_cmd="/plan")] == 14
+    assert found[one("plugin_interaction", plugin="other")] == 9
+    assert found[one("ai_adoption_phase_users_in_phase_28d", phase_number="0")] == 120
+    assert found[one("ai_adoption_phase_total_engaged_users", phase_number="0")] == 60
+
+
+ENGAGED = {
+    one("feature_engagement_active_users"): 260,
+    one("feature_engaged_users", feature="code_completion"): 188,
+    one("feature_engaged_users", feature="agent_edit"): 121,
+    one("feature_engaged_users", feature="copilot_cli"): 33,
+}
+
+
+def engaged(snapshot: Snapshot, scope: str = "organization") -> dict[Series, float]:
+    return {series: value for series, value in shown(snapshot, scope).items() if series[0].startswith("feature_engage")}
+
+
+@SCOPES
+def test_the_engagement_by_feature_is_that_of_the_report_of_28_days(scope: str) -> None:
+    job = job_of(COLLECTORS[scope])
+    month_first = engagement(scope)
+    days_first = {"day_totals": month_first["day_totals"], **month_first}
+    for body in (month_first, days_first, [month_first]):
+        cloud = Cloud({D2: files(record(D2)), "latest": files(body)})
+        concluded = attempt(cloud, job=job)
+        assert cloud.asked == [D2, "latest"]
+        assert engaged(concluded.snapshot, scope) == ENGAGED
+        assert (concluded.unknown, concluded.snapshot.data_time) == (0, midnight(D2))
+    cloud = Cloud({"latest": files(engagement(scope))})
+    assert engaged(attempt(cloud, job=job).snapshot, scope) == ENGAGED
+    assert cloud.asked == [D2, D3, D4, "latest"]
+
+
+@pytest.mark.parametrize("latest", [404, 204, files(), files(month(D4)), files({"copilot_feature_engagement": None})])
+def test_an_engagement_that_github_did_not_compute_is_absent(latest: Any) -> None:
+    concluded = attempt(Cloud({D2: files(record(D2)), "latest": latest}), job=job_of(COLLECTOR))
+    assert (state(concluded.snapshot), concluded.unknown, engaged(concluded.snapshot)) == ("ok", 0, {})
+
+
+def test_parts_of_an_engagement_are_united() -> None:
+    whole_month = engagement("organization")
+    parts = [
+        {**whole_month, "copilot_feature_engagement": {**whole_month["copilot_feature_engagement"], **change}}
+        for change in (
+            {"totals_by_feature": whole_month["copilot_feature_engagement"]["totals_by_feature"][:2]},
+            {"totals_by_feature": whole_month["copilot_feature_engagement"]["totals_by_feature"][1:]},
+        )
+    ]
+    cloud = Cloud({D2: files(record(D2)), "latest": files(*parts)})
+    assert engaged(attempt(cloud, job=job_of(COLLECTOR)).snapshot) == ENGAGED
+
+
+TWO_VALUES = files(engagement("organization"), {"copilot_feature_engagement": {"active_user_count": 9}})
+
+
+@pytest.mark.parametrize(
+    ("latest", "endpoint"), [(TWO_VALUES, "ok"), (files(b"{"), "ok"), (files(b"", host=FOREIGN), "invalid")]
+)
+def test_the_day_is_shown_and_the_last_engagement_stays_if_the_report_of_28_days_cannot_be_read(
+    latest: Any, endpoint: str
+) -> None:
+    job = job_of(COLLECTOR)
+    before = attempt(Cloud({D2: files(record(D2)), "latest": files(engagement("organization"))}), job=job).snapshot
+    concluded = attempt(Cloud({D2: files(record(D2, 121)), "latest": latest}), job=job, before=before)
+    found = shown(concluded.snapshot)
+    assert (state(concluded.snapshot), found[one("daily_active_users")]) == (endpoint, 121)
+    assert engaged(concluded.snapshot) == ENGAGED
+    assert concluded.unreadable == 1
+    assert "28 days" in concluded.snapshot.note
+
+
+def test_an_engagement_in_another_form_counts_as_unreadable_or_new() -> None:
+    odd = {"active_user_count": "many", "totals_by_feature": [{"feature": "", "engaged_user_count": 3}, 7], "new": 4}
+    cloud = Cloud({D2: files(record(D2)), "latest": files({"copilot_feature_engagement": odd})})
+    concluded = attempt(cloud, job=job_of(COLLECTOR))
+    assert (concluded.unreadable, concluded.unknown) == (3, 4)
+    assert concluded.snapshot.unknown == ("copilot_feature_engagement.new",)
+
+
+def test_what_was_measured_as_nothing_is_zero_and_a_list_that_is_null_or_empty_has_no_series() -> None:
+    day = {
+        "day": D2,
+        "distinct_skill_use_count": 0,
+        "totals_by_skill": [],
+        "totals_by_mcp": None,
+        "totals_by_ai_adoption_phase": [{"phase_number": 3, "total_engaged_users": 0, "users_in_phase_28d": 0}],
+    }
+    assert figures(day) == {
+        one("distinct_skill_use"): 0,
+        one("ai_adoption_phase_total_engaged_users", phase_number="3"): 0,
+        one("ai_adoption_phase_users_in_phase_28d", phase_number="3"): 0,
+    }
 
 
 # Which day is shown.
@@ -671,7 +787,8 @@ def test_no_message_tells_a_link() -> None:
 # More rows than places.
 
 KEYS = {member: keys for member, (_, keys) in PREFIXES.items() if keys and member.startswith("totals_")}
-ADDITIVE = sorted(KEYS.keys() - {"totals_by_ai_adoption_phase"})
+OF_CLI = {"totals_by_skill", "totals_by_custom_agent", "totals_by_mcp", "totals_by_slash_cmd", "totals_by_plugin"}
+ADDITIVE = sorted(KEYS.keys() - {"totals_by_ai_adoption_phase"} - OF_CLI)
 NAMES = ["other", "others", "unknown", "a", "b", "c", "d", ""]
 
 
@@ -731,9 +848,9 @@ def test_what_does_not_add_up_has_no_other() -> None:
     found = {labels for (name, labels) in shown(concluded.snapshot) if name.startswith("ai_adoption_phase_")}
     assert found == {(("phase_number", number),) for number in ("0", "1")}
     without_other = {table.row.__name__ for table in job.collector.tables if table.labels and table.other is None}
-    assert without_other == {"Phase"}
+    assert without_other == {"Phase", "Skill", "CustomAgent", "Mcp", "SlashCmd", "Plugin", "EngagedFeature"}
     rows = [len(value) for field, value in whole("organization").items() if field.startswith("totals_by_")]
     keyed = [len(whole("organization")[member]) for member in KEYS]
-    assert len(keyed) == len(rows) - 2
+    assert len(keyed) == len(rows) - 3
     assert concluded.snapshot.left_out == sum(max(0, rows - 2) for rows in keyed)
     assert concluded.snapshot.left_out > 0

@@ -328,12 +328,12 @@ def test_every_field_that_github_documents_is_known() -> None:
 def test_what_a_wrapper_says_that_nobody_knows_is_counted_on_either_side_of_the_days() -> None:
     engagement = {"active_user_count": 40, "totals_by_feature": [{"feature": "agent_edit", "engaged_user_count": 9}]}
     for wrapper in (
-        {"copilot_feature_engagement": engagement, "note": "x", "day_totals": [record()]},
-        {"day_totals": [record()], "copilot_feature_engagement": engagement, "note": "x"},
-        {"note": "x", "day_totals": [record()], "copilot_feature_engagement": engagement},
+        {"copilot_robot_engagement": engagement, "note": "x", "day_totals": [record()]},
+        {"day_totals": [record()], "copilot_robot_engagement": engagement, "note": "x"},
+        {"note": "x", "day_totals": [record()], "copilot_robot_engagement": engagement},
     ):
         assert of(wrapper) == READ
-        assert (unknown(wrapper), counted(wrapper)) == ({"copilot_feature_engagement": 2, "note": 1}, 0)
+        assert (unknown(wrapper), counted(wrapper)) == ({"copilot_robot_engagement": 2, "note": 1}, 0)
 
 
 def test_a_map_by_login_is_named_itself_and_tells_no_login() -> None:

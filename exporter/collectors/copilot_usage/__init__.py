@@ -35,6 +35,13 @@ Breakdown = Literal[
     "copilot_app",
     "third_party_agent",
     "ai_adoption_phase",
+    "vscode_agent",
+    "skill",
+    "custom_agent",
+    "mcp",
+    "slash_cmd",
+    "plugin",
+    "feature_engagement",
 ]
 
 
@@ -42,9 +49,21 @@ class Options(BoundedOptions):
     """The collector's own settings."""
 
     breakdowns: tuple[Breakdown, ...] = Field(
-        default=("ide", "feature", "pull_requests"),
+        default=(
+            "ide",
+            "feature",
+            "pull_requests",
+            "vscode_agent",
+            "skill",
+            "custom_agent",
+            "mcp",
+            "slash_cmd",
+            "plugin",
+            "feature_engagement",
+        ),
         description="What is shown besides the day's totals; there are also model_feature, language_feature, "
-        "language_model, cli, copilot_app, third_party_agent and ai_adoption_phase.",
+        "language_model, cli, copilot_app, third_party_agent and ai_adoption_phase. feature_engagement reads a second "
+        "report, of 28 days.",
     )
     download_hosts: DownloadHosts = Field(
         # copilot-reports.github.com and copilot-reports.SUBDOMAIN.ghe.com, blob storage while GitHub's front door is
@@ -73,7 +92,7 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         interval=6 * HOUR,
         max_age=72 * HOUR,
         options=Options,
-        calls=Calls(single=2),
+        calls=Calls(single=3),
         late=Late(5.5 * DAY, f"Look at {STATUS_PAGE} and at the policy for Copilot usage metrics."),
         nothing=(
             "GitHub has no report of the last 28 days. Look whether anybody uses Copilot there, and whether the policy "

@@ -5,7 +5,7 @@ A metric has the name of GitHub's field without `_count` or `_sum` at its end; m
 
 from collections.abc import Mapping, Sequence
 
-from exporter.collectors.copilot_usage.sections import SECTIONS, ReportSection
+from exporter.collectors.copilot_usage.sections import ENGAGEMENT, SECTIONS, ReportSection
 from exporter.tables import Family, Row, Table, gauge
 
 ORGANIZATION: dict[str, tuple[str, ...]] = {
@@ -14,9 +14,17 @@ ORGANIZATION: dict[str, tuple[str, ...]] = {
         "github_copilot_organization_weekly_active_users",
         "github_copilot_organization_monthly_active_users",
         "github_copilot_organization_monthly_active_chat_users",
+        "github_copilot_organization_weekly_active_agent_users",
         "github_copilot_organization_monthly_active_agent_users",
         "github_copilot_organization_daily_active_cli_users",
+        "github_copilot_organization_weekly_active_cli_users",
+        "github_copilot_organization_monthly_active_cli_users",
         "github_copilot_organization_daily_active_copilot_app_users",
+        "github_copilot_organization_weekly_active_copilot_app_users",
+        "github_copilot_organization_monthly_active_copilot_app_users",
+        "github_copilot_organization_daily_active_vscode_agent_users",
+        "github_copilot_organization_weekly_active_vscode_agent_users",
+        "github_copilot_organization_monthly_active_vscode_agent_users",
         "github_copilot_organization_daily_active_copilot_cloud_agent_users",
         "github_copilot_organization_weekly_active_copilot_cloud_agent_users",
         "github_copilot_organization_monthly_active_copilot_cloud_agent_users",
@@ -39,6 +47,11 @@ ORGANIZATION: dict[str, tuple[str, ...]] = {
         "github_copilot_organization_loc_suggested_to_delete",
         "github_copilot_organization_loc_added",
         "github_copilot_organization_loc_deleted",
+        "github_copilot_organization_distinct_skill_use",
+        "github_copilot_organization_distinct_custom_agent_use",
+        "github_copilot_organization_distinct_mcp_use",
+        "github_copilot_organization_distinct_slash_cmd_use",
+        "github_copilot_organization_distinct_plugin_use",
     ),
     "totals_by_ide": (
         "github_copilot_organization_ide_code_generation_activity",
@@ -125,6 +138,7 @@ ORGANIZATION: dict[str, tuple[str, ...]] = {
     ),
     "totals_by_ai_adoption_phase": (
         "github_copilot_organization_ai_adoption_phase_total_engaged_users",
+        "github_copilot_organization_ai_adoption_phase_users_in_phase_28d",
         "github_copilot_organization_ai_adoption_phase_total_pull_requests_merged",
         "github_copilot_organization_ai_adoption_phase_avg_user_initiated_interactions",
         "github_copilot_organization_ai_adoption_phase_avg_code_generation_activities",
@@ -138,6 +152,17 @@ ORGANIZATION: dict[str, tuple[str, ...]] = {
         "github_copilot_organization_ai_adoption_phase_avg_pull_requests_seconds_to_review",
         "github_copilot_organization_ai_adoption_phase_avg_pull_requests_review_cycles",
     ),
+    "totals_by_vscode_agent": (
+        "github_copilot_organization_vscode_agent_session",
+        "github_copilot_organization_vscode_agent_total_user_messages",
+    ),
+    "totals_by_skill": ("github_copilot_organization_skill_interaction",),
+    "totals_by_custom_agent": ("github_copilot_organization_custom_agent_interaction",),
+    "totals_by_mcp": ("github_copilot_organization_mcp_interaction",),
+    "totals_by_slash_cmd": ("github_copilot_organization_slash_cmd_interaction",),
+    "totals_by_plugin": ("github_copilot_organization_plugin_interaction",),
+    "copilot_feature_engagement": ("github_copilot_organization_feature_engagement_active_users",),
+    "copilot_feature_engagement.totals_by_feature": ("github_copilot_organization_feature_engaged_users",),
 }
 
 ENTERPRISE: dict[str, tuple[str, ...]] = {
@@ -146,9 +171,17 @@ ENTERPRISE: dict[str, tuple[str, ...]] = {
         "github_copilot_enterprise_weekly_active_users",
         "github_copilot_enterprise_monthly_active_users",
         "github_copilot_enterprise_monthly_active_chat_users",
+        "github_copilot_enterprise_weekly_active_agent_users",
         "github_copilot_enterprise_monthly_active_agent_users",
         "github_copilot_enterprise_daily_active_cli_users",
+        "github_copilot_enterprise_weekly_active_cli_users",
+        "github_copilot_enterprise_monthly_active_cli_users",
         "github_copilot_enterprise_daily_active_copilot_app_users",
+        "github_copilot_enterprise_weekly_active_copilot_app_users",
+        "github_copilot_enterprise_monthly_active_copilot_app_users",
+        "github_copilot_enterprise_daily_active_vscode_agent_users",
+        "github_copilot_enterprise_weekly_active_vscode_agent_users",
+        "github_copilot_enterprise_monthly_active_vscode_agent_users",
         "github_copilot_enterprise_daily_active_copilot_cloud_agent_users",
         "github_copilot_enterprise_weekly_active_copilot_cloud_agent_users",
         "github_copilot_enterprise_monthly_active_copilot_cloud_agent_users",
@@ -171,6 +204,11 @@ ENTERPRISE: dict[str, tuple[str, ...]] = {
         "github_copilot_enterprise_loc_suggested_to_delete",
         "github_copilot_enterprise_loc_added",
         "github_copilot_enterprise_loc_deleted",
+        "github_copilot_enterprise_distinct_skill_use",
+        "github_copilot_enterprise_distinct_custom_agent_use",
+        "github_copilot_enterprise_distinct_mcp_use",
+        "github_copilot_enterprise_distinct_slash_cmd_use",
+        "github_copilot_enterprise_distinct_plugin_use",
     ),
     "totals_by_ide": (
         "github_copilot_enterprise_ide_code_generation_activity",
@@ -257,6 +295,7 @@ ENTERPRISE: dict[str, tuple[str, ...]] = {
     ),
     "totals_by_ai_adoption_phase": (
         "github_copilot_enterprise_ai_adoption_phase_total_engaged_users",
+        "github_copilot_enterprise_ai_adoption_phase_users_in_phase_28d",
         "github_copilot_enterprise_ai_adoption_phase_total_pull_requests_merged",
         "github_copilot_enterprise_ai_adoption_phase_avg_user_initiated_interactions",
         "github_copilot_enterprise_ai_adoption_phase_avg_code_generation_activities",
@@ -270,6 +309,17 @@ ENTERPRISE: dict[str, tuple[str, ...]] = {
         "github_copilot_enterprise_ai_adoption_phase_avg_pull_requests_seconds_to_review",
         "github_copilot_enterprise_ai_adoption_phase_avg_pull_requests_review_cycles",
     ),
+    "totals_by_vscode_agent": (
+        "github_copilot_enterprise_vscode_agent_session",
+        "github_copilot_enterprise_vscode_agent_total_user_messages",
+    ),
+    "totals_by_skill": ("github_copilot_enterprise_skill_interaction",),
+    "totals_by_custom_agent": ("github_copilot_enterprise_custom_agent_interaction",),
+    "totals_by_mcp": ("github_copilot_enterprise_mcp_interaction",),
+    "totals_by_slash_cmd": ("github_copilot_enterprise_slash_cmd_interaction",),
+    "totals_by_plugin": ("github_copilot_enterprise_plugin_interaction",),
+    "copilot_feature_engagement": ("github_copilot_enterprise_feature_engagement_active_users",),
+    "copilot_feature_engagement.totals_by_feature": ("github_copilot_enterprise_feature_engaged_users",),
 }
 
 
@@ -284,27 +334,38 @@ def _day(name: str) -> Table:
     return Table(ReportDay, (gauge(name, "day", text),))
 
 
-def _tables(names: Mapping[str, Sequence[str]]) -> tuple[Table, ...]:
-    """The tables of a scope in the order of `SECTIONS`."""
-    return tuple(_table(section, names[section.member]) for section in SECTIONS)
+def _tables(names: Mapping[str, Sequence[str]], latest: str) -> tuple[Table, ...]:
+    """The tables of a scope in the order of `SECTIONS`; `latest` is the path of the report that has the engagement."""
+    return tuple(
+        _table(section, names[section.member], latest if section.member.startswith(ENGAGEMENT) else "")
+        for section in SECTIONS
+    )
 
 
-def _table(section: ReportSection, names: Sequence[str]) -> Table:
+def _table(section: ReportSection, names: Sequence[str], endpoints: str) -> Table:
     return Table(
         section.row,
         tuple(_gauge(name, field, section.help[field]) for name, field in zip(names, section.help, strict=True)),
         section.keys,
         other=("other",) * len(section.keys) if section.can_be_added else None,
+        endpoints=endpoints,
     )
 
 
 def _gauge(name: str, field: str, text: str) -> Family:
-    if not name.endswith("_" + field.removesuffix("_count").removesuffix("_sum").replace("minutes", "seconds")):
+    words = "_" + field.removesuffix("_count").removesuffix("_sum").replace("minutes", "seconds")
+    if not name.endswith((words, words.replace("_user", "_users"))):
         raise TypeError(f"{name} does not end in GitHub's field {field}")
     return gauge(name, field, text)
 
 
-TABLES_OF_ORGANIZATION = (*_tables(ORGANIZATION), _day("github_copilot_organization_report_day_timestamp_seconds"))
-TABLES_OF_ENTERPRISE = (*_tables(ENTERPRISE), _day("github_copilot_enterprise_report_day_timestamp_seconds"))
+TABLES_OF_ORGANIZATION = (
+    *_tables(ORGANIZATION, "/orgs/{organization}/copilot/metrics/reports/organization-28-day/latest"),
+    _day("github_copilot_organization_report_day_timestamp_seconds"),
+)
+TABLES_OF_ENTERPRISE = (
+    *_tables(ENTERPRISE, "/enterprises/{enterprise}/copilot/metrics/reports/enterprise-28-day/latest"),
+    _day("github_copilot_enterprise_report_day_timestamp_seconds"),
+)
 FIGURES = {section.member: table for section, table in zip(SECTIONS, TABLES_OF_ORGANIZATION, strict=False)}
 """A table with the fields of each member; both scopes have the same fields."""

@@ -1,21 +1,23 @@
 """Chooses the day whose figures are shown: the newest of three that GitHub has finished, else the newest with usage.
 
+The engagement by feature is in the report of 28 days only, which is read for it too.
+
 GitHub answers 204 both for a day that is not finished and for a day without usage. It finishes a day within two days.
 So a day that has no report after four days was without usage: the data are dated by it, the figures are older.
 
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter import worker
-from exporter.collectors.copilot_usage.record_rows import rows_of, section_rows
-from exporter.collectors.copilot_usage.sections import BY_MEMBER, SECTIONS, TOTALS
+from exporter.collectors.copilot_usage.record_rows import rows_of, section_rows, section_table_rows
+from exporter.collectors.copilot_usage.sections import BY_MEMBER, ENGAGEMENT, SECTIONS, TOTALS
 from exporter.collectors.reading.report_files import File
-from exporter.collectors.reading.reports import Contradiction, Report
+from exporter.collectors.reading.reports import Contradiction, DayFigures, Report
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, NotFound
 from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
@@ -62,6 +64,7 @@ class _Search:
     - `errors`: those of newer days.
     - `rejected` and `unknown`: counts of values that belong to no day.
     - `has_reports`: whether GitHub has these reports at all, so that a 404 means one day.
+    - `month`: the report of 28 days, if it was read.
     """
 
     report: Report
@@ -70,6 +73,7 @@ class _Search:
     rejected: int = 0
     unknown: UnknownFields = field(default_factory=UnknownFields)
     has_reports: bool = False
+    month: Report | None = None
 
     def take(self, report: Report) -> None:
         """Use another report."""
@@ -78,7 +82,7 @@ class _Search:
         self.unknown.join(report.unknown)
 
 
-async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Iterable[Table]) -> Fetched:
+async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Sequence[Table]) -> Fetched:
     """The figures of the day to show; `path` is the path of the reports, without the period."""
     before = _LastRun.from_ask(ask)
     search = await _search(api, ask, path, before)
@@ -87,17 +91,21 @@ async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Iterable[Table
     if search.errors and (not report.day or is_older):
         raise search.errors[0]  # an error must not bring back an older day
     ask.memory.value = before.day if is_older else report.day
-    search.unknown.join(report.figures.unknown)
+    engagement, unread = await _engagement(api, ask, path, search)
+    for figures in (report.figures, engagement):
+        search.unknown.join(figures.unknown)
     rows = await worker.run(tuple, rows_of(report)) if report.day else ()
     gone = f"GitHub shows the report of {before.day} no more"
+    doubted = [(table, gone) for table in tables if is_older and not table.endpoints]
+    doubted += [(table, unread) for table in tables if unread and table.endpoints]
     return Fetched(
-        rows,
-        report.figures.rejected + search.rejected + len(search.errors),
+        (*rows, *section_table_rows(engagement)),
+        report.figures.rejected + engagement.rejected + search.rejected + len(search.errors),
         max(_midnight(report.day), search.without_use) or None,
         # A host that is not allowed, or a refused link, is reported although an older day could be read.
         fault=next((error for error in search.errors if isinstance(error, HostRefused | LinkExpired)), None),
         unknown=search.unknown,
-        doubts=tuple(Doubt(table, gone) for table in tables) if is_older else (),
+        doubts=tuple(Doubt(table, why) for table, why in doubted),
     )
 
 
@@ -125,6 +133,25 @@ async def _search(api: Api, ask: Ask, path: str, before: _LastRun) -> _Search:
     return search
 
 
+async def _engagement(api: Api, ask: Ask, path: str, search: _Search) -> tuple[DayFigures, str]:
+    """The engagement by feature over 28 days, and why it could not be read; the day is shown without it."""
+    if BY_MEMBER[ENGAGEMENT].breakdown not in ask.options.breakdowns:
+        return DayFigures(), ""
+    if search.month is not None:
+        return search.month.span, ""
+    try:
+        report = await read(api, ask, f"{path}-28-day/latest", members=(ENGAGEMENT,))
+    except NotFound:
+        return DayFigures(), ""
+    except Contradiction as error:
+        search.errors.append(error)
+    except Unreadable as error:
+        search.errors.append(error.reason)
+    else:
+        return report.span, ""
+    return DayFigures(), "GitHub's report of 28 days, which has the engagement by feature, cannot be read"
+
+
 async def latest(api: Api, ask: Ask, path: str, before: str, search: _Search) -> Report:
     """The newest day of the last 28, or `before`, the day that was shown, if that is newer."""
     try:
@@ -137,6 +164,7 @@ async def latest(api: Api, ask: Ask, path: str, before: str, search: _Search) ->
         if not search.has_reports:
             raise
         report = empty_report(ask)
+    search.month = report
     if report.day > day_of(ask.end + DAY):
         raise Invalid(f"{path}-28-day/latest: the report has a day in the future ({report.day})")
     if report.day < before:
@@ -150,21 +178,23 @@ async def latest(api: Api, ask: Ask, path: str, before: str, search: _Search) ->
     return report
 
 
-async def read(api: Api, ask: Ask, path: str, day: str | None = None) -> Report:
-    """A report with all its files; its day is empty if GitHub has none yet. Raises `Unreadable`, `Contradiction`."""
+async def read(api: Api, ask: Ask, path: str, day: str | None = None, members: Collection[str] | None = None) -> Report:
+    """A report with all its files; its day is empty if GitHub has none yet. Raises `Unreadable`, `Contradiction`.
+
+    `members` are those to read, if they are not all that the options select.
+    """
     params: dict[str, str | int] | None = {"day": day} if day else None
     try:
-        return await _read_files(api, ask, await api.get(path, params), day)
+        return await _read_files(api, ask, await api.get(path, params), empty_report(ask, day, members))
     except LinkExpired:
         pass  # a second request gets new links
     try:
-        return await _read_files(api, ask, await api.get(path, params), day)
+        return await _read_files(api, ask, await api.get(path, params), empty_report(ask, day, members))
     except LinkExpired as error:
         raise Unreadable(error) from None
 
 
-async def _read_files(api: Api, ask: Ask, reply: Reply, day: str | None) -> Report:
-    report = empty_report(ask, day)
+async def _read_files(api: Api, ask: Ask, reply: Reply, report: Report) -> Report:
     try:
         urls = await worker.run(links, reply.body, report.unknown) if reply.status == 200 else []
         for url in urls:
@@ -194,10 +224,12 @@ def links(body: bytes, unknown: UnknownFields) -> list[str]:
     return files
 
 
-def empty_report(ask: Ask, day: str | None = None) -> Report:
+def empty_report(ask: Ask, day: str | None = None, members: Collection[str] | None = None) -> Report:
     """A report without figures yet: of a day, or of the newest day in its files."""
-    members = {section.member for section in SECTIONS if section.breakdown in ask.options.breakdowns}
-    return Report(section_rows, members, BY_MEMBER.keys() | {"day_totals"}, only=day, own=TOTALS)
+    if members is None:
+        members = {section.member for section in SECTIONS if section.breakdown in ask.options.breakdowns}
+    known = BY_MEMBER.keys() | {"day_totals"}
+    return Report(section_rows, members, known, only=day, own=TOTALS, spanning=(ENGAGEMENT,))
 
 
 def _midnight(day: str) -> float:

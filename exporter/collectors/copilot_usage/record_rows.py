@@ -5,8 +5,8 @@ from sys import intern
 from typing import Any
 
 from exporter.collectors.copilot_usage.families import FIGURES, ReportDay
-from exporter.collectors.copilot_usage.sections import BY_MEMBER, COMMENT_TYPES, PLAIN, SECTIONS, TOKENS
-from exporter.collectors.reading.reports import Report, SectionRow
+from exporter.collectors.copilot_usage.sections import BELOW, BY_MEMBER, PLAIN, SECTIONS, TOKENS
+from exporter.collectors.reading.reports import DayFigures, Report, SectionRow
 from exporter.collectors.reading.rows import figures
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.collectors.reading.values import label_text
@@ -17,8 +17,9 @@ from exporter.tables import Row
 def section_rows(member: str, item: dict[str, Any], unknown: UnknownFields) -> Iterator[SectionRow]:
     """The rows of a member of a record, or of the record's own scalars (""); `unknown` counts unknown fields."""
     section = BY_MEMBER[member]
-    if member == "pull_requests":
-        yield from _rows_of_list(COMMENT_TYPES, item.pop(COMMENT_TYPES, None), unknown)
+    if member in BELOW:
+        field, section_of_rows = BELOW[member]
+        yield from _rows_of_list(section_of_rows, item.pop(field, None), unknown)
     names = [item.get(key) for key in section.keys]
     if not all(isinstance(name, str | int) and not isinstance(name, bool) and name != "" for name in names):
         yield member, (), {}, 1
@@ -46,9 +47,14 @@ def _rows_of_list(member: str, items: object, unknown: UnknownFields) -> Iterato
 
 
 def rows_of(report: Report) -> Iterator[Row]:
-    """The table rows of the report's day; `section_rows` has validated them."""
+    """The table rows of the report's day."""
     yield ReportDay(day=epoch(report.day))
+    yield from section_table_rows(report.figures)
+
+
+def section_table_rows(figures_of_report: DayFigures) -> Iterator[Row]:
+    """The table rows of figures, which `section_rows` has validated."""
     for section in SECTIONS:
         fields = {*section.keys, "figures"}
-        for key, numbers in report.figures.sections.get(section.member, {}).items():
+        for key, numbers in figures_of_report.sections.get(section.member, {}).items():
             yield section.row.model_construct(fields, **dict(zip(section.keys, key, strict=True)), figures=numbers)

@@ -36,9 +36,29 @@ TOTALS = {
     "weekly_active_users": "People who used Copilot in the 7 days up to the day.",
     "monthly_active_users": "People who used Copilot in the 28 days up to the day.",
     "monthly_active_chat_users": "People who used chat in the 28 days up to the day.",
+    "weekly_active_agent_users": "People who used agent mode in the 7 days up to the day; GitHub does not document it.",
     "monthly_active_agent_users": "People who used agent mode in the 28 days up to the day.",
     "daily_active_cli_users": "People who used Copilot CLI on the day; absent if nobody did.",
+    "weekly_active_cli_users": "People who used Copilot CLI in the 7 days up to the day; GitHub does not document it.",
+    "monthly_active_cli_users": (
+        "People who used Copilot CLI in the 28 days up to the day; GitHub does not document it."
+    ),
     "daily_active_copilot_app_users": "People who used the Copilot app on the day.",
+    "weekly_active_copilot_app_users": (
+        "People who used the Copilot app in the 7 days up to the day; GitHub does not document it."
+    ),
+    "monthly_active_copilot_app_users": (
+        "People who used the Copilot app in the 28 days up to the day; GitHub does not document it."
+    ),
+    "daily_active_vscode_agent_users": (
+        "People who used the Agents window of VS Code on the day; agent mode in the editor is not in it."
+    ),
+    "weekly_active_vscode_agent_users": (
+        "People who used the Agents window of VS Code in the 7 days up to the day; GitHub does not document it."
+    ),
+    "monthly_active_vscode_agent_users": (
+        "People who used the Agents window of VS Code in the 28 days up to the day; GitHub does not document it."
+    ),
     "daily_active_copilot_cloud_agent_users": "People who used the cloud agent on the day.",
     "weekly_active_copilot_cloud_agent_users": "People who used the cloud agent in the 7 days up to the day.",
     "monthly_active_copilot_cloud_agent_users": "People who used the cloud agent in the 28 days up to the day.",
@@ -61,6 +81,11 @@ TOTALS = {
     "loc_suggested_to_delete_sum": "Lines of code that Copilot suggested to delete on the day.",
     "loc_added_sum": "Lines of code added by Copilot on the day.",
     "loc_deleted_sum": "Lines of code deleted by Copilot on the day.",
+    "distinct_skill_use_count": "Different skills used in Copilot CLI on the day, each once.",
+    "distinct_custom_agent_use_count": "Different custom agents used in Copilot CLI on the day, each once.",
+    "distinct_mcp_use_count": "Different MCP servers used in Copilot CLI on the day, each once.",
+    "distinct_slash_cmd_use_count": "Different slash commands used in Copilot CLI on the day, each once.",
+    "distinct_plugin_use_count": "Different plugins used in Copilot CLI on the day, each once.",
 }
 LINES = {
     "code_generation_activity_count": "Times that Copilot generated code on the day",
@@ -106,8 +131,15 @@ AGENTS = {
     "session_count": "Sessions of the agent on the day",
     "user_initiated_interaction_count": "Tasks that people gave the agent on the day",
 }
+WINDOW = {
+    "session_count": "Sessions in the Agents window of VS Code on the day; no other figure includes them.",
+    "total_user_messages": "Messages that people sent in the Agents window of VS Code on the day.",
+}
+TOP_FIVE = "GitHub names the five most used of the day: one that is absent was not necessarily unused"
+ENGAGEMENT, ENGAGED = "copilot_feature_engagement", "copilot_feature_engagement.totals_by_feature"
 PHASES = {
     "total_engaged_users": "People in the phase who were active on the day; not all who are in it.",
+    "users_in_phase_28d": f"People in the phase as of the day, whether or not active on it. {DISTINCT}",
     "total_pull_requests_merged": "Pull requests of people in the phase that were merged on the day.",
     "avg_user_initiated_interactions": "Prompts of a person in the phase, on average.",
     "avg_code_generation_activities": "Times that Copilot generated code for a person in the phase, on average.",
@@ -141,6 +173,12 @@ def _section(
     return ReportSection(member, breakdown, row, keys, texts, can_be_added)
 
 
+def _of_cli(name: str, key: str, text: str) -> ReportSection:
+    """A list of what people used in Copilot CLI. Its rows are not summed as `other`, which is a name of GitHub's."""
+    numbers = {"interaction_count": f"Copilot CLI: {text} on the day. {TOP_FIVE}."}
+    return _section(name, f"totals_by_{key}", key, numbers, key)
+
+
 SECTIONS = (
     _section("Day", "", "", TOTALS),
     _section("Ide", "totals_by_ide", "ide", ALL, "ide", can_be_added=True),
@@ -164,9 +202,33 @@ SECTIONS = (
     _section("CopilotApp", "totals_by_copilot_app", "copilot_app", SESSIONS, surface="Copilot app: "),
     _section("Agent", "totals_by_3rd_party_agent", "third_party_agent", AGENTS, "agent_id", can_be_added=True),
     _section("Phase", "totals_by_ai_adoption_phase", "ai_adoption_phase", PHASES, "phase_number"),
+    _section("AgentsWindow", "totals_by_vscode_agent", "vscode_agent", WINDOW),
+    _of_cli("Skill", "skill", "times that a skill was invoked"),
+    _of_cli("CustomAgent", "custom_agent", "times that a custom agent was started"),
+    _of_cli("Mcp", "mcp", "attempts to connect to an MCP server, failed ones included,"),
+    _of_cli("SlashCmd", "slash_cmd", "times that a slash command was invoked"),
+    _of_cli("Plugin", "plugin", "times that a skill was invoked through a plugin, which the figures by skill include,"),
+    _section(
+        "Engagement",
+        ENGAGEMENT,
+        "feature_engagement",
+        {"active_user_count": f"People who used Copilot in the 28 days of GitHub's newest report. {DISTINCT}"},
+    ),
+    _section(
+        "EngagedFeature",
+        ENGAGED,
+        "feature_engagement",
+        {
+            "engaged_user_count": "People who used the feature on at least two of the 28 days of GitHub's newest "
+            f"report. {DISTINCT}"
+        },
+        "feature",
+    ),
 )
 BY_MEMBER = {section.member: section for section in SECTIONS}
 COMMENT_TYPES, TOKENS = "copilot_suggestions_by_comment_type", "token_usage"
+BELOW = {"pull_requests": (COMMENT_TYPES, COMMENT_TYPES), ENGAGEMENT: ("totals_by_feature", ENGAGED)}
+"""The lists in members: the field of the list, and the section of its rows."""
 
 PLAIN: dict[str, tuple[str, ...]] = {
     "": (

@@ -164,7 +164,8 @@ class File:
             raise Invalid(f"a file of the report has a row with more than {_MOST_EVENTS} values")
         if self._update_depth(event) == 0:
             member, self._member = self._member.value, None
-            self._day.add(self._report.read(self._key, member, self._day.unknown))
+            figures = self._report.span if self._key in self._report.spanning else self._day
+            figures.add(self._report.read(self._key, member, figures.unknown))
 
     def _skip(self, event: str, value: Any) -> None:
         self._numbers += event == "number" and is_number(value)

@@ -102,6 +102,7 @@ class Report:
       The record's own scalars have the name "".
     - `selected`: the members that `read` gets; those in `known` are skipped, others are counted as unknown.
     - `own`: the names of the record's own figures.
+    - `spanning`: the selected members that belong to no day, but to all days of the report; `span` has their figures.
     - `unplaced`: how many values of records without a day could not be read.
     - `unknown`: the unknown fields of records without a day, and of objects that wrap records.
     """
@@ -115,6 +116,8 @@ class Report:
     unplaced: int = 0
     unknown: UnknownFields = field(default_factory=UnknownFields)
     own: Collection[str] = ()
+    spanning: Collection[str] = ()
+    span: DayFigures = field(default_factory=DayFigures)
 
     def take(self, day: object, record: DayFigures) -> None:
         """Add a complete record; `day` is as GitHub gives it. A record without figures is skipped."""
@@ -131,5 +134,5 @@ class Report:
 
     def check(self) -> None:
         """After the last file: raises `Invalid` if the day must not be used, `Contradiction` if two files differ."""
-        if self.figures.fault:
-            raise self.figures.fault
+        if fault := self.figures.fault or self.span.fault:
+            raise fault
