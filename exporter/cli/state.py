@@ -1,6 +1,7 @@
-"""`state list`, `state export TARGET ...` and `state import`: the state of each target, and how it moves elsewhere.
+"""`state list`, `state export [TARGET ...]` and `state import`: the state of each target, and how it moves elsewhere.
 
-`list` and `export` only read, also while the exporter runs. `import` writes all or nothing. It takes the folder's lock;
+Without targets, `export` writes what is kept of those that the given shard reads. `list` and `export` only read, also
+while the exporter runs. `import` writes all or nothing. It takes the folder's lock;
 while a running exporter has it, only targets without any state there are imported, and a reload continues them.
 """
 
@@ -8,7 +9,6 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import BinaryIO
 
 from exporter import output
 from exporter.cli.tables import table
@@ -17,13 +17,12 @@ from exporter.collectors import COLLECTORS
 from exporter.instants import utc_time
 from exporter.settings import Settings
 from exporter.state.database import State, StateLockedError
-from exporter.state.moving import NotImported, TargetSummary, export_lines, import_lines, target_summaries
+from exporter.state.importing import NotImported, import_lines, lines_of
+from exporter.state.moving import TargetSummary, export_lines, target_summaries
 from exporter.state.names import STATE_FILE
 from exporter.state.renaming import renamed_by
 from exporter.state.state_file import connect_to_read
 
-LARGEST_EXPORT = 256 * 1024 * 1024
-"""Bytes; 100,000 series have a tenth of that."""
 PATIENCE = 10.0
 """Seconds to wait while a running exporter writes."""
 
@@ -36,7 +35,7 @@ def main(settings: Settings) -> int:
             _import(settings)
         else:
             with closing(connect_to_read(folder / STATE_FILE, PATIENCE)) as connection:
-                _list(connection) if words.action == "list" else _export(connection, words.targets)
+                _list(connection, settings) if words.action == "list" else _export(connection, settings)
     except (NotImported, ValueError) as problem:
         output.complain(str(problem))
         return 1
@@ -46,32 +45,62 @@ def main(settings: Settings) -> int:
     return 0
 
 
-def _list(connection: sqlite3.Connection) -> None:
-    output.write(_table(target_summaries(connection)))
+def _list(connection: sqlite3.Connection, settings: Settings) -> None:
+    owners = settings.owners() if settings.shard.total > 1 else {}
+    output.write(_table(target_summaries(connection), owners))
 
 
-def _table(targets: Mapping[str, TargetSummary]) -> str:
-    head = ("TARGET", "JOBS", "COUNTED KEYS", "NEWEST READ", "COUNTS SINCE")
-    return f"{table([head, *(_row(name, target) for name, target in targets.items())])}\n"
+def _table(targets: Mapping[str, TargetSummary], owners: Mapping[str, int]) -> str:
+    """The targets, each with the shard that reads it if there are several."""
+    shard = ("SHARD",) if owners else ()
+    head = ("TARGET", "JOBS", "COUNTED KEYS", "NEWEST READ", "COUNTS SINCE", *shard)
+    return f"{table([head, *(_row(name, target, owners) for name, target in targets.items())])}\n"
 
 
-def _row(name: str, target: TargetSummary) -> tuple[str, ...]:
+def _row(name: str, target: TargetSummary, owners: Mapping[str, int]) -> tuple[str, ...]:
     jobs = f"{target.jobs:,}" + (f" ({target.unreadable} unreadable)" if target.unreadable else "")
-    return name, jobs, f"{target.keys:,}", _time(target.read_at), _time(target.since)
+    shard = (str(owners.get(name, "not configured")),) if owners else ()
+    return name, jobs, f"{target.keys:,}", _time(target.read_at), _time(target.since), *shard
 
 
 def _time(instant: float) -> str:
     return utc_time(instant) if instant else "never"
 
 
-def _export(connection: sqlite3.Connection, targets: tuple[str, ...]) -> None:
+def _export(connection: sqlite3.Connection, settings: Settings) -> None:
     """Write the export; one transaction, so that it is of one moment."""
+    targets = settings.state_command.targets
     connection.execute("BEGIN")
     known = target_summaries(connection)
+    if not targets:
+        targets = tuple(target for target in known if target in _own(settings))
     if missing := [target for target in targets if target not in known]:
         raise ValueError(f"nothing is kept of {', '.join(missing)}, but of {', '.join(known) or 'no target'}")
     for piece in export_lines(connection, targets):
         output.write(piece)
+
+
+def _own(settings: Settings) -> frozenset[str]:
+    """The targets that this shard reads; raises `ValueError` where nothing says which these are."""
+    owners, index = settings.owners(), settings.shard.index
+    if settings.shard.total == 1 or index is None or not owners:
+        raise ValueError(
+            "state export needs targets, such as organization/acme (`state list` has them), or --config.file, --shard "
+            "and --total-shards: then it exports what that shard reads"
+        )
+    return frozenset(target for target, shard in owners.items() if shard == index)
+
+
+def _refused(settings: Settings) -> dict[str, str]:
+    """The targets that other shards read, with what to do about it; none where nothing says which shard this is."""
+    index, total = settings.shard.index, settings.shard.total
+    if total == 1 or index is None:
+        return {}
+    return {
+        target: f"shard {shard} of {total} reads it, this is shard {index}: import it there"
+        for target, shard in settings.owners().items()
+        if shard != index
+    }
 
 
 def _import(settings: Settings) -> None:
@@ -82,9 +111,15 @@ def _import(settings: Settings) -> None:
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         with closing(connection):
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # the file itself changes by its owner only
-            summaries = import_lines(connection, _lines(sys.stdin.buffer), renamed_by(COLLECTORS), in_use=in_use)
+            summaries = import_lines(
+                connection,
+                lines_of(sys.stdin.buffer),
+                renamed_by(COLLECTORS),
+                in_use=in_use,
+                refused=_refused(settings),
+            )
     reload = "The running exporter takes it over at its next reload (SIGHUP or /-/reload).\n" if in_use else ""
-    output.write(_table(summaries) + reload)
+    output.write(_table(summaries, {}) + reload)
 
 
 @contextmanager
@@ -103,13 +138,3 @@ def _opened(settings: Settings) -> Iterator[bool]:
         state.checkpoint()
     finally:
         state.close()
-
-
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream of bounded length."""
-    left = LARGEST_EXPORT
-    while line := stream.readline(left + 1):
-        left -= len(line)
-        if left < 0:
-            raise NotImported(f"the export is larger than {LARGEST_EXPORT:,} bytes: export fewer targets at once")
-        yield line

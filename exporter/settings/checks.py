@@ -42,6 +42,12 @@ def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = 
     return choices
 
 
+def chosen_credentials(values: Mapping[str, Any]) -> dict[Where, str]:
+    """The credential of each target, by the target's place; a target without one is left out."""
+    names = {str(name).lower(): str(name) for name in _mapping(values.get("credentials"))}
+    return _check_targets(values, names, ProblemReport())
+
+
 def _check_targets(values: Mapping[str, Any], names: Mapping[str, str], report: ProblemReport) -> dict[Where, str]:
     choices: dict[Where, str] = {}
     for kind, section in SECTIONS.items():

@@ -110,8 +110,6 @@ def _state_command(words: Sequence[str], report: ProblemReport) -> dict[str, Any
     action, targets = (words[0], words[1:]) if words else ("list", ())
     if action not in _STATE_ACTIONS:
         report.add("command", f"state does no such thing: it takes {', '.join(_STATE_ACTIONS)}")
-    elif action == "export" and not targets:
-        report.add("command", "state export needs targets, such as organization/acme; `state list` has them")
     elif action != "export" and targets:
         report.add("command", f"state {action} takes no more words")
     return {"action": action, "targets": targets} if action in _STATE_ACTIONS else {}

@@ -33,7 +33,7 @@ OWN: Mapping[str, Sequence[SettingPath]] = {
     "check": tuple(FLAGS),
     "plan": (_FILE, ("plan", "subjects"), ("plan", "live"), ("shard", "total")),
     "doctor": (_FILE, *_SHARD),
-    "state": (_FILE, ("state", "path")),
+    "state": (_FILE, ("state", "path"), *_SHARD),
     "metrics": (),
     "healthcheck": (_FILE, _ADDRESS, ("web", "external_url"), ("web", "route_prefix"), ("web", "config_file")),
 }

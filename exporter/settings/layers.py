@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDi
 
 from exporter.catalogue import Collector
 from exporter.jobs import CollectorSettings
-from exporter.settings.checks import check
+from exporter.settings.checks import check, chosen_credentials
 from exporter.settings.collectors_section import by_name, file_model
 from exporter.settings.config_file import read_file
 from exporter.settings.environment import host_name, read_environment
@@ -81,23 +81,27 @@ def parse(
     values = model.merged
     # A file that could not be read may have the settings that seem to be missing.
     complete = command in NEED_TARGETS and file is not None
-    choices = check(values, report, contents=command == "check") if complete else {}
+    choices = chosen_credentials(values) if command == "state" else {}
+    if complete:
+        choices = check(values, report, contents=command == "check")
     if command in SERVE and not reload:
         _check_web_config(values, report)
     shard = valid.shard if valid else ShardSection()
-    if command in NEED_TARGETS and command != "plan":  # which tells of all
-        shard = _shard(shard, report)
+    if (command in NEED_TARGETS and command != "plan") or (command == "state" and shard.total > 1):  # plan tells of all
+        shard = _shard(shard, report, is_needed=command != "state")
     if report.problems or valid is None:
         raise report.error()
     return command, _settings(valid, choices, collectors).model_copy(update={"shard": shard})
 
 
-def _shard(given: ShardSection, report: ProblemReport) -> ShardSection:
+def _shard(given: ShardSection, report: ProblemReport, *, is_needed: bool) -> ShardSection:
     """Which shard this exporter is, by the settings or else by the host's name."""
     index, total, place = given.index, given.total, ("shard", "index")
     if total == 1 and index is None:
         return given
     if index is None and (index := ordinal(host_name())) is None:
+        if not is_needed:
+            return given
         numbers = f"0 to {total - 1}"
         report.wrong(place, f"set which of the {total} shards this is, {numbers}: the host's name does not end in -N")
         return given

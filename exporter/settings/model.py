@@ -210,7 +210,7 @@ class StateCommand(Section):
     """The words after the command `state`."""
 
     action: StateAction = Field("list", description="What to do.")
-    targets: tuple[str, ...] = Field((), description="What to export, such as organization/acme.")
+    targets: tuple[str, ...] = Field((), description="What to export; if empty, what this shard reads.")
 
 
 class Healthcheck(Section):
@@ -278,6 +278,11 @@ class Settings(Section):
             *(Target("enterprise", entry.name, entry.credential or "") for entry in self.enterprises),
             *(Target("appliance", entry.name, entry.credential or "") for entry in self.appliances),
         ]
+
+    def owners(self) -> dict[str, int]:
+        """The shard that reads each target whose credential is known, by the target's name."""
+        targets = [target for target in self.all_targets() if target.credential in self.credentials]
+        return {str(target): owner(self.pool_of(target), self.shard.total) for target in targets}
 
     def watched_at(self, target: Target) -> tuple[tuple[str, ...], ...]:
         """The users, as `(id,)`, and actors, as `(type, id)`, to follow at a target."""

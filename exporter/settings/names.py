@@ -16,7 +16,7 @@ COMMANDS = {
     "check": "validate the configuration and print what would run; exit 1 with every error",
     "plan": "what it will cost: requests per hour, and series; exit 2 if it does not fit",
     "doctor": "ask each endpoint once: what each credential may read, and what is missing",
-    "state": "state list: what is kept of each target; state export TARGET ..., state import: move it",
+    "state": "state list: what is kept of each target; state export [TARGET ...], state import: move it",
     "metrics": "print the metric reference",
     "healthcheck": "exit 0 if the local daemon is healthy",
 }

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,14 +19,16 @@ import yaml
 
 from exporter.collectors import COLLECTORS
 from exporter.exposition.snapshot import Snapshot
+from exporter.settings.shards import owner
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.facts import Event
 from exporter.simulator.world import World
 from exporter.state.database import State
-from exporter.state.moving import FORMAT, LONGEST_KEY, import_lines
+from exporter.state.importing import LONGEST_KEY, MOST_VALUES, import_lines
+from exporter.state.moving import FORMAT
 from exporter.state.renaming import renamed_by
 from tests.support.app import works
-from tests.support.harness import Exporter, SimClock, command, config_for, simulated, until
+from tests.support.harness import ENVIRON, Exporter, SimClock, command, config_for, simulated, until
 from tests.support.snapshots import COUNTING, SNAPSHOT
 
 HOUR = 3600
@@ -35,9 +39,9 @@ HEAD = {"format": FORMAT, "version": 1, "people": "login"}
 COUNTED = replace(SNAPSHOT, counting=COUNTING)
 
 
-def state(folder: Path, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+def state(folder: Path, *words: str, stdin: str = "", **environ: str) -> "subprocess.CompletedProcess[str]":
     """The command on a folder's state."""
-    return command("state", *words, f"--state.path={folder}", stdin=stdin)
+    return command("state", *words, f"--state.path={folder}", stdin=stdin, **environ)
 
 
 def kept(folder: Path, jobs: dict[str, Snapshot], choice: Any = "login") -> Path:
@@ -94,6 +98,8 @@ def test_a_list_says_what_is_kept_of_each_target(tmp_path: Path) -> None:
     [
         (("export", "organization/none"), "nothing is kept of organization/none, but of organization/acme"),
         (("export",), "state export needs targets"),
+        (("export", "--total-shards=3", "--shard=1"), "state export needs targets"),
+        (("list", "--total-shards=3", "--shard=3"), "there is no shard 3"),
         (("move",), "it takes list, export, import"),
         (("list", "organization/acme"), "state list takes no more words"),
         (("import", "organization/acme"), "state import takes no more words"),
@@ -177,6 +183,8 @@ WHOLE = {"job": JOB, "saved": NOW, "snapshot": {}}
         (lines(HEAD, WHOLE, {"jobs": 1}), "line 2: it is no job"),
         (lines(HEAD, {"job": JOB}, {"jobs": 1}), "line 2: it is no job"),
         (lines(HEAD, 5, {"jobs": 1}), "line 2: it is no JSON object"),
+        (lines({"version": 1, "dashboard": {"panels": []}}), "line 1: this is no export"),
+        (lines(HEAD) + "[" + "," * MOST_VALUES, "line 2: it has more than 6,000,000 values"),
     ],
 )
 def test_a_damaged_export_changes_nothing(text: str, problem: str, tmp_path: Path) -> None:
@@ -186,6 +194,18 @@ def test_a_damaged_export_changes_nothing(text: str, problem: str, tmp_path: Pat
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
     assert snapshots(tmp_path) == there
+
+
+@pytest.mark.parametrize("number", ["-5", "9" * 400, str(2**63)], ids=["below 0", "400 digits", "64 bits"])
+def test_a_number_that_no_counter_has_changes_nothing(number: str, tmp_path: Path) -> None:
+    text = export(kept(tmp_path / "here", {JOB: COUNTED}), "organization/acme")
+    counts = "[1,2,3,4,5]"
+    assert counts in text
+    for damaged in (f"[1,2,3,{number},5]", f"[1,2,3,4,{number}]"):
+        done = state(tmp_path / "there", "import", stdin=text.replace(counts, damaged))
+        assert done.returncode == 1
+        assert "line 2: its counts are none" in done.stderr
+        assert snapshots(tmp_path / "there") == {}
 
 
 @pytest.mark.parametrize(
@@ -205,6 +225,86 @@ def test_an_export_that_was_cut_changes_nothing(tmp_path: Path) -> None:
     for size in (len(text) // 2, len(text) - len(text.splitlines()[-1]) - 1):
         assert state(tmp_path / "there", "import", stdin=text[:size]).returncode == 1
         assert snapshots(tmp_path / "there") == {}
+
+
+def test_a_job_that_is_there_twice_changes_nothing(tmp_path: Path) -> None:
+    head, job, _end = export(kept(tmp_path / "here", {JOB: COUNTED}), "organization/acme").splitlines(keepends=True)
+    done = state(tmp_path / "there", "import", stdin=head + job + job + lines({"jobs": 2}))
+    assert done.returncode == 1
+    assert f"line 3: {JOB} is there twice" in done.stderr
+    assert snapshots(tmp_path / "there") == {}
+
+
+@pytest.mark.parametrize(
+    ("head", "problem"),
+    [("", "line 1: it has more than 67,108,864 bytes"), (lines(HEAD), "line 2: it has more than 67,108,864 bytes")],
+)
+def test_a_gigabyte_without_a_line_end_takes_no_more_memory_than_a_line_may(
+    head: str, problem: str, tmp_path: Path
+) -> None:
+    """Measured by the kernel: the process may have half a gigabyte of addresses."""
+    script = f"ulimit -v 524288; (printf %s '{head}'; head -c 1G /dev/zero) | {sys.executable} -m exporter state"
+    done = subprocess.run(
+        ["sh", "-c", f"{script} import --state.path={kept(tmp_path, {JOB: COUNTED})}"],
+        env=ENVIRON,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+    assert snapshots(tmp_path) == {JOB: COUNTED}
+
+
+def shards(folder: Path) -> str:
+    """A configuration of twelve organizations under one App. Its key is not there: moving state asks GitHub nothing."""
+    config = folder / "config.yaml"
+    app = {"app_client_id": "Iv1", "private_key_file": "/run/credentials/none.pem"}
+    names = [{"name": f"org{number}"} for number in range(12)]
+    config.write_text(yaml.safe_dump({"credentials": {"app": app}, "organizations": names}))
+    return f"--config.file={config}"
+
+
+def of_org(number: int) -> str:
+    return f"subject_stats organization/org{number}"
+
+
+def test_without_targets_an_export_has_what_the_shard_reads_and_no_other_shard_takes_it(tmp_path: Path) -> None:
+    jobs = {of_org(number): COUNTED for number in range(12)}
+    here, config = kept(tmp_path / "here", {**jobs, JOB: COUNTED}), shards(tmp_path)
+    moved = {job: snapshot for job, snapshot in jobs.items() if owner(f"app/{job.partition('/')[2]}", 3) == 2}
+    assert 0 < len(moved) < len(jobs)
+    export = state(here, "export", config, "--shard=2", "--total-shards=3")
+    assert (export.returncode, export.stderr) == (0, "")
+    for environ, flags in (
+        ({}, ["--shard=1", "--total-shards=3"]),
+        ({"GITHUB_EXPORTER_TOTAL_SHARDS": "3"}, ["--shard=0"]),
+    ):
+        done = state(tmp_path / "there", "import", config, *flags, stdin=export.stdout, **environ)
+        assert done.returncode == 1
+        assert "shard 2 of 3 reads it, this is shard" in done.stderr
+        assert snapshots(tmp_path / "there") == {}
+    done = state(tmp_path / "there", "import", config, "--shard=2", "--total-shards=3", stdin=export.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert snapshots(tmp_path / "there") == moved
+
+
+def test_where_nothing_is_kept_for_a_shard_its_export_is_empty_and_may_be_imported(tmp_path: Path) -> None:
+    export = state(kept(tmp_path / "here", {JOB: COUNTED}), "export", shards(tmp_path), "--shard=2", "--total-shards=3")
+    assert export.stdout.splitlines()[1:] == ['{"jobs": 0}']
+    done = state(kept(tmp_path / "there", {JOB: COUNTED}), "import", stdin=export.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert snapshots(tmp_path / "there") == {JOB: COUNTED}
+
+
+def test_a_list_names_the_shard_that_reads_each_target(tmp_path: Path) -> None:
+    folder = kept(tmp_path / "here", {of_org(3): COUNTED, JOB: COUNTED})
+    done = state(folder, "list", shards(tmp_path), "--total-shards=3")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = dict(re.findall(r"^organization/(\w+) .*Z  (.*)$", done.stdout, re.MULTILINE))
+    assert rows == {"acme": "not configured", "org3": str(owner("app/org3", 3))}, done.stdout
 
 
 def test_people_are_named_as_the_folder_names_them(tmp_path: Path) -> None:
