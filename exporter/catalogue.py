@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from exporter.fetching import Api, Ask, Fetched, Subject
-from exporter.instants import HOUR
+from exporter.instants import DAY, HOUR
 from exporter.lateness import Late
 from exporter.options import BoundedOptions, CollectorOptions
 from exporter.tables import Family, Labels, Table
@@ -27,14 +27,19 @@ class Sizes:
     subjects: int = 1_000
     actors_of_a_user: int = 20
     routes_of_an_actor: int = 100
+    seats: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The requests of a run: `single` ones, and the pages of a list, whose length is the field `listed` of `Sizes`."""
+    """The requests of a run: `single` ones, and the pages of a list, whose length is the field `listed` of `Sizes`.
+
+    `is_daily`: the list is read once a day, by the first run of the day.
+    """
 
     single: int = 0
     listed: str = ""
+    is_daily: bool = False
 
     def requests(self, sizes: Sizes) -> int:
         """How many requests one run sends."""
@@ -43,6 +48,12 @@ class Calls:
     def rows(self, sizes: Sizes) -> int:
         """How many rows one run reads."""
         return int(getattr(sizes, self.listed)) if self.listed else 1
+
+    def hourly(self, requests: int, interval: float) -> float:
+        """Requests per hour, if a run that reads the list sends so many."""
+        if not self.is_daily:
+            return requests * HOUR / interval
+        return self.single * HOUR / interval + (requests - self.single) * HOUR / max(interval, DAY)
 
 
 @dataclass(frozen=True, slots=True)

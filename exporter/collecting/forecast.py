@@ -6,7 +6,6 @@ from math import ceil
 
 from exporter.catalogue import PAGE_SIZE, Collector, Sizes
 from exporter.github.budget import Budget
-from exporter.instants import HOUR
 from exporter.jobs import CollectorSettings, Job, Target
 from exporter.options import duration_text
 
@@ -85,7 +84,7 @@ def collector_load(pool: str, costs: Iterable[tuple[Job, int, Cost]]) -> Collect
         pool,
         costs[0][0].collector.name,
         sum(count for _job, count, _cost in costs),
-        sum(count * cost.requests * HOUR / job.settings.interval for job, count, cost in costs),
+        sum(count * job.collector.calls.hourly(cost.requests, job.settings.interval) for job, count, cost in costs),
         sum(count * _series(job, cost) for job, count, cost in costs),
     )
 

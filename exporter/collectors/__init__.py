@@ -32,6 +32,7 @@ COLLECTORS: tuple[Collector, ...] = (
     copilot_usage.COLLECTOR,
     copilot_usage.OF_ENTERPRISE,
     copilot_seats.COLLECTOR,
+    copilot_seats.OF_ENTERPRISE,
     copilot_metrics.COLLECTOR,
     usage_reports.COLLECTOR,
     billing_usage.COLLECTOR,

@@ -41,9 +41,14 @@ NEEDS = (
         ("manage_billing:copilot", "read:enterprise"),
     ),
     Need(
-        re.compile(r"/orgs/[^/]+/copilot/(billing|metrics)"),
+        re.compile(r"/orgs/[^/]+/copilot/(billing|billing/seats|metrics)"),
         ("organization_copilot_seat_management", "organization_administration"),
         ("manage_billing:copilot", "read:org"),
+    ),
+    Need(
+        re.compile(r"/enterprises/[^/]+/copilot/billing/seats"),
+        (),
+        ("manage_billing:copilot", "read:enterprise"),
     ),
     Need(
         re.compile(r"/enterprises/[^/]+/settings/billing/.+"),

@@ -4,7 +4,8 @@
 /enterprise/stats/all, /enterprise/stats/security-products          below an appliance's own root, /NAME/api/v3
 /orgs/ORG/copilot/metrics/reports/organization-1-day, …-28-day/latest
 /enterprises/ENTERPRISE/copilot/metrics/reports/enterprise-1-day, …-28-day/latest
-/orgs/ORG/copilot/billing, /orgs/ORG/copilot/metrics
+/orgs/ORG/copilot/billing, /orgs/ORG/copilot/billing/seats, /orgs/ORG/copilot/metrics
+/enterprises/ENTERPRISE/copilot/billing/seats
 """
 
 import re
@@ -13,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from exporter.instants import DAY, day_of
-from exporter.simulator import closed_copilot, copilot
+from exporter.simulator import closed_copilot, copilot, copilot_people
 from exporter.simulator.access import Caller, admit
 from exporter.simulator.estate import Appliance, Estate, instant_of, midnight
 from exporter.simulator.exports import Exports
@@ -28,8 +29,10 @@ _REPORT = re.compile(
     r"/(orgs|enterprises)/([^/]+)/copilot/metrics/reports/(organization|enterprise)-(1-day|28-day/latest)"
 )
 _SEATS = re.compile(r"/orgs/([^/]+)/copilot/billing")
+_SEATS_LIST = re.compile(r"/(orgs|enterprises)/([^/]+)/copilot/billing/seats")
 _CLOSED = re.compile(r"/orgs/([^/]+)/copilot/metrics")
 _DAYS_OF_LATEST = 28
+_SEATS_OF_A_PAGE = 50
 
 Content = tuple[int, Any, Mapping[str, str]]
 """Status, content (None: no body) and further headers."""
@@ -136,6 +139,17 @@ def _seats(context: Context, match: re.Match[str]) -> Content:
     return 200, copilot.seats(context.estate, match[1].lower()), {}
 
 
+def _seats_list(context: Context, match: re.Match[str]) -> Content:
+    kind, name, estate = match[1], match[2].lower(), context.estate
+    if (estate.enterprise(name) if kind == "enterprises" else estate.owner(name)) is None:
+        raise Refusal(404, "Not Found", "/copilot/copilot-user-management")
+    admit(context.caller, match[0], name)
+    seats = copilot_people.seats(estate, name, context.now)
+    page = page_of([("per_page", str(_SEATS_OF_A_PAGE)), *context.request.pairs])
+    status, listed, link = _paged(context.request, seats, page)
+    return status, {"total_seats": copilot.people(estate, name), "seats": listed}, link
+
+
 def _closed(context: Context, match: re.Match[str]) -> Content:
     estate, request = context.estate, context.request
     if estate.copilot.retired or estate.owner(match[1]) is None:
@@ -157,5 +171,6 @@ _ROUTES: Mapping[re.Pattern[str], Callable[[Context, re.Match[str]], Content]] =
     _STATISTICS: _statistics,
     _REPORT: _report,
     _SEATS: _seats,
+    _SEATS_LIST: _seats_list,
     _CLOSED: _closed,
 }

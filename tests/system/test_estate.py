@@ -119,6 +119,7 @@ def test_everything_is_read_with_every_kind_of_credential_and_no_secret_goes_ast
             ("copilot_usage", "enterprise/acme-corp"),
             ("copilot_seats", "organization/acme"),
             ("copilot_seats", "organization/globex"),
+            ("copilot_seats", "enterprise/acme-corp"),
             ("server_statistics", "enterprise/acme-corp"),
             ("appliance_stats", "appliance/ghes-eu"),
             ("appliance_stats", "appliance/ghes-us"),
@@ -315,6 +316,7 @@ def test_doctor_tells_which_kind_of_token_each_endpoint_takes(scene: Scene) -> N
     assert works["server_statistics enterprise"] == {"classic"}
     assert works["appliance_stats appliance"] == {"classic"}
     assert works["copilot_seats organization"] == {"classic", "fine-grained", "App"}
+    assert works["copilot_seats enterprise"] == {"classic"}
     # The App has no permission at the enterprise; everything else that is taken works with the right one.
     assert works["copilot_usage enterprise"] == {"classic"}
     for endpoint, kinds_found in works.items():

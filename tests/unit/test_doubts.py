@@ -20,6 +20,7 @@ from exporter.collectors import (
     subject_stats,
     time_stats,
 )
+from exporter.collectors.copilot_seats.summary import SEATS as SEATS_TABLE
 from exporter.collectors.usage_reports.export_notes import doubts_of, notes_of
 from exporter.collectors.usage_reports.exports import Choice, Export, periods
 from exporter.exposition.columns import column
@@ -156,7 +157,7 @@ def test_nothing_is_said_of_a_user_or_app_without_requests_and_of_an_organizatio
 
 def test_what_was_never_shown_is_not_held() -> None:
     job = job_of(copilot_seats.COLLECTOR)
-    doubt = Doubt(copilot_seats.SEATS, "No seats")
+    doubt = Doubt(SEATS_TABLE, "No seats")
     empty = replace(Snapshot(), gauges={"github_copilot_seats": column([])}, last_success=NOW)
     assert earlier_reads(job, Snapshot(), [doubt], NOW) == earlier_reads(job, empty, [doubt], NOW) == {}
     full = replace(empty, gauges={"github_copilot_seats": column([((), 7.0)])})

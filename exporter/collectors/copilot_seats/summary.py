@@ -1,20 +1,11 @@
-"""Copilot seats of an organization, how many are used, and its Copilot policies.
-
-    github_copilot_seats{organization="acme"} 12
-    github_copilot_seats_inactive_this_cycle{organization="acme"} 11
-    github_copilot_settings_info{organization="acme",plan_type="business",seat_management_setting="assign_selected",…} 1
+"""The summary of an organization's Copilot seats, and its Copilot policies. Pure.
 
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-user-management#get-copilot-seat-information-and-settings-for-an-organization
 """
 
-from exporter import worker
-from exporter.catalogue import Collector, Permission
 from exporter.collectors.reading.rows import figures
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import Invalid
-from exporter.fetching import Api, Ask, Doubt, Fetched
-from exporter.github.decoding import decode_json
-from exporter.instants import HOUR
 from exporter.tables import Figures, Row, Table, gauge, info
 
 
@@ -101,32 +92,3 @@ def read(answer: object, unknown: UnknownFields | None = None) -> tuple[tuple[Ro
     unusable += sum(value is not None for value in given.values()) - len(words)
     unknown.take(answer, {"seat_breakdown", *POLICIES.labels})
     return (Seats(figures=seats), Policies(**words)), unusable
-
-
-async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Send one request; the response describes the present."""
-    reply = await api.get(f"/orgs/{ask.target}/copilot/billing")
-    unknown = UnknownFields()
-    rows, unusable = await worker.run(lambda: read(decode_json(reply.body), unknown))
-    if any(isinstance(row, Seats) and row.figures for row in rows):
-        return Fetched(rows, unusable, data_time=float(ask.end), unknown=unknown)
-    doubts = (Doubt(SEATS, NO_SEATS),)
-    return Fetched(rows, unusable, data_time=float(ask.end), unknown=unknown, note=NO_SEATS, doubts=doubts)
-
-
-COLLECTOR = Collector(
-    name="copilot_seats",
-    scope="organization",
-    endpoint="/orgs/{org}/copilot/billing",
-    page="https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-user-management#get-copilot-seat-information-and-settings-for-an-organization",
-    lateness="The answer describes the moment of the request.",
-    interval=2 * HOUR,
-    max_age=24 * HOUR,
-    permission=Permission(
-        app="organization permission “GitHub Copilot Business”, in newer screens “Organization Copilot seat "
-        "management”, or “Administration” (read)",
-        classic="scope `manage_billing:copilot` or `read:org`, of an organization owner",
-    ),
-    fetch=fetch,
-    tables=(SEATS, POLICIES),
-)
