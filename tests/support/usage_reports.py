@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exporter.collectors import COLLECTORS
 from exporter.collectors.usage_reports.exports import periods
 from exporter.instants import DAY
 from exporter.simulator.access import TokenFacts
@@ -22,7 +23,7 @@ from tests.support.jobs import NOW
 TOKEN = "ghp_CANARYowner"
 OWNER = TokenFacts(frozenset(), {"acme-corp"}, kind="classic", scopes=("manage_billing:enterprise",), user="owner")
 REPORTS = "/enterprises/acme-corp/settings/billing/reports"
-OTHERS = ("server_statistics", "copilot_usage", "billing_usage")
+OTHERS = {collector.name for collector in COLLECTORS if collector.scope == "enterprise"} - {"usage_reports"}
 RUNNING, BEFORE = periods(NOW)
 SERIES = re.compile(r'^github_usage_report_(\w+)\{enterprise="acme-corp",month="([\d-]+)",(.*)\} (\S+)$', re.MULTILINE)
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.collectors import COLLECTORS
 from exporter.instants import DAY
 from exporter.simulator.access import TokenFacts
 from exporter.simulator.api import SimulatedGitHub
@@ -22,14 +23,14 @@ from exporter.simulator.estate import Copilot, Enterprise, Estate
 from exporter.simulator.faults import Fault
 from exporter.simulator.signed import COPILOT_HOSTS, EXPORT_EXAMPLE_HOST, EXPORT_HOSTS
 from exporter.simulator.world import World
-from tests.support.harness import INSIGHTS, Exporter, SimClock, get, simulated, until
+from tests.support.harness import Exporter, SimClock, get, simulated, until
 from tests.support.internet import Internet, internet
 
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 REPORTS = "/enterprises/acme-corp/settings/billing/reports"
 SCOPES = ("read:enterprise", "read:org", "manage_billing:enterprise")
 OWNER = TokenFacts({"acme"}, {"acme-corp"}, kind="classic", scopes=SCOPES, user="owner")
-OTHERS = ("server_statistics", "billing_usage", "copilot_seats", *(one.name for one in INSIGHTS))
+OTHERS = {collector.name for collector in COLLECTORS} - {"copilot_usage", "usage_reports"}
 ENDPOINTS = {
     ("copilot_usage", "organization/acme"),
     ("copilot_usage", "enterprise/acme-corp"),

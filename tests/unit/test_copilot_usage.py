@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.collectors.copilot_usage import COLLECTOR, OF_ENTERPRISE, Breakdown, Options
-from exporter.collectors.copilot_usage.newest_day import MOST_FILES
 from exporter.collectors.reading.reports import MOST_ROWS
+from exporter.collectors.reading.signed_reports import MOST_FILES
 from exporter.exposition.snapshot import Snapshot
 from tests.support.copilot import (
     COLLECTORS,

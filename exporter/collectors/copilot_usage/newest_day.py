@@ -9,7 +9,6 @@ https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metri
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,27 +17,15 @@ from exporter.collectors.copilot_usage.record_rows import rows_of, section_rows,
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, ENGAGEMENT, SECTIONS, TOTALS
 from exporter.collectors.reading.report_files import File
 from exporter.collectors.reading.reports import Contradiction, DayFigures, Report
+from exporter.collectors.reading.signed_reports import Source, Unreadable, read_report
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, NotFound
-from exporter.fetching import Api, Ask, Doubt, Fetched, Reply
-from exporter.github.decoding import decode_json
-from exporter.github.downloads import distinct
+from exporter.fetching import Api, Ask, Doubt, Fetched
 from exporter.instants import DAY, day_of, epoch
 from exporter.tables import Table
 
 DAYS_BACK = (2, 3, 4)
-MOST_FILES = 100
 MOST_BYTES = 256 * 1024 * 1024
-LINKS = ("download_links", "report_day", "report_start_day", "report_end_day")
-"""The fields of the response with the links to the files."""
-
-
-class Unreadable(Exception):
-    """Raised if GitHub has a report but its files cannot be read."""
-
-    def __init__(self, reason: GitHubError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 class _LastRun(NamedTuple):
@@ -179,49 +166,12 @@ async def latest(api: Api, ask: Ask, path: str, before: str, search: _Search) ->
 
 
 async def read(api: Api, ask: Ask, path: str, day: str | None = None, members: Collection[str] | None = None) -> Report:
-    """A report with all its files; its day is empty if GitHub has none yet. Raises `Unreadable`, `Contradiction`.
+    """A report; its day is empty if GitHub has none yet. Raises `Unreadable`, `Contradiction`.
 
     `members` are those to read, if they are not all that the options select.
     """
-    params: dict[str, str | int] | None = {"day": day} if day else None
-    try:
-        return await _read_files(api, ask, await api.get(path, params), empty_report(ask, day, members))
-    except LinkExpired:
-        pass  # a second request gets new links
-    try:
-        return await _read_files(api, ask, await api.get(path, params), empty_report(ask, day, members))
-    except LinkExpired as error:
-        raise Unreadable(error) from None
-
-
-async def _read_files(api: Api, ask: Ask, reply: Reply, report: Report) -> Report:
-    try:
-        urls = await worker.run(links, reply.body, report.unknown) if reply.status == 200 else []
-        for url in urls:
-            file = File(report)
-            async with aclosing(api.download(url, ask.options.download_hosts, MOST_BYTES)) as pieces:
-                async for piece in pieces:
-                    await worker.run(file.feed, piece)
-            await worker.run(file.end)
-        report.check()
-    except (Contradiction, LinkExpired):
-        raise
-    except GitHubError as error:
-        raise Unreadable(error) from None
-    return report
-
-
-def links(body: bytes, unknown: UnknownFields) -> list[str]:
-    """The signed links of a response, one per file; raises `Invalid`."""
-    answer = decode_json(body)
-    listed = answer.get("download_links") if isinstance(answer, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(link, str) for link in listed):
-        raise Invalid("the answer has no download_links")
-    files = distinct(listed)
-    if len(files) > MOST_FILES:
-        raise Invalid(f"the answer has more than {MOST_FILES} download_links")
-    unknown.take(answer, LINKS)
-    return files
+    source = Source(path, {"day": day} if day else None, ask.options.download_hosts, MOST_BYTES)
+    return await read_report(api, source, lambda: empty_report(ask, day, members), File)
 
 
 def empty_report(ask: Ask, day: str | None = None, members: Collection[str] | None = None) -> Report:
