@@ -3,7 +3,7 @@
 A wrong declaration fails at import. `collectors/__init__.py` lists the collectors.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -28,22 +28,30 @@ class Sizes:
     actors_of_a_user: int = 20
     routes_of_an_actor: int = 100
     seats: int = 1_000
+    users: int = 5_000
+    budgets: int = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The requests of a run: `single` ones, and the pages of a list, whose length is the field `listed` of `Sizes`.
+    """The requests of a run: `single` ones, the pages of a list, and one for `each` item of a list.
 
+    The length of a list is a field of `Sizes`. `by_choice` are more requests, by the option that asks for them.
     `is_daily`: the list is read once a day, by the first run of the day.
     """
 
     single: int = 0
     listed: str = ""
     is_daily: bool = False
+    each: str = ""
+    by_choice: Mapping[str, "Calls"] = field(default_factory=dict)
 
-    def requests(self, sizes: Sizes) -> int:
+    def requests(self, sizes: Sizes, options: CollectorOptions | None = None) -> int:
         """How many requests one run sends."""
-        return self.single + (max(1, -(-self.rows(sizes) // PAGE_SIZE)) if self.listed else 0)
+        pages = max(1, -(-self.rows(sizes) // PAGE_SIZE)) if self.listed else 0
+        chosen = (calls for option, calls in self.by_choice.items() if getattr(options, option, False))
+        items = int(getattr(sizes, self.each)) if self.each else 0
+        return self.single + pages + items + sum(calls.requests(sizes) for calls in chosen)
 
     def rows(self, sizes: Sizes) -> int:
         """How many rows one run reads."""
@@ -151,7 +159,7 @@ class Collector:
         for table in self.tables:
             if repeated := set(table.labels) & set(self.labels(table)[: -len(table.labels) or None]):
                 raise TypeError(f"{self.name}: the label {repeated.pop()!r} is that of the target")
-        for option in (*self.filters, *filter(None, (self.top, self.switch))):
+        for option in (*self.filters, *self.calls.by_choice, *filter(None, (self.top, self.switch))):
             if option not in self.options.model_fields:
                 raise TypeError(f"{self.name}: there is no option {option!r}")
         object.__setattr__(self, "counting", counting[0] if counting else None)

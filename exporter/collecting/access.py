@@ -95,7 +95,7 @@ def claim(job: Job, cost: int) -> Claim:
 
     Totals come first, then the lists of subjects, then drill-downs, the subjects with the most requests first.
     """
-    cost = cost or job.collector.calls.requests(Sizes())
+    cost = cost or job.collector.calls.requests(Sizes(), job.settings.options)
     hourly = int(-(-HOUR * cost // max(job.settings.interval, SHORTEST_RESERVED)))
     rank = (job.collector.rank, job.order, -job.busy, job.key)
     return Claim(rank, job.key, cost, hourly, job.settings.interval)

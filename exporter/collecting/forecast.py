@@ -74,7 +74,8 @@ def expected_jobs(
 
 def expected_cost(job: Job, sizes: Sizes) -> Cost:
     """What a run costs if GitHub's lists have these sizes."""
-    return Cost(job.collector.calls.requests(sizes), job.collector.calls.rows(sizes))
+    calls = job.collector.calls
+    return Cost(calls.requests(sizes, job.settings.options), calls.rows(sizes))
 
 
 def collector_load(pool: str, costs: Iterable[tuple[Job, int, Cost]]) -> CollectorLoad:

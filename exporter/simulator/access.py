@@ -57,7 +57,11 @@ NEEDS = (
         hidden=True,
     ),
     Need(re.compile(r"/organizations/[^/]+/settings/billing/.+"), ("organization_administration",), ("admin:org",)),
-    Need(re.compile(r"/enterprises/[^/]+/server-statistics"), (), ("read:enterprise",)),
+    Need(
+        re.compile(r"/enterprises/[^/]+/(server-statistics|consumed-licenses|license-sync-status)"),
+        (),
+        ("read:enterprise",),
+    ),
     Need(re.compile(r"/orgs/[^/]+/server-statistics"), (), ("read:org",)),
 )
 """Other paths require nothing. GitHub has server statistics of both kinds of account under one path."""

@@ -1,7 +1,9 @@
-"""What the simulated GitHub answers about GHES and Copilot.
+"""What the simulated GitHub answers about GHES, licences and Copilot.
 
 /enterprise-installation/ENTERPRISE_OR_ORG/server-statistics
 /enterprise/stats/all, /enterprise/stats/security-products          below an appliance's own root, /NAME/api/v3
+/enterprise/settings/license                                        likewise
+/enterprises/ENTERPRISE/consumed-licenses, …/license-sync-status
 /orgs/ORG/copilot/metrics/reports/organization-1-day, …-28-day/latest
 /enterprises/ENTERPRISE/copilot/metrics/reports/enterprise-1-day, …-28-day/latest
 /orgs/ORG/copilot/billing, /orgs/ORG/copilot/billing/seats, /orgs/ORG/copilot/metrics
@@ -14,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from exporter.instants import DAY, day_of
-from exporter.simulator import closed_copilot, copilot, copilot_people
+from exporter.simulator import closed_copilot, copilot, copilot_people, licences
 from exporter.simulator.access import Caller, admit
 from exporter.simulator.estate import Appliance, Estate, instant_of, midnight
 from exporter.simulator.exports import Exports
@@ -31,6 +33,7 @@ _REPORT = re.compile(
 _SEATS = re.compile(r"/orgs/([^/]+)/copilot/billing")
 _SEATS_LIST = re.compile(r"/(orgs|enterprises)/([^/]+)/copilot/billing/seats")
 _CLOSED = re.compile(r"/orgs/([^/]+)/copilot/metrics")
+_LICENSES = re.compile(r"/enterprises/([^/]+)/(consumed-licenses|license-sync-status)")
 _DAYS_OF_LATEST = 28
 _SEATS_OF_A_PAGE = 50
 
@@ -62,6 +65,8 @@ def of_appliance(estate: Estate, appliance: Appliance, path: str, caller: Caller
         raise Refusal(404, "Not Found", "/enterprise-admin/admin-stats")
     if path == "/enterprise/stats/all":
         return 200, all_stats(estate, appliance, now), {}
+    if path == "/enterprise/settings/license":
+        return 200, licences.of_appliance(appliance, now), {}
     if path == "/enterprise/stats/security-products":
         if not appliance.old:
             return 200, security_products(appliance), {}
@@ -163,6 +168,18 @@ def _closed(context: Context, match: re.Match[str]) -> Content:
     return status, content, {**closed_copilot.HEADERS, **link}
 
 
+def _licenses(context: Context, match: re.Match[str]) -> Content:
+    enterprise = context.estate.enterprise(match[1])
+    if enterprise is None:
+        raise Refusal(404, "Not Found", licences.PAGE)
+    admit(context.caller, match[0], enterprise.name)
+    if match[2] == "license-sync-status":
+        return 200, licences.sync_status(enterprise, context.now), {}
+    users = licences.users(enterprise)
+    status, page, link = _paged(context.request, users, page_of(context.request.pairs))
+    return status, {**licences.totals(users), "users": page}, link
+
+
 def _paged(request: Request, rows: list[dict[str, Any]], page: Page) -> Content:
     return 200, rows[page.rows], link_header(f"{request.origin}{request.path}", request.pairs, page, len(rows))
 
@@ -173,4 +190,5 @@ _ROUTES: Mapping[re.Pattern[str], Callable[[Context, re.Match[str]], Content]] =
     _SEATS: _seats,
     _SEATS_LIST: _seats_list,
     _CLOSED: _closed,
+    _LICENSES: _licenses,
 }

@@ -16,8 +16,14 @@ QUERIES = [
     if page.parent.name != "runbooks"  # what they ask is there when something is wrong
     for number, query in enumerate(re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL), start=1)
 ]
-NO_METRICS = {"github_app_user_to_server", "github_connect", "github_pat_abcdef", "github_time"}
-"""A kind of actor, a member of GitHub's, a token's form, a function."""
+NO_METRICS = {
+    "github_app_user_to_server",
+    "github_com_two_factor_auth",
+    "github_connect",
+    "github_pat_abcdef",
+    "github_time",
+}
+"""A kind of actor, two members of GitHub's, a token's form, a function."""
 ROUTE = "github_api_insights_route_requests_total"
 
 

@@ -43,6 +43,11 @@ ORGANIZATION_DAY = "/orgs/acme/copilot/metrics/reports/organization-1-day"
 ORGANIZATION_LATEST = "/orgs/acme/copilot/metrics/reports/organization-28-day/latest"
 ENTERPRISE_DAY = "/enterprises/acme-corp/copilot/metrics/reports/enterprise-1-day"
 ENTERPRISE_LATEST = "/enterprises/acme-corp/copilot/metrics/reports/enterprise-28-day/latest"
+LICENSES = (
+    "/enterprises/acme-corp/consumed-licenses",
+    "/enterprises/acme-corp/license-sync-status",
+    "/enterprise/settings/license",
+)
 SEATS, CLOSED = "/orgs/acme/copilot/billing", "/orgs/acme/copilot/metrics"
 
 STORED = ANSWERS
@@ -475,6 +480,37 @@ def test_links_lead_back_below_whatever_the_client_calls_us() -> None:
         assert (await ask(client, f"{EU}/enterprise/stats/all")).status_code == 200
 
     over_http(github(root="/api/v3"), talk)
+
+
+# Licences -----------------------------------------------------------------------------------------------------------
+
+
+def test_licences_have_githubs_fields_and_pages_that_add_up_to_their_totals() -> None:
+    consumed, sync, appliance = LICENSES
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        whole = await fetched(client, consumed, per_page="100")
+        documented = fields(stored("licenses", consumed)) - {(".users[].github_com_enterprise_role", "str")}
+        everybody = [user for page in range(1, 9) for user in (await page_of_users(client, page))["users"]]
+        lists = {place for place, _ in documented if place.endswith("[]")}
+        assert documented - fields({**whole, "users": everybody}) <= {(place, "str") for place in lists}
+        assert len(everybody) == whole["total_seats_consumed"] < whole["total_seats_purchased"]
+        assert len({str(user["github_com_login"] or user["enterprise_server_user_ids"]) for user in everybody}) == len(
+            everybody
+        )
+        assert fields(await fetched(client, sync)) == fields(stored("licenses", sync))
+        standard, unlimited = [await fetched(client, f"{root}{appliance}") for root in (EU, US)]
+        assert fields(standard) == fields(stored("licenses", appliance))
+        assert (unlimited["seats"], unlimited["seats_available"]) == ("unlimited", "unlimited")
+        assert standard["expire_at"] == "2027/06/07 00:00:00 +0000"
+        assert unlimited["expire_at"] == "2027-06-07T00:00:00.000+00:00"
+        assert (await ask(client, "/enterprises/other/consumed-licenses")).status_code == 404
+
+    over_http(github(), talk)
+
+
+async def page_of_users(client: httpx.AsyncClient, page: int) -> dict[str, Any]:
+    return dict(await fetched(client, LICENSES[0], per_page="100", page=str(page)))
 
 
 # Seats and the closed API -----------------------------------------------------------------------------------------

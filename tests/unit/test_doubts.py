@@ -16,6 +16,7 @@ from exporter.collectors import (
     copilot_metrics,
     copilot_seats,
     copilot_usage,
+    licenses,
     server_statistics,
     subject_stats,
     time_stats,
@@ -62,6 +63,8 @@ SUMMARY = "/enterprises/acme-corp/settings/billing/usage/summary"
 CREDITS = "/enterprises/acme-corp/settings/billing/ai_credit/usage"
 STATISTICS = "/enterprise-installation/acme-corp/server-statistics"
 SECURITY = "/enterprise/stats/security-products"
+LICENSES = "/enterprises/acme-corp/consumed-licenses"
+SYNC = "/enterprises/acme-corp/license-sync-status"
 SEATS = "/orgs/acme/copilot/billing"
 NO_ITEMS = {"timePeriod": {"year": 2026, "month": 11}, "usageItems": []}
 
@@ -75,6 +78,8 @@ DOUBTFUL: dict[str, tuple[Collector, dict[str, Any], str]] = {
     "no seats": (copilot_seats.COLLECTOR, {SEATS: {**STORED[SEATS], "seat_breakdown": {}}}, "empty seat_breakdown"),
     "no security": (appliance_stats.COLLECTOR, {SECURITY: {}}, "no figures of security products"),
     "security that is forbidden": (appliance_stats.COLLECTOR, {SECURITY: 403}, "no figures of security products"),
+    "no totals of licences": (licenses.COLLECTOR, {LICENSES: {"users": []}}, "no totals of seats"),
+    "licence sync that is forbidden": (licenses.COLLECTOR, {SYNC: 403}, "no longer shows the licence sync"),
     "no day": (copilot_metrics.COLLECTOR, {"/orgs/acme/copilot/metrics": []}, "has no day"),
 }
 
