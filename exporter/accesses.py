@@ -4,6 +4,7 @@ from exporter import worker
 from exporter.catalogue import PAGE_SIZE
 from exporter.clock import Clock
 from exporter.collecting.access import Access
+from exporter.github.app_identity import AppIdentity
 from exporter.github.apps import App
 from exporter.github.budget import Budget
 from exporter.github.client import GitHub
@@ -27,14 +28,18 @@ class Accesses:
         self._budget, self._clock, self._observe = budget, clock, observe
         self._pools: dict[str, Pool] = {}
         self._pools_in_use = pools_in_use
-        self._by_credential: dict[str, Access] = {}
+        self._credentials: dict[str, TokenCredential | App] = {}
+        self._by_credential: dict[tuple[str, str], Access] = {}
+        self.discovery: dict[str, Access] = {}
+        """The accesses that ask GitHub for targets, by credential: that of the token, or of the App itself."""
         self._clients: list[GitHub] = []
 
     async def update(self, settings: Settings) -> dict[Target, Access]:
         """Use these settings from now on; returns the access for each target. Raises `GitHubError` as `GitHub` does."""
-        accesses = await worker.run(self._by_target, settings)
+        accesses, self.discovery = await worker.run(self._all, settings)
         self._pools_in_use.clear()
-        self._pools_in_use.update({access.pool.name: access.pool for access in accesses.values()})
+        in_use = (*accesses.values(), *self.discovery.values())
+        self._pools_in_use.update({access.pool.name: access.pool for access in in_use})
         return accesses
 
     def quote(self, messages: bool) -> None:
@@ -47,20 +52,28 @@ class Accesses:
         for client in self._clients:
             await client.aclose()
 
-    def _by_target(self, settings: Settings) -> dict[Target, Access]:
-        """The access for each target. It reads certificate authorities: call it in the worker."""
-        return {
+    def _all(self, settings: Settings) -> tuple[dict[Target, Access], dict[str, Access]]:
+        """The access for each target, and those of discovery. It reads files of authorities: call it in the worker."""
+        credentials = Credentials(settings, self._credentials)
+        by_target = {
             target: self._access(credential, settings.pool_of(target), settings)
-            for target, credential in credentials_by_target(settings).items()
+            for target, credential in credentials.by_target().items()
         }
+        of_discovery = {
+            name: self._access(credential, settings.pool_of_discovery(name), settings)
+            for name, credential in credentials.of_discovery().items()
+        }
+        return by_target, of_discovery
 
     def _access(self, credential: Credential, pool_name: str, settings: Settings) -> Access:
-        access = self._by_credential.get(credential.name)
+        # An App may be installed on an organization and an enterprise of the same name.
+        key = (credential.name, credential.kind if isinstance(credential, Installation) else "")
+        access = self._by_credential.get(key)
         if access is None or access.credential != credential or access.pool.name != pool_name:
             pool = self._pools.setdefault(pool_name, Pool(pool_name, self._budget))
             client = open_client(credential, pool, settings, self._clock, self._observe)
             self._clients.append(client)
-            access = self._by_credential[credential.name] = Access(credential, client, pool)
+            access = self._by_credential[key] = Access(credential, client, pool)
         return access
 
 
@@ -86,23 +99,47 @@ def network_of(settings: Settings, credential: str) -> Network:
     return Network(None if proxy == DIRECT else proxy, settings.no_proxy, files)
 
 
-def credentials_by_target(settings: Settings) -> dict[Target, Credential]:
-    """The credential of each target: one token for all that name it, or an App's installation there.
+class Credentials:
+    """The credentials of some settings: one token or App for all that name it; `known` ones stay if they are equal."""
 
-    An appliance whose credential is an App is left out: it has no installation.
-    """
-    by_name: dict[str, TokenCredential | App] = {}
-    by_target: dict[Target, Credential] = {}
-    for target in settings.targets():
-        name = target.credential
-        if name not in by_name:
-            by_name[name] = _credential(settings, name)
-        credential = by_name[name]
-        if isinstance(credential, TokenCredential):
-            by_target[target] = credential
-        elif target.kind != "appliance":
-            by_target[target] = Installation(credential, target.kind, target.name)
-    return by_target
+    def __init__(self, settings: Settings, known: dict[str, TokenCredential | App] | None = None) -> None:
+        self._settings = settings
+        self._known = {} if known is None else known
+        self._by_name: dict[str, TokenCredential | App] = {}
+
+    def by_target(self) -> dict[Target, Credential]:
+        """The credential of each target: a token, or an App's installation there.
+
+        An appliance whose credential is an App is left out: it has no installation.
+        """
+        by_target: dict[Target, Credential] = {}
+        for target in self._settings.targets():
+            credential = self._named(target.credential)
+            if isinstance(credential, TokenCredential):
+                by_target[target] = credential
+            elif target.kind != "appliance":
+                by_target[target] = Installation(credential, target.kind, target.name)
+        return by_target
+
+    def of_discovery(self) -> dict[str, Credential]:
+        """The credentials that ask GitHub for targets, by name: a token, or an App itself."""
+        names = dict.fromkeys(entry.credential or "" for entry in self._settings.discover)
+        credentials = {name: self._named(name) for name in names}
+        return {
+            name: AppIdentity(credential) if isinstance(credential, App) else credential
+            for name, credential in credentials.items()
+        }
+
+    def _named(self, name: str) -> TokenCredential | App:
+        if name not in self._by_name:
+            new = _credential(self._settings, name)
+            self._by_name[name] = self._known[name] = self._known[name] if self._known.get(name) == new else new
+        return self._by_name[name]
+
+
+def credentials_by_target(settings: Settings) -> dict[Target, Credential]:
+    """The credential of each target."""
+    return Credentials(settings).by_target()
 
 
 def _credential(settings: Settings, name: str) -> TokenCredential | App:

@@ -70,13 +70,21 @@ class Permission:
 
     `app` is the permission of a GitHub App, and of a fine-grained token if `fine_grained`. `classic` is the scope of a
     classic token and who must own it. `besides` is what every kind needs. If both `app` and `classic` are empty, the
-    endpoint accepts every kind.
+    endpoint accepts every kind. `granted` are GitHub's names of the permission in an App's installation, of which one
+    is enough; without them only GitHub's answer shows whether it is there.
     """
 
     app: str = ""
     classic: str = ""
     besides: str = ""
     fine_grained: bool = True
+    granted: tuple[str, ...] = ()
+
+    def is_lacking(self, granted: Mapping[str, str] | None) -> bool:
+        """Whether an App's installation with these permissions may not read; False where they are not known."""
+        if granted is None:
+            return False
+        return "app" not in self.kinds or (bool(self.granted) and not any(name in granted for name in self.granted))
 
     @property
     def kinds(self) -> tuple[TokenKind, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from exporter.collecting.settle import Snapshots
 from exporter.collecting.tick import JOB_DEADLINE, Ticks
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
+from exporter.discovery.rounds import Discovery, some
 from exporter.exposition.answers import Exposition
 from exporter.exposition.store import Store
 from exporter.github.budget import Budget
@@ -74,7 +75,7 @@ class Exporter:
         self.reloads = Reloads(load or (lambda: settings), self.reload, self.refuse_reload)
         self._settings, self._collectors = settings, collectors
         self._applied, self._rejected_at = settings, 0.0
-        self._shard = _shard(settings)
+        self._effective, self._shard, self._targets = settings, _shard(settings), _targets(settings)
         self._clock, self._timing = clock or SystemClock(), timing or Timing()
         self._renamed = renamed_by(collectors)
         self._state = State(settings.state.path, settings.privacy.user_names, self._renamed)
@@ -94,6 +95,7 @@ class Exporter:
             self._own.counters,
         )
         self._schedule = Schedule(self._ticks, self._clock)
+        self._discovery = Discovery(collectors, self._state, self._clock)
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
         path = settings.web.config_file
         self._web_file = WebConfigFile(path, self._clock.wall) if path else None
@@ -108,6 +110,7 @@ class Exporter:
             stack.callback(self._state.close)
             stack.push_async_callback(worker.run, self._save_all)
             stack.push_async_callback(self._accesses.close)
+            self._discovery.restore(restored)
             await self._apply(self._settings, restored)
             del restored  # this frame lives as long as the exporter
             web = self._settings.web
@@ -115,6 +118,8 @@ class Exporter:
             bound = await stack.enter_async_context(listening(app, _addresses(web), web=self._web_file))
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
+            discovering = asyncio.create_task(self._discovery.run(self._use_discovered, self._schedule.wake))
+            stack.push_async_callback(_ended, discovering)
             stack.callback(self.reloads.stop)
             path = web.prefix + web.telemetry_path
             log.info("listening", addresses=str(bound), path=path, jobs=len(self._schedule.jobs))
@@ -138,12 +143,22 @@ class Exporter:
     async def reload(self, settings: Settings) -> None:
         """Use the credentials, targets, collectors and `privacy` of these settings from now on."""
         async with self._schedule.lock:
+            before = self._effective
             await self._apply_naming(settings)
             await self._apply(settings, await worker.run(self._state.restored))
         self._reload = Reload(self._clock.wall())
         self._exposition.forget()
-        _log_reload(changes(self._applied, settings), fixed_changes(self._settings, settings))
-        self._applied, self._shard = settings, _shard(settings)
+        _log_reload(changes(before, self._effective), fixed_changes(self._settings, settings))
+
+    async def _use_discovered(self) -> None:
+        """Collect from the targets that GitHub names now; the others go on undisturbed, as with a reload."""
+        async with self._schedule.lock:
+            before = self._effective
+            await self._apply(self._applied, await worker.run(self._state.restored))
+        self._exposition.forget()
+        changed = changes(before, self._effective)
+        if changed:
+            log.info("targets discovered", changed=some(changed))
 
     async def _apply_naming(self, settings: Settings) -> None:
         """Name people as `privacy` says now: after this, neither a new response nor the state has the old form."""
@@ -161,10 +176,15 @@ class Exporter:
         self._exposition.forget()
 
     async def _apply(self, settings: Settings, restored: Restored) -> None:
-        """Run what the settings ask for."""
-        accesses = await self._accesses.update(settings)
+        """Run what the settings ask for, at their targets and at those that were discovered."""
+        effective, found = self._discovery.effective(settings)
+        accesses = await self._accesses.update(effective)
+        self._discovery.configure(settings, found, self._accesses.discovery)
+        self._applied, self._effective = settings, effective
+        self._shard, self._targets = _shard(effective), _targets(effective)
         watched = {target: settings.watched_at(target) for target in accesses}
-        configuration = Configuration(self._collectors, settings.collectors, accesses, watched)
+        asking = tuple(self._accesses.discovery.values())
+        configuration = Configuration(self._collectors, settings.collectors, accesses, watched, found.granted, asking)
         self._own.counters.expect(configuration.runs())
         await self._schedule.apply(configuration, restored)
 
@@ -184,12 +204,15 @@ class Exporter:
             telemetry_path=web.telemetry_path,
             max_requests=web.max_requests,
             count_rejected=self._reject_scrape,
-            ready=lambda: self._schedule.all_tried() or clock.monotonic() >= ready_at,
+            ready=lambda: self._all_tried() or clock.monotonic() >= ready_at,
             clock=clock.monotonic,
             reload=self.reloads.reload if web.enable_lifecycle else None,
             page=self._page,
             status=self._status,
         )
+
+    def _all_tried(self) -> bool:
+        return self._discovery.all_tried and self._schedule.all_tried()
 
     def _reject_scrape(self) -> None:
         self._own.scrapes_rejected.inc()
@@ -223,17 +246,18 @@ class Exporter:
 
     def _health(self) -> Health:
         now = self._clock.wall()
-        accesses = self._schedule.access_by_target
+        accesses, asking = self._schedule.access_by_target, self._accesses.discovery
         left, spent = shares(self._quotas(now), now)
         return Health(
             state=self._state.health,
             reload=self._reload,
-            credentials={target.credential: access.problem for target, access in accesses.items()},
+            credentials={target.credential: access.problem for target, access in accesses.items()}
+            | {name: access.problem for name, access in asking.items()},
             rejected={target: access.rejected is not None for target, access in accesses.items()},
             paused=frozenset(target for target, access in accesses.items() if access.not_before(now) > now),
             expiries={
                 access.credential.name: end
-                for access in accesses.values()
+                for access in (*accesses.values(), *asking.values())
                 if (end := access.github.token_expiry) is not None
             },
             skew=max((access.github.skew for access in accesses.values()), key=abs, default=0.0),
@@ -243,6 +267,8 @@ class Exporter:
             rejected_at=self._rejected_at,
             web=self._web_file.reload if self._web_file else self._started,
             shard=self._shard,
+            discovery=self._discovery.statuses,
+            targets=self._targets,
         )
 
     def _quotas(self, now: float) -> list[Quota]:
@@ -285,6 +311,18 @@ def _shard(settings: Settings) -> Shard:
     number, total = settings.shard.index or 0, settings.shard.total
     configured = Counter[str](target.kind for target in settings.all_targets())
     return Shard(number, total, len(settings.targets()), configured)
+
+
+def _targets(settings: Settings) -> Mapping[tuple[str, str], int]:
+    """How many targets this exporter reads, by kind and by whether they are listed or discovered."""
+    listed = frozenset(map(str, settings.listed_targets()))
+    return Counter((target.kind, "listed" if str(target) in listed else "discovered") for target in settings.targets())
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    """Cancel a task and wait for its end."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _log_reload(changed: Sequence[str], waiting: Sequence[str]) -> None:

@@ -30,12 +30,24 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the settings ask for; `watched` are the subjects to follow, by target."""
+    """What the settings ask for; `watched` are the subjects to follow, by target.
+
+    `granted` are the permissions of an App's installation at a target, where its listing has shown them. `discovery`
+    are the accesses that ask for such listings.
+    """
 
     collectors: Sequence[Collector] = ()
     settings: Mapping[str, CollectorSettings] = field(default_factory=dict)
     accesses: Mapping[Target, Access] = field(default_factory=dict)
     watched: Mapping[Target, Sequence[Subject]] = field(default_factory=dict)
+    granted: Mapping[Target, Mapping[str, str]] = field(default_factory=dict)
+    discovery: Sequence[Access] = ()
+
+    @property
+    def all_accesses(self) -> list[Access]:
+        """Every access in use, once."""
+        accesses = (*self.accesses.values(), *self.discovery)
+        return list({id(access): access for access in accesses}.values())
 
     def access(self, job: Job) -> Access:
         """The access that a job's requests use."""
@@ -46,7 +58,8 @@ class Configuration:
         for collector in self.collectors:
             section = self.settings[collector.name]
             for target in self.accesses:
-                if section.enabled and collector.runs(target.kind, section.options):
+                is_lacking = collector.permission.is_lacking(self.granted.get(target))
+                if section.enabled and collector.runs(target.kind, section.options) and not is_lacking:
                     yield collector, target
 
 
@@ -65,7 +78,7 @@ class ActiveJobs:
     @property
     def accesses(self) -> list[Access]:
         """Every access in use, once."""
-        return list({id(access): access for access in self.configuration.accesses.values()}.values())
+        return self.configuration.all_accesses
 
     async def apply(self, configuration: Configuration, restored: Restored) -> None:
         """Run the configured jobs from now on, before the start or at any time after it; `lock` is held.
@@ -104,7 +117,8 @@ class ActiveJobs:
         ]
         requests = await worker.run(sum_requests, self._snapshots.book, sources)
         unknown = self._unknowns.by_endpoint(target, answering(store, target), configuration.collectors)
-        candidates = Candidates(configuration.watched.get(target, ()), requests, running, unknown)
+        watched, granted = configuration.watched.get(target, ()), configuration.granted.get(target)
+        candidates = Candidates(watched, requests, running, unknown, granted)
         selected = select_jobs(configuration.collectors, configuration.settings, target, candidates)
         jobs = {job.key: job for job in selected}
         await self._drop([job for key, job in self.by_key.items() if job.target == target and key not in jobs])

@@ -55,6 +55,10 @@ class Schedule:
         """The access that the requests for each target use."""
         return self._active.configuration.accesses
 
+    def wake(self, access: Access) -> None:
+        """Let all jobs of a credential run now."""
+        self._active.wake(access)
+
     def start(self) -> None:
         """Begin to run jobs when they are due."""
         self._timers.start()
@@ -62,7 +66,7 @@ class Schedule:
 
     async def apply(self, configuration: Configuration, restored: Restored) -> None:
         """Run what is configured from now on. Called before `start`, or later while `lock` is held."""
-        accesses = list({id(access): access for access in configuration.accesses.values()}.values())
+        accesses = configuration.all_accesses
         checks = await worker.run(check_credentials, accesses, self._snapshots.state.salt)
         for access, check in zip(accesses, checks, strict=True):
             access.problem = check.problem

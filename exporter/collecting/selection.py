@@ -18,13 +18,14 @@ class Candidates:
 
     `watched` are named in the configuration. `requests` has those that were seen, with their requests in the open
     window. `running` has the keys of the jobs that run already, `unknown` by endpoint the subjects that GitHub does not
-    know.
+    know. `granted` are the permissions of an App's installation there, None if they are not known.
     """
 
     watched: Sequence[Subject] = ()
     requests: Mapping[Subject, int] = field(default_factory=dict)
     running: Collection[str] = ()
     unknown: Mapping[str, UnknownSubjects] = field(default_factory=dict)
+    granted: Mapping[str, str] | None = None
 
 
 def select_jobs(
@@ -33,12 +34,14 @@ def select_jobs(
     target: Target,
     candidates: Candidates | None = None,
 ) -> list[Job]:
-    """The jobs of a target, in the order of `collectors`: of each that is enabled and whose endpoint exists there."""
+    """The jobs of a target, in the order of `collectors`: of each that is enabled and may read its endpoint there."""
     candidates = candidates or Candidates()
     jobs: list[Job] = []
     for order, collector in enumerate(collectors):
         section = settings[collector.name]
         if not section.enabled or not collector.runs(target.kind, section.options):
+            continue
+        if collector.permission.is_lacking(candidates.granted):
             continue
         subjects = _select_subjects(collector, target, section, candidates) if collector.subject else [()]
         jobs += [

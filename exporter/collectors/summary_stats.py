@@ -23,6 +23,7 @@ LATENESS = "GitHub shows requests 4 to 6 hours late."
 PERMISSION = Permission(
     app="organization permission “API Insights” (read)",
     classic="one of an organization owner, or of a user with the role permission “View organization API insights”",
+    granted=("organization_api_insights",),
 )
 
 

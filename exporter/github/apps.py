@@ -22,7 +22,7 @@ FIRST_REJECTION = 55.0
 """Seconds until a key that GitHub refused once is tried again: less than the minute for which its jobs are paused."""
 LATER_REJECTION = HOUR
 """Seconds until a key that GitHub refused twice is tried again, unless its file changes before."""
-_SKEWED = 60.0
+SKEWED = 60.0
 """Seconds; if our clock was wrong by more, the JWT may have been refused for its date."""
 
 
@@ -89,6 +89,19 @@ class App:
         """What is wrong with the key's file."""
         return self._file.problem()
 
+    async def sign(self, now: float) -> tuple[str, bytes]:
+        """A JWT for a request of the App itself, and which key signed it; raises `AppRejected`."""
+        key = await worker.run(self._key)
+        if self._rejected and self._rejected.applies(key, now):
+            raise AppRejected(self._rejected.why)
+        return await worker.run(self._jwt, key, now), key.identity
+
+    async def refuse(self, identity: bytes, now: float, message: str) -> None:
+        """Note that GitHub has refused what this key signed."""
+        key = await worker.run(self._key)
+        if key.identity == identity:
+            self._rejection(key, (now, now), message)
+
     async def ask(self, exchange: Exchange, method: Method, path: str) -> Reply:
         """The reply to a request of the App itself; raises `GitHubError`."""
         key = await worker.run(self._key)
@@ -110,7 +123,7 @@ class App:
             except CredentialRejected as error:
                 why = str(error)
                 # The response has corrected our estimate of GitHub's clock: sign again if the JWT had a wrong date.
-                if may_sign_again and abs(exchange.now() - signed_at) >= _SKEWED:
+                if may_sign_again and abs(exchange.now() - signed_at) >= SKEWED:
                     continue
             except NotFound as error:
                 if "integration not found" not in str(error).lower():

@@ -1,10 +1,11 @@
 """The exporter's own health, apart from its sources: facts for the status page's verdict and for self metrics."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
+from exporter.discovery.status import DiscoveryStatus
 from exporter.jobs import Target
 from exporter.state.health import StateHealth
 
@@ -43,7 +44,8 @@ class Health:
     quota pool, `left` is the share of GitHub's limit that remains until its next reset, and `spent` the share of our
     budget that was used within the last hour. `gaps` has the newest gap of each collector since the start.
     `rejected_at` is when a slow scrape was last cut (epoch seconds). `web` is the newest load of the web configuration
-    file; without such a file, the exporter's start. `shard` is this exporter's part of the targets.
+    file; without such a file, the exporter's start. `shard` is this exporter's part of the targets. `discovery` has
+    the entries of `discover`, `targets` how many targets this exporter reads, by kind and source.
     """
 
     state: StateHealth = field(default_factory=StateHealth)
@@ -59,3 +61,5 @@ class Health:
     rejected_at: float = 0.0
     web: Reload = field(default_factory=Reload)
     shard: Shard = field(default_factory=Shard)
+    discovery: Sequence[DiscoveryStatus] = ()
+    targets: Mapping[tuple[str, str], int] = field(default_factory=dict)

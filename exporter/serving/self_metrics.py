@@ -14,6 +14,7 @@ from exporter.github.pacing import Pool
 from exporter.serving import self_health, self_store
 from exporter.serving.health import Health
 from exporter.serving.self_counters import SelfCounters
+from exporter.serving.self_discovery import of_targets
 
 
 class SelfMetrics:
@@ -63,7 +64,9 @@ class SelfMetrics:
     def _of_this_moment(self) -> Iterator[Metric]:
         """Families that may be different at each scrape."""
         yield from self._process.collect()  # reads /proc, which is memory: it does not block
-        yield from self_health.of_health(self._health())
+        health = self._health()
+        yield from self_health.of_health(health)
+        yield from of_targets(health)
         yield from self_health.of_pools(self._pools)
 
     def _of_pauses(self) -> Iterator[Metric]:

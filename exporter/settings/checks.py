@@ -15,9 +15,18 @@ from exporter.github.secret_files.encodings import kind_of_pem
 from exporter.github.secret_files.keys import signing_key
 from exporter.github.secret_files.tokens import is_github_token, token_in_file
 from exporter.regular_files import read_regular, unreadable
-from exporter.settings.model import KINDS, SECTIONS, CredentialSection
+from exporter.settings.choices import (
+    check_discover,
+    choose,
+    items_of,
+    lower,
+    mapping,
+    report_no_credential,
+    root_of,
+)
+from exporter.settings.model import KINDS, SECTIONS
 from exporter.settings.names import PREFIX
-from exporter.settings.problems import ProblemReport, Where, hint
+from exporter.settings.problems import ProblemReport, Where
 
 
 def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = False) -> dict[Where, str]:
@@ -26,7 +35,7 @@ def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = 
     With `contents`, the content of files is checked, such as a token. The daemon does not: the file may be in the
     middle of a rotation, and it is read again when it changes.
     """
-    credentials = _mapping(values.get("credentials"))
+    credentials = mapping(values.get("credentials"))
     for name, credential in credentials.items():
         if isinstance(credential, dict):
             _check_credential(str(name), credential, report, contents=contents)
@@ -34,9 +43,9 @@ def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = 
     names = {str(name).lower(): str(name) for name in credentials}
     if len(names) < len(credentials):
         report.wrong(("credentials",), "names that differ in upper and lower case only are the same; rename one")
-    choices = _check_targets(values, names, report)
+    choices = _check_targets(values, names, report) | check_discover(values, names, report)
     _check_watch(values, report)
-    if not any(values.get(section) for section in SECTIONS.values()):
+    if not any(values.get(section) for section in (*SECTIONS.values(), "discover")):
         text = "there is nothing to collect from: name an organization here, or enterprises or appliances in the file"
         report.add(f"{report.file}: organizations" if report.file else f"environment: {PREFIX}ORGANIZATIONS", text)
     return choices
@@ -44,7 +53,7 @@ def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = 
 
 def chosen_credentials(values: Mapping[str, Any]) -> dict[Where, str]:
     """The credential of each target, by the target's place; a target without one is left out."""
-    names = {str(name).lower(): str(name) for name in _mapping(values.get("credentials"))}
+    names = {str(name).lower(): str(name) for name in mapping(values.get("credentials"))}
     return _check_targets(values, names, ProblemReport())
 
 
@@ -52,47 +61,21 @@ def _check_targets(values: Mapping[str, Any], names: Mapping[str, str], report: 
     choices: dict[Where, str] = {}
     for kind, section in SECTIONS.items():
         seen: set[str] = set()
-        for index, item in _items(values.get(section)):
+        for index, item in items_of(values.get(section)):
             place: Where = (section, index)
-            name = _lower(item.get("name")) or ""
+            name = lower(item.get("name")) or ""
             if name in seen:
                 report.wrong(place, f"{kind}/{name} is given twice; keep one")
             seen |= {name} if name else set()
-            if choice := _choose(item.get("credential"), names):
+            if choice := choose(item.get("credential"), names):
                 choices[place] = choice
-                root = _root_of(choice, values)
+                root = root_of(choice, values)
                 if kind == "appliance" and serves(root) == "cloud":
                     text = f"appliance/{name} would be asked at {root}, which is no appliance"
                     report.wrong(place, f"{text}; set credentials.{choice}.api_url: https://HOST/api/v3")
             elif name:
-                _report_no_credential(f"{kind}/{name}", place, item.get("credential"), names, report)
+                report_no_credential(f"{kind}/{name}", place, item.get("credential"), names, report)
     return choices
-
-
-def _root_of(credential: str, values: Mapping[str, Any]) -> str:
-    """The API root of a credential as the file has it, or the default."""
-    url = _mapping(_mapping(values.get("credentials")).get(credential)).get("api_url")
-    return str(url or CredentialSection.model_fields["api_url"].default)
-
-
-def _choose(name: object, names: Mapping[str, str]) -> str | None:
-    """The credential of a target: the named one, else `default`, else the only one there is."""
-    if name is None:
-        return names.get("default") or (next(iter(names.values())) if len(names) == 1 else None)
-    return names.get(_lower(name) or "")
-
-
-def _report_no_credential(
-    target: str, where: Where, name: object, names: Mapping[str, str], report: ProblemReport
-) -> None:
-    if isinstance(name, str):
-        text = f"there is no credential {name}{hint(name, names.values(), list_all=True)}"
-        report.wrong((*where, "credential"), text)
-    elif name is None and names:
-        report.wrong(where, f"{target} has no credential; add credential: NAME, one of {', '.join(names.values())}")
-    elif name is None:
-        how = f"set {PREFIX}TOKEN_FILE or {PREFIX}TOKEN, or add a section credentials to the file"
-        report.wrong(where, f"{target} has no credential; {how}")
 
 
 def _check_credential(name: str, credential: Mapping[str, Any], report: ProblemReport, *, contents: bool) -> None:
@@ -165,23 +148,12 @@ def _wrong_file(path: str, problem_of: Callable[[bytes], str] | None) -> str | N
 
 
 def _check_watch(values: Mapping[str, Any], report: ProblemReport) -> None:
-    known = {_lower(item.get("name")) for _, item in _items(values.get("organizations"))}
+    if values.get("discover"):
+        return  # GitHub names organizations besides those that are listed
+    known = {lower(item.get("name")) for _, item in items_of(values.get("organizations"))}
     for kind in ("users", "actors"):
-        for index, item in _items(_mapping(values.get("watch")).get(kind)):
-            name = _lower(item.get("organization"))
+        for index, item in items_of(mapping(values.get("watch")).get(kind)):
+            name = lower(item.get("organization"))
             if name is not None and name not in known:
                 where = ("watch", kind, index, "organization")
                 report.wrong(where, f"organization/{name} is not configured; add it to organizations")
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _items(value: object) -> list[tuple[int, dict[str, Any]]]:
-    items = value if isinstance(value, list) else []
-    return [(n, {"name": item} if isinstance(item, str) else _mapping(item)) for n, item in enumerate(items)]
-
-
-def _lower(value: object) -> str | None:
-    return value.strip().lower() if isinstance(value, str) else None

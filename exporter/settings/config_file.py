@@ -15,7 +15,7 @@ from exporter.settings.yaml_file import folder_of, mapping_in
 
 _PATHS = ("token_file", "private_key_file", "ca_file")
 
-_NAMES = frozenset({"name", "credential", "organization", "pool", "app_client_id", "id"})
+_NAMES = frozenset({"name", "credential", "organization", "enterprise", "pool", "app_client_id", "id"})
 _NO_TEXT = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp", "value"))
 
 
@@ -34,10 +34,12 @@ def _usable(values: dict[str, Any], report: ProblemReport) -> dict[str, Any]:
                 report.wrong(("credentials", name, "token"), NO_CLEAR_TOKEN)
     if "config" in values:
         report.wrong(("config",), f"unknown key: the file is named by {FLAGS['config', 'file']}")
+    if "discovered" in values:
+        report.wrong(("discovered",), "unknown key: GitHub says what is discovered; how it is asked is in discover")
     commands = {"healthcheck", "state_command", *(command for command, *_ in COMMAND_FLAGS)}
     for command in sorted(commands & values.keys()):
         report.wrong((command,), f"unknown key: {command} is a command")
-    not_in_file = {"config", *commands}
+    not_in_file = {"config", "discovered", *commands}
     sections = {key: value for key, value in values.items() if value is not None and key not in not_in_file}
     if isinstance(collectors := sections.get("collectors"), dict):
         sections["collectors"] = {name: {} if value is None else value for name, value in collectors.items()}
@@ -68,7 +70,9 @@ def _read_names_as_text(node: yaml.Node, where: Where, seen: set[int]) -> None:
 
 def _is_name(where: Where) -> bool:
     match where:
-        case (section, int()) if section in SECTIONS.values():
+        case (section, int()) if section in (*SECTIONS.values(), "discover"):
+            return True
+        case ("discover", int(), "include" | "exclude", *_):
             return True
         case (*_, key):
             return key in _NAMES

@@ -20,7 +20,7 @@ _FIRST_SOCKET = 3  # SD_LISTEN_FDS_START: 0 to 2 are standard input, output and 
 _SERVICE_PORT = re.compile(r"\w+_PORT=(tcp|udp|sctp)://.*")
 
 
-_LISTS = {("organizations",), ("enterprises",)}
+_LISTS = {("organizations",), ("enterprises",), ("discover",)}
 
 
 def read_environment(
@@ -46,6 +46,11 @@ def read_environment(
         into[setting.path[-1]] = names if setting.is_list else text
         report.names.setdefault(setting.path, f"environment: {variable}")  # a flag may be there already
     default = values.get("credentials", {}).get("default", {})
+    if "app" in values.get("credentials", {}) and "api_url" in default:
+        values["credentials"]["app"].setdefault("api_url", default["api_url"])
+        report.names.setdefault(("credentials", "app", "api_url"), f"environment: {PREFIX}API_URL")
+        if default.keys() == {"api_url"}:
+            del values["credentials"]["default"]
     if "token" in default:
         report.secrets.add(default["token"])
         if default.pop("token_file", None):

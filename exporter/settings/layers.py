@@ -126,9 +126,9 @@ def _drop_replaced_credential(values: Mapping[str, Any], variables: Mapping[str,
 
 
 def _settings(valid: Settings, choices: Mapping[Where, str], collectors: Sequence[Collector]) -> Settings:
-    """The validated settings: each target with its credential, each collector with its own options separate."""
+    """The validated settings: each target and entry with its credential, each collector with its own options apart."""
     values = {name: getattr(valid, name) for name in Settings.model_fields}
-    for section in ("organizations", "enterprises", "appliances"):
+    for section in ("organizations", "enterprises", "appliances", "discover"):
         values[section] = tuple(
             entry.model_copy(update={"credential": choices.get((section, index), entry.credential)})
             for index, entry in enumerate(values[section])

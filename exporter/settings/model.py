@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from exporter.jobs import CollectorSettings, Target
 from exporter.options import Duration, Integer
+from exporter.settings.discover import DiscoverEntry
 from exporter.settings.section import Section
 from exporter.settings.shards import owner
 from exporter.settings.value_types import (
@@ -35,8 +36,8 @@ KINDS = ("token", "token_file", "app_client_id", "private_key_file")
 SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appliance": "appliances"}
 """The section of each kind of target."""
 
-NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate", "state_command", "healthcheck"})
-"""Keys that the file must not have: a secret, the file's own path, and what only one command uses."""
+NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate", "state_command", "healthcheck", "discovered"})
+"""Keys that the file must not have: a secret, the file's own path, what one command uses, what GitHub named."""
 
 
 class CredentialSection(Section):
@@ -231,6 +232,9 @@ class Settings(Section):
     organizations: tuple[TargetEntry, ...] = Field((), description="Organizations to collect from.")
     enterprises: tuple[TargetEntry, ...] = Field((), description="Enterprises to collect from.")
     appliances: tuple[TargetEntry, ...] = Field((), description="GitHub Enterprise Server appliances to collect from.")
+    discover: tuple[DiscoverEntry, ...] = Field(
+        (), description="Credentials that GitHub is asked with what else to collect from."
+    )
     watch: Watch = Field(Watch(), description="Users, apps and tokens that are followed beside the busiest ones.")
     collectors: Mapping[str, CollectorSettings] = Field({}, description="What is collected, and how often.")
     budget: BudgetSection = Field(BudgetSection(), description="How much of GitHub's rate limits the exporter may use.")
@@ -265,6 +269,7 @@ class Settings(Section):
     simulate: Simulate = Field(Simulate(), description="The flags of the command `simulate`.")
     state_command: StateCommand = Field(StateCommand(), description="The words after the command `state`.")
     healthcheck: Healthcheck = Field(Healthcheck(), description="How the command `healthcheck` logs in.")
+    discovered: tuple[Target, ...] = Field((), exclude=True, description="What GitHub named, by `discover`.")
 
     def targets(self) -> list[Target]:
         """The targets that this exporter reads, in the order of the configuration."""
@@ -272,7 +277,16 @@ class Settings(Section):
         return [target for target in self.all_targets() if total == 1 or owner(self.pool_of(target), total) == index]
 
     def all_targets(self) -> list[Target]:
-        """All targets, whichever exporter reads them, in the order of the configuration."""
+        """All targets, whichever exporter reads them: the listed ones in the order of the configuration, then others.
+
+        A listed target wins over a discovered one of the same name.
+        """
+        listed = self.listed_targets()
+        names = {str(target) for target in listed}
+        return [*listed, *(target for target in self.discovered if str(target) not in names)]
+
+    def listed_targets(self) -> list[Target]:
+        """The targets that the configuration names."""
         return [
             *(Target("organization", entry.name, entry.credential or "") for entry in self.organizations),
             *(Target("enterprise", entry.name, entry.credential or "") for entry in self.enterprises),
@@ -300,6 +314,11 @@ class Settings(Section):
         if credential.app_client_id:
             return f"{target.credential}/{target.name}"
         return credential.pool or target.credential
+
+    def pool_of_discovery(self, credential: str) -> str:
+        """The quota pool of requests for targets: a token's own, or that of a GitHub App itself."""
+        section = self.credentials[credential]
+        return credential if section.app_client_id else section.pool or credential
 
     def masked(self) -> dict[str, Any]:
         """All settings as plain values: durations as text, secrets as `<secret>`."""

@@ -50,7 +50,7 @@ def _keys_of(collector: CollectorSettings) -> dict[str, Any]:
 
 
 def _rest(old: Settings, new: Settings) -> Iterator[str]:
-    other = {*FIXED, *SECTIONS.values(), *_OF_A_COMMAND, "collectors"}
+    other = {*FIXED, *SECTIONS.values(), *_OF_A_COMMAND, "collectors", "discovered"}
     before, after = (
         {key: value for key, value in _keys(settings).items() if key not in other} for settings in (old, new)
     )

@@ -62,6 +62,11 @@ NEEDS = (
         (),
         ("read:enterprise",),
     ),
+    Need(
+        re.compile(r"/enterprises/[^/]+/org-properties/values"),
+        ("enterprise_custom_properties_for_organizations",),
+        ("read:enterprise",),
+    ),
     Need(re.compile(r"/orgs/[^/]+/server-statistics"), (), ("read:org",)),
 )
 """Other paths require nothing. GitHub has server statistics of both kinds of account under one path."""
@@ -81,6 +86,7 @@ class TokenFacts:
     expires_at: float | None = None  # epoch seconds
     site_admin: bool = False  # of an appliance
     unlimited: bool = False  # may read whatever there is
+    roles: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # role and state where not an active admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ class Caller:
     scopes: tuple[str, ...] = ()
     site_admin: bool = False
     unlimited: bool = False
+    roles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 ANYBODY = TokenFacts(kind="fine_grained", site_admin=True, unlimited=True)
@@ -137,6 +144,7 @@ class Callers:
             scopes=facts.scopes,
             site_admin=facts.site_admin,
             unlimited=facts.unlimited,
+            roles=facts.roles,
         )
 
     def _installation(self, token: str, now: float) -> Caller:

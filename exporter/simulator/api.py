@@ -1,11 +1,11 @@
 """A simulated GitHub as a bare ASGI application.
 
 It serves the nine paths of API Insights of organizations (by name and by id), `/rate_limit`, what `estate_answers.py`
-says of GHES and Copilot and `billing_answers.py` of spend, with the signed files behind them, and what a GitHub App
-needs to get a token: `/app`, `/app/installations`, `/app/installations/ID/access_tokens`, `/orgs/ORG/installation` and
-`/enterprises/ENTERPRISE/installation`. Other paths get a stored answer (`stored.py`), or 404. It checks classic and
-fine-grained tokens, JSON web tokens and installation tokens, counts requests by user, installation or App, and fails on
-demand (`faults.py`).
+says of GHES and Copilot, `billing_answers.py` of spend and `directory.py` of who belongs where, with the signed files
+behind them, and what a GitHub App needs to get a token: `/app`, `/app/installations`,
+`/app/installations/ID/access_tokens`, `/orgs/ORG/installation` and `/enterprises/ENTERPRISE/installation`. Other paths
+get a stored answer (`stored.py`), or 404. It checks classic and fine-grained tokens, JSON web tokens and installation
+tokens, counts requests by user, installation or App, and fails on demand (`faults.py`).
 
 It sets the `date` header itself, from the clock that it was given, so a server must not add another one
 (hypercorn: `include_date_header = False`, as `serve.py` has it).
@@ -32,6 +32,7 @@ from exporter.simulator.app_answers import answer as answer_to_app
 from exporter.simulator.app_answers import is_for_apps
 from exporter.simulator.apps import Apps, SimulatedApp
 from exporter.simulator.billing_answers import answer as answer_of_billing
+from exporter.simulator.directory import answer as answer_of_directory
 from exporter.simulator.estate import Estate
 from exporter.simulator.estate_answers import Content, Context, appliance_of, of_appliance
 from exporter.simulator.estate_answers import answer as answer_of_estate
@@ -174,6 +175,8 @@ class SimulatedGitHub:
             return answer_to_app(self.apps, caller.app, request, self._root, now)
         context = Context(self.estate, self.files, self.exports, request, caller, now)
         inside = request.path.startswith(self._root)
+        if inside and (directory := answer_of_directory(self.estate, request, path, caller)):
+            return directory
         if inside and (content := answer_of_estate(context, path) or answer_of_billing(context, path)):
             return content
         if inside and request.method == "GET" and (body := stored(path)) is not None:

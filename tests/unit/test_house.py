@@ -17,6 +17,7 @@ ORDER = (
     "daemon",
     "reloads",
     "serving",
+    "discovery",
     "accesses",
     "collecting",
     "collectors",

@@ -132,6 +132,7 @@ OF_ORGANIZATION = replace(
     permission=Permission(
         app="organization permission “Administration” (read)",
         classic="one of an administrator of the organization",
+        granted=("organization_administration",),
     ),
     fetch=fetch_organization,
     tables=(USAGE_OF_ORGANIZATION, CREDITS_OF_ORGANIZATION),

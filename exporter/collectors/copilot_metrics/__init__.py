@@ -82,6 +82,7 @@ COLLECTOR = Collector(
         app="organization permission “GitHub Copilot Business” or “Administration” (read)",
         classic="scope `manage_billing:copilot` or `read:org`",
         besides="GitHub has closed this API",
+        granted=("organization_copilot_seat_management", "organization_administration"),
     ),
     fetch=fetch,
     tables=(NEWEST_DAY, *TABLES.values(), MODELS),

@@ -111,6 +111,7 @@ COLLECTOR = Collector(
         app="organization permission “GitHub Copilot Business”, in newer screens “Organization Copilot seat "
         "management”, or “Administration” (read)",
         classic="scope `manage_billing:copilot` or `read:org`, of an organization owner",
+        granted=("organization_copilot_seat_management", "organization_administration"),
     ),
     fetch=fetch,
     tables=(SEATS, POLICIES, *TABLES_OF_ORGANIZATION),

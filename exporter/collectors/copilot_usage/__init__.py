@@ -111,6 +111,7 @@ COLLECTOR = _collector(
         app="organization permission “Organization Copilot metrics” (read)",
         classic="scope `read:org`",
         besides=f"an owner, or the role permission “View Organization Copilot Metrics”; {POLICY}",
+        granted=("organization_copilot_metrics",),
     ),
     "get-copilot-organization-usage-metrics-for-a-specific-day",
 )
@@ -122,6 +123,7 @@ OF_ENTERPRISE = _collector(
         app="enterprise permission “Enterprise Copilot metrics” (read)",
         classic="scope `manage_billing:copilot` or `read:enterprise`",
         besides=f"an enterprise owner, a billing manager, or “View Enterprise Copilot Metrics”; {POLICY}",
+        granted=("enterprise_copilot_metrics",),
     ),
     "get-copilot-enterprise-usage-metrics-for-a-specific-day",
 )

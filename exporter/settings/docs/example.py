@@ -25,10 +25,17 @@ _CREDENTIALS: Mapping[str, Mapping[str, Any]] = {
     "app": dict.fromkeys(_APP),
     "ghes": {"api_url": "https://ghes.example.com/api/v3", "token_file": "/run/secrets/ghes.token"},
 }
-_TARGETS = {
+_TARGETS: Mapping[str, Mapping[str, Any]] = {
     "organizations": {"name": "acme", "credential": "app"},
     "enterprises": {"name": "acme-corp", "credential": "default"},
     "appliances": {"name": "ghes-eu", "credential": "ghes"},
+    "discover": {
+        "credential": "app",
+        "include": ["acme-*"],
+        "exclude": ["*-sandbox"],
+        "interval": None,
+        "max_targets": None,
+    },
 }
 
 

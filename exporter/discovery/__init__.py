@@ -1,0 +1,1 @@
+"""Targets that GitHub names: what a listing means (pure), and when GitHub is asked for one."""
