@@ -295,9 +295,12 @@ class Prometheus:
         return result
 
     def increases(self, metric: str, *labels: str) -> dict[tuple[str, ...], int]:
-        """What each series rose by from its first raw sample on, resets included, nothing extrapolated."""
+        """What each series rose by from its first raw sample on, resets included, nothing extrapolated.
+
+        `metric` may also be an expression with its own range.
+        """
         found = {}
-        for series in self.query(f"{metric}[1h]"):
+        for series in self.query(metric if metric.endswith("]") else f"{metric}[1h]"):
             values = [int(float(value)) for _, value in series["values"]]
             rises = (after - before if after >= before else after for before, after in pairwise(values))
             found[tuple(series["metric"].get(label, "") for label in labels)] = sum(rises)

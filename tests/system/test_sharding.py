@@ -92,44 +92,10 @@ def test_together_shards_show_what_one_exporter_shows(shards: int, tmp_path: Pat
         add(world, 3)
         for exporters in (one, all_):
             until(lambda exporters=exporters: total(exporters) == 3 * len(ORGANIZATIONS), "all has been counted")
-        expected, actual = shown(one), shown(all_)
-        assert actual.keys() == expected.keys()
-        counters = [name for name in expected if "_total{" in name]
+        until(lambda: shown(all_).keys() == shown(one).keys(), "each series is there; a diagnostic comes a read later")
+        counters = [name for name in shown(one) if "_total{" in name]
         assert len(counters) > 4 * len(ORGANIZATIONS)
         until(lambda: all(shown(all_)[name] == shown(one)[name] for name in counters), "every counter is the same")
-
-
-def test_with_moved_state_counters_go_on_over_another_number_of_shards(tmp_path: Path) -> None:
-    """From two shards to three, as docs/operations.md says: stop all, move what belongs to others, start all."""
-    with github(tmp_path) as (world, config):
-        with fleet(tmp_path, config, 2) as two:
-            for exporter in two:
-                exporter.start()
-            for shard, exporter in enumerate(two):
-                until(lambda s=shard, e=exporter: works(e, "subject_stats", *owned(s, 2)), "all is read")
-            add(world, 3)
-            until(lambda: total(two) == 3 * len(ORGANIZATIONS), "all has been counted")
-            for exporter in two:
-                exporter.stop()
-        with fleet(tmp_path, config, 3) as three:
-            for shard, exporter in enumerate(two):
-                (exporter.folder / "state").rename(three[shard].folder / "state")
-                leaving = sorted(set(owned(shard, 2)) - set(owned(shard, 3)))
-                assert {owner(f"app/{name}", 3) for name in leaving} <= {2}, "only to the new one"
-                _move(three[shard], three[2], leaving)
-            add(world, 2)
-            for exporter in three:
-                exporter.start()
-            assert total(three) >= 3 * len(ORGANIZATIONS), "none begins anew"
-            until(lambda: total(three) == 5 * len(ORGANIZATIONS), "and what came meanwhile is counted")
-
-
-def _move(source: Exporter, target: Exporter, names: list[str]) -> None:
-    targets = [f"organization/{name}" for name in names]
-    exported = command("state", "export", *targets, f"--state.path={source.folder / 'state'}")
-    assert (exported.returncode, exported.stderr) == (0, "")
-    imported = command("state", "import", f"--state.path={target.folder / 'state'}", stdin=exported.stdout)
-    assert (imported.returncode, imported.stderr) == (0, "")
 
 
 def test_check_and_plan_tell_what_each_shard_does(tmp_path: Path) -> None:
