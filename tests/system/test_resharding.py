@@ -202,8 +202,8 @@ def test_with_moved_state_nothing_is_lost(joined: bool, tmp_path: Path) -> None:
 
 def quick(query: str) -> str:
     """The page's query for scrapes of a second."""
-    assert "[6h:1m]" in query
-    return query.replace("[6h:1m]", "[5m:1s]")
+    assert "[6h:15s]" in query
+    return query.replace("[6h:15s]", "[5m:1s]")
 
 
 def test_without_moved_state_what_came_between_the_last_read_and_the_first_is_lost_and_nothing_else(
