@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from exporter.fetching import Api, Ask, Fetched, Subject
-from exporter.instants import DAY, HOUR
+from exporter.instants import HOUR
 from exporter.lateness import Late
 from exporter.options import BoundedOptions, CollectorOptions
 from exporter.tables import Family, Labels, Table
@@ -56,12 +56,6 @@ class Calls:
     def rows(self, sizes: Sizes) -> int:
         """How many rows one run reads."""
         return int(getattr(sizes, self.listed)) if self.listed else 1
-
-    def hourly(self, requests: int, interval: float) -> float:
-        """Requests per hour, if a run that reads the list sends so many."""
-        if not self.is_daily:
-            return requests * HOUR / interval
-        return self.single * HOUR / interval + (requests - self.single) * HOUR / max(interval, DAY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from exporter.counting.short_walks import KnownList, Walk
 from exporter.errors import GitHubError
 from exporter.instants import HOUR
 from exporter.tables import Row, Table
@@ -80,7 +81,8 @@ class Ask:
     A counting collector reads the window `[start, end]`; the others may take `end` as "now". `partial` marks a window
     of a fold, of which only the counts are used. `data_time` is the instant that the values exported now describe.
     `name_form` turns a person's name into the form that is exported; a collector may remember no other form.
-    `interval` and `max_age` are in seconds.
+    `interval` and `max_age` are in seconds. `known` is the list as it was read last, if only what has changed in it may
+    be read.
     """
 
     target: str
@@ -94,6 +96,7 @@ class Ask:
     name_form: Callable[[str], str] = str
     interval: float = HOUR
     max_age: float = 12 * HOUR
+    known: KnownList | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Fetched:
     - `note`: which data are missing and what to do about it, as a sentence without its full stop; "" if nothing is
       missing, even without a row. With None, the collector's `nothing` is the note where no series is exported.
     - `doubts`: the tables whose last samples stay.
+    - `walk`: how the list of the counting table was read, if there is one; `rows` lacks the rows in `walk.unseen`.
     """
 
     rows: tuple[Row, ...]
@@ -130,3 +134,4 @@ class Fetched:
     unknown: Mapping[str, int] = field(default_factory=dict)
     note: str | None = None
     doubts: tuple[Doubt, ...] = ()
+    walk: Walk | None = None

@@ -81,24 +81,29 @@ def check_credentials(accesses: Iterable[Access], salt: bytes) -> list[Credentia
 
 
 class Claim(NamedTuple):
-    """The requests that a job needs: `cost` per run, `hourly` per hour. A smaller `rank` is more important."""
+    """The requests that a job needs: `cost` per run at most, `usual` per run otherwise, and `hourly` per hour.
+
+    A smaller `rank` is more important.
+    """
 
     rank: tuple[int, int, int, str]
     job: str
     cost: int
+    usual: int
     hourly: int
     interval: float
 
 
-def claim(job: Job, cost: int) -> Claim:
-    """A job's claim; `cost` is what a run cost, 0 if that is not known.
+def claim(job: Job, cost: int, saved: int = 0) -> Claim:
+    """A job's claim; `cost` is what a run costs at most, 0 if that is not known, `saved` what a short walk saves of it.
 
     Totals come first, then the lists of subjects, then drill-downs, the subjects with the most requests first.
     """
     cost = cost or job.collector.calls.requests(Sizes(), job.settings.options)
-    hourly = int(-(-HOUR * cost // max(job.settings.interval, SHORTEST_RESERVED)))
+    usual = max(1, cost - saved)
+    hourly = int(-(-HOUR * usual // max(job.settings.interval, SHORTEST_RESERVED)))
     rank = (job.collector.rank, job.order, -job.busy, job.key)
-    return Claim(rank, job.key, cost, hourly, job.settings.interval)
+    return Claim(rank, job.key, cost, usual, hourly, job.settings.interval)
 
 
 def wait_for_budget(own: Claim, all_of_pool: Iterable[Claim], pool: Pool, now: float) -> float | None:
@@ -110,7 +115,7 @@ def wait_for_budget(own: Claim, all_of_pool: Iterable[Claim], pool: Pool, now: f
         return 0.0
     reserved, usual = 0, 0.0
     for other in all_of_pool:
-        usual += other.cost * BURST_WINDOW / other.interval
+        usual += other.usual * BURST_WINDOW / other.interval
         if other.rank < own.rank:
             reserved += max(0, other.hourly - pool.spending.sent_by(other.job, now))
     return pool.spending.wait(own.cost, reserved, pool.hourly, now, int(usual))

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter import worker
-from exporter.collectors.reading.values import label_text
+from exporter.catalogue import PAGE_SIZE
+from exporter.collectors.reading.values import labels_of
 from exporter.counting.folds import settled_rows
 from exporter.counting.keys import CountedRow, Counting, Identity, Numbers, Read
+from exporter.counting.short_walks import WalkHistory, known_list, may_walk_short
 from exporter.counting.windows import CLOCK_TOLERANCE, Windows, anchor_after_gap, first_anchor, fold_due
 from exporter.errors import GitHubError, HostRefused, NotFound, Unavailable
 from exporter.fetching import Api, Ask, Fetched, Memory
@@ -55,15 +57,16 @@ class Reading:
 class Attempt:
     """One run: what it read or how it failed, when it began (our wall clock), its duration, GitHub's skew (seconds).
 
-    `requests` is how many it sent, `closing` when the endpoint ends, `memory` what the collector remembers.
-    `paused_until` is when a credential that was refused, or an endpoint that knows no subject, is tried again; else 0.
-    `writable` tells whether the state could be written when it began.
+    `requests` is how many it sent, of the quota of `pool`. `closing` is when the endpoint ends, `memory` what the
+    collector remembers. `paused_until` is when a credential that was refused, or an endpoint that knows no subject, is
+    tried again; else 0. `writable` tells whether the state could be written when it began.
     """
 
     result: Reading | GitHubError
     began: float
     duration: float
     skew: float
+    pool: str = ""
     requests: int = 0
     closing: Closing = OPEN
     memory: Any = None
@@ -81,7 +84,8 @@ class Question:
     """What an attempt depends on: the job, what it has counted, and what is known of the target.
 
     `earlier_sums` are the target's totals as they were known before the newest read, `totals` as they are now.
-    `data_time` is the instant that the values exported now describe.
+    `data_time` is the instant that the values exported now describe. `walks` is what is known of the walks over the
+    job's list.
     """
 
     job: Job
@@ -93,6 +97,7 @@ class Question:
     totals: Totals | None = None
     data_time: float | None = None
     memory: Memory = field(default_factory=Memory)
+    walks: WalkHistory | None = None
 
     def nothing_new(self) -> bool:
         """Whether the totals prove that GitHub has nothing new in our window since our newest read.
@@ -180,7 +185,10 @@ async def _ask(question: Question, api: Api) -> Reading:
 
 
 async def _fetch(question: Question, api: Api, start: int, end: int, *, partial: bool = False) -> Fetched:
-    job = question.job
+    job, counting = question.job, question.counting
+    known = None
+    if counting and not partial and may_walk_short(question.walks, counting, start, end, question.windows.whole_walk):
+        known = await worker.run(known_list, counting, PAGE_SIZE)
     request = Ask(
         job.target.name,
         job.subject,
@@ -193,6 +201,7 @@ async def _fetch(question: Question, api: Api, start: int, end: int, *, partial:
         question.naming.name,
         job.settings.interval,
         job.max_age,
+        known,
     )
     try:
         fetched = await job.collector.fetch(api, request)
@@ -215,6 +224,8 @@ async def _read(
     fetched = await _fetch(question, api, start, end, partial=partial)
     # Thousands of rows take as long as many scrapes.
     rows = await worker.run(_counted_rows, table, fetched.rows)
+    if fetched.walk and fetched.walk.unseen:
+        rows = {**fetched.walk.unseen, **rows}
     return Read(start, end, rows, strict=not fetched.rejected), fetched
 
 
@@ -228,17 +239,3 @@ def _counted_rows(table: Table, rows: Iterable[Row]) -> dict[Identity, CountedRo
             labels = labels_of(table, row)
             result[labels[: table.keys]] = CountedRow(labels, numbers, last or 0.0)
     return result
-
-
-def labels_of(table: Table, row: Row) -> tuple[str, ...]:
-    """A row's own label values. If they were those of `other`, the last gets a `~`."""
-    labels = tuple(label_text(getattr(row, label)) for label in table.labels)
-    is_other = bool(labels) and all(
-        word in (None, label) for word, label in zip(table.other or (), labels, strict=False)
-    )
-    return (*labels[:-1], labels[-1] + "~") if is_other and table.other else labels
-
-
-def identity_of(table: Table, row: Row) -> Identity:
-    """The label values that identify a row: those that are not for display."""
-    return labels_of(table, row)[: table.keys]

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from exporter.collecting.attempt import Attempt, Reading
 from exporter.collecting.doubts import earlier_reads, note_of
 from exporter.collecting.due import next_run
-from exporter.collecting.gauges import Dates, gauges_of
+from exporter.collecting.gauges import Dates, gauges_of, with_unseen
 from exporter.counting import counters
 from exporter.counting.folds import fold, skip_gap
 from exporter.counting.keys import Counting, Rules
+from exporter.counting.short_walks import after_walk
 from exporter.errors import GitHubError, Invalid
 from exporter.exposition.snapshot import Outcome, Snapshot
 from exporter.github.dates import OPEN
@@ -21,7 +22,8 @@ class Conclusion:
 
     `revisions` is how many counts GitHub revised downward, `gap` how many seconds no window covered. `unreadable` is
     how many rows and values could not be read, `unknown` these and the values of unknown fields. `clock_was_ahead`
-    tells that the window began later than GitHub's present time.
+    tells that the window began later than GitHub's present time. `saved` is how many more requests a whole walk had
+    cost.
     """
 
     snapshot: Snapshot
@@ -31,6 +33,7 @@ class Conclusion:
     unreadable: int = 0
     unknown: int = 0
     clock_was_ahead: bool = False
+    saved: int = 0
 
 
 def conclude(job: Job, before: Snapshot, attempt: Attempt, rules: Rules) -> Conclusion:
@@ -43,7 +46,7 @@ def conclude(job: Job, before: Snapshot, attempt: Attempt, rules: Rules) -> Conc
             result = error
         else:
             fault = result.fetched.fault
-            after = _end_attempt(job, before, counted.snapshot, attempt, fault)
+            after = _end_attempt(job, before, counted.snapshot, attempt, fault, saved=counted.saved)
             if result.fetched.again is not None:
                 after = replace(after, next_run=min(after.next_run, attempt.began + result.fetched.again))
             if fault:
@@ -69,9 +72,14 @@ def count(job: Job, before: Snapshot, reading: Reading, rules: Rules, now: float
         return Conclusion(replace(before, counting=counting), gap=gap, clock_was_ahead=clock_was_ahead)
     counting, revisions = _absorb_read(job, counting, reading, before.version + 1, rules)
     after = _replace_gauges(job, replace(before, counting=counting), reading, rules, Dates(now, skew))
+    saved = 0
+    if reading.read and reading.fetched.walk:
+        start, end = reading.read.start, reading.read.end
+        walks = after_walk(before.walks, reading.fetched.walk, start, end, job.settings.interval)
+        after, saved = replace(after, walks=walks), walks.saved
     unreadable = reading.fetched.rejected
     unknown = unreadable + sum(reading.fetched.unknown.values())
-    return Conclusion(after, None, revisions, gap, unreadable, unknown, clock_was_ahead)
+    return Conclusion(after, None, revisions, gap, unreadable, unknown, clock_was_ahead, saved)
 
 
 def _absorb_read(
@@ -89,6 +97,10 @@ def _absorb_read(
 def _replace_gauges(job: Job, before: Snapshot, reading: Reading, rules: Rules, dates: Dates) -> Snapshot:
     """Replace the gauges by those of a complete read; those of doubted tables stay as they were."""
     gauges, left_out = gauges_of(job, reading.fetched.rows, before.counting, rules.max_series, dates)
+    unknown = set(reading.fetched.unknown)
+    if reading.fetched.walk and reading.fetched.walk.unseen is not None:
+        gauges = with_unseen(job, gauges, before.gauges, reading.fetched.rows, before.counting)
+        unknown.update(before.unknown)
     earlier = earlier_reads(job, before, reading.fetched.doubts, dates.now)
     data_time = before.data_time if earlier else reading.fetched.data_time
     after = replace(
@@ -100,14 +112,16 @@ def _replace_gauges(job: Job, before: Snapshot, reading: Reading, rules: Rules, 
         gauges_read_at=dates.now,
         data_time=float(reading.end) if job.collector.counting and data_time is None else data_time,
         sums=reading.sums,
-        unknown=tuple(sorted(reading.fetched.unknown)),
+        unknown=tuple(sorted(unknown)),
         names_changed=False,
     )
     return replace(after, note=note_of(job, reading.fetched, earlier, after.series()))
 
 
-def _end_attempt(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error: GitHubError | None) -> Snapshot:
-    """Add the attempt's outcome and the next run."""
+def _end_attempt(
+    job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, error: GitHubError | None, *, saved: int = 0
+) -> Snapshot:
+    """Add the attempt's outcome and the next run; `saved` is how many more requests a whole walk had cost."""
     failures = before.failures + 1 if error else 0
     due = attempt.paused_until or next_run(job.settings.interval, error, failures, attempt.began, attempt.skew)
     outcome = Outcome(attempt.began, attempt.duration)
@@ -115,7 +129,7 @@ def _end_attempt(job: Job, before: Snapshot, after: Snapshot, attempt: Attempt, 
         outcome = replace(outcome, state=error.state, reason=error.reason, message=str(error), hint=error.hint)
     # A run that failed or was skipped sends fewer requests than a complete one: it can only raise the known cost.
     is_complete = error is None and attempt.requests
-    requests = attempt.requests if is_complete else max(before.requests, attempt.requests)
+    requests = attempt.requests + saved if is_complete else max(before.requests, attempt.requests)
     # Only a successful response may clear an announced sunset.
     closing = attempt.closing if error is None or attempt.closing != OPEN else before.closing
     return replace(

@@ -5,14 +5,24 @@ from dataclasses import dataclass
 from math import ceil
 
 from exporter.catalogue import PAGE_SIZE, Collector, Sizes
+from exporter.counting.short_walks import LARGEST_SHARE
+from exporter.counting.windows import Windows
 from exporter.github.budget import Budget
+from exporter.instants import DAY, HOUR
 from exporter.jobs import CollectorSettings, Job, Target
 from exporter.options import duration_text
+
+SHARE_OF_NEWS = 0.1
+"""The share of a list's rows that is assumed to change between two runs."""
+WALKS_OF_A_FOLD = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one run: requests, the rows of its list, and its series (None: to be estimated from the rows)."""
+    """The cost of one run that reads its list whole: requests, the rows of the list, and its series.
+
+    Series of None are estimated from the rows.
+    """
 
     requests: int
     rows: int
@@ -21,12 +31,17 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class CollectorLoad:
-    """The load of a collector's jobs on one quota pool: how many jobs, requests per hour, series."""
+    """The load of a collector's jobs on one quota pool: how many jobs, requests per hour, series.
+
+    `daily` are those of the requests per hour that do not depend on the interval. `largest` is what one run may send.
+    """
 
     pool: str
     collector: str
     jobs: int
     hourly: float
+    daily: float
+    largest: int
     series: int
 
 
@@ -47,7 +62,12 @@ class PoolLoad:
     @property
     def fits(self) -> bool:
         """Whether the budget is enough."""
-        return self.budget is None or self.hourly <= self.budget
+        return self.budget is None or max(self.hourly, self.largest) <= self.budget
+
+    @property
+    def largest(self) -> int:
+        """What one run may send."""
+        return max((load.largest for load in self.collectors), default=0)
 
 
 def expected_jobs(
@@ -81,13 +101,35 @@ def expected_cost(job: Job, sizes: Sizes) -> Cost:
 def collector_load(pool: str, costs: Iterable[tuple[Job, int, Cost]]) -> CollectorLoad:
     """The load of one collector; `costs` has one example of each kind of job, their number, and the cost of a run."""
     costs = list(costs)
+    daily = hourly = 0.0
+    for job, count, cost in costs:
+        per_run, per_day = _usual_requests(job, cost)
+        daily += count * per_day * HOUR / DAY
+        hourly += count * per_run * HOUR / job.settings.interval
     return CollectorLoad(
         pool,
         costs[0][0].collector.name,
         sum(count for _job, count, _cost in costs),
-        sum(count * job.collector.calls.hourly(cost.requests, job.settings.interval) for job, count, cost in costs),
+        daily + hourly,
+        daily,
+        max(cost.requests for _job, _count, cost in costs),
         sum(count * _series(job, cost) for job, count, cost in costs),
     )
+
+
+def _usual_requests(job: Job, cost: Cost) -> tuple[float, float]:
+    """The requests of a usual run, and those per day besides, because a list is read, or read whole, once a day."""
+    collector, pages = job.collector, ceil(cost.rows / PAGE_SIZE)
+    if job.settings.interval >= DAY:
+        return cost.requests, 0.0
+    if collector.calls.is_daily:
+        return collector.calls.single, cost.requests - collector.calls.single
+    is_filtered = any(getattr(job.settings.options, name) for name in collector.filters)
+    if not (collector.counting and collector.calls.listed) or is_filtered or pages < LARGEST_SHARE:
+        return cost.requests, 0.0
+    usual = 1 + ceil(pages * SHARE_OF_NEWS)
+    folds = (WALKS_OF_A_FOLD - 1) * pages / (Windows().longest / DAY)
+    return usual, cost.requests - usual + folds
 
 
 def _series(job: Job, cost: Cost) -> int:
@@ -120,14 +162,14 @@ def advice(load: PoolLoad, intervals: Mapping[str, float]) -> list[str]:
     """What an operator can do about a pool that does not fit; any one of it is enough."""
     assert load.budget is not None
     assert load.limit is not None
-    share = load.hourly / load.limit
+    share = max(load.hourly, load.largest) / load.limit
     remedies = []
     if share <= 1:
         remedies.append(f"raise budget.share to {ceil(share * 100) / 100:g}")
     for part in sorted(load.collectors, key=lambda part: -part.hourly):
-        left = load.budget - (load.hourly - part.hourly)
-        if left > 0:
-            interval = duration_text(ceil(intervals[part.collector] * part.hourly / left / 60) * 60)
+        left, by_interval = load.budget - (load.hourly - part.hourly) - part.daily, part.hourly - part.daily
+        if left > 0 and load.hourly > load.budget >= load.largest:
+            interval = duration_text(ceil(intervals[part.collector] * by_interval / left / 60) * 60)
             remedies.append(f"lengthen collectors.{part.collector}.interval to {interval}")
     remedies.append("lower top_actors and top_users, or narrow a list by its …_substring")
     remedies.append("give organizations credentials of their own: a GitHub App has a quota at each one")

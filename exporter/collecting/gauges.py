@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.collecting.attempt import identity_of, labels_of
-from exporter.counting.keys import Counting
+from exporter.collectors.reading.values import identity_of, labels_of
+from exporter.counting.keys import Counting, Identity
 from exporter.errors import Invalid
 from exporter.exposition.columns import Column, column
 from exporter.jobs import Job
@@ -60,6 +60,26 @@ def gauges_of(
     return gauges, left_out
 
 
+def with_unseen(
+    job: Job, gauges: Mapping[str, Column], before: Mapping[str, Column], seen: Iterable[Row], counting: Counting | None
+) -> Mapping[str, Column]:
+    """The gauges after a short walk: of rows that were not `seen`, the samples stay as they were before."""
+    known: dict[bytes, bytes] = {}
+    rows = tuple(seen)
+    after: dict[str, Column] = {}
+    for table in job.collector.tables:
+        identities = {identity_of(table, row) for row in rows if isinstance(row, table.row)}
+        for family in table.gauges:
+            samples = {
+                labels: value
+                for labels, value in before.get(family.name, ())
+                if (identity := labels[: table.keys]) not in identities and _is_shown(table, identity, counting)
+            }
+            samples.update(gauges.get(family.name, ()))
+            after[family.name] = column(samples.items(), known)
+    return after
+
+
 def _ranked(
     table: Table, by_labels: Mapping[Labels, Row], places: int
 ) -> tuple[Sequence[tuple[Labels, Row]], Mapping[Labels, Sequence[Row]]]:
@@ -89,5 +109,9 @@ def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:
     """Whether a row is shown: beside counters only if its key has a series, or is unknown and the table is shared."""
     if counting is None or not (table.counters or table.shared):
         return True
-    key = counting.keys.get(identity_of(table, row))
+    return _is_shown(table, identity_of(table, row), counting)
+
+
+def _is_shown(table: Table, identity: Identity, counting: Counting | None) -> bool:
+    key = counting.keys.get(identity) if counting else None
     return key.has_series if key else table.shared

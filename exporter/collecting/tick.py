@@ -42,6 +42,9 @@ class Tallies(Protocol):
     def record_data(self, job: Job, revisions: int, gap: int, unreadable: int, unknown: int) -> None:
         """Count what it read: counts revised downward, seconds of a gap, unreadable values, unknown ones."""
 
+    def record_saved(self, pool: str, requests: int) -> None:
+        """Count the requests that a short walk saved."""
+
 
 @dataclass(slots=True)
 class Ticks:
@@ -66,6 +69,7 @@ class Ticks:
             began=self.clock.wall() - duration,
             duration=duration,
             skew=api.skew,
+            pool=pool.name,
             requests=pool.in_turn,
             closing=pool.closing,
             memory=question.memory.value,
@@ -84,7 +88,7 @@ class Ticks:
         settlement = await self.snapshots.conclude(job, partial(self._conclude, job, attempt), "end of run")
         if settlement is None:
             return None
-        self._report(job, before, settlement.conclusion, fields)
+        self._report(job, attempt, before, settlement.conclusion, fields)
         return settlement.conclusion.error
 
     def _question(self, job: Job) -> Question:
@@ -105,6 +109,7 @@ class Ticks:
             totals_of(totals.counting),
             snapshot.data_time,
             Memory(snapshot.memory, save),
+            snapshot.walks,
         )
 
     async def _ask_in_time(self, question: Question, api: Api) -> Reading | GitHubError:
@@ -153,7 +158,9 @@ class Ticks:
             for name in entry.status.unknown
         }
 
-    def _report(self, job: Job, before: Status, conclusion: Conclusion, known_fields: set[str]) -> None:
+    def _report(
+        self, job: Job, attempt: Attempt, before: Status, conclusion: Conclusion, known_fields: set[str]
+    ) -> None:
         """Count and log what an attempt has shown."""
         title, after = self.snapshots.naming.title(job), conclusion.snapshot
         if conclusion.clock_was_ahead:
@@ -163,6 +170,7 @@ class Ticks:
                 gap_seconds=conclusion.gap,
             )
         self.tallies.record_data(job, conclusion.revisions, conclusion.gap, conclusion.unreadable, conclusion.unknown)
+        self.tallies.record_saved(attempt.pool, conclusion.saved)
         self.tallies.record_run(job, conclusion.error)
         if new := set(after.unknown) - known_fields:
             fields = ", ".join(sorted(new))

@@ -56,7 +56,8 @@ class Turns:
 
     def claim(self, job: Job) -> Claim:
         """What a job needs of its pool's hour."""
-        return claim(job, self._status(job).requests)
+        status = self._status(job)
+        return claim(job, status.requests, status.walks.saved if status.walks else 0)
 
     async def _run(self, job: Job, access: Access, now: float) -> float:
         """One tick; returns when the job is due again."""

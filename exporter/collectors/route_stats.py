@@ -12,7 +12,8 @@ from typing import Annotated
 from pydantic import Field
 
 from exporter.catalogue import Calls, Collector
-from exporter.collectors.reading.pages import subject_path, walk, window_params
+from exporter.collectors.reading.pages import subject_path, window_params
+from exporter.collectors.reading.walks import walk
 from exporter.collectors.summary_stats import LATENESS, PERMISSION, window_sums
 from exporter.fetching import Api, Ask, Fetched
 from exporter.options import BoundedOptions, Integer

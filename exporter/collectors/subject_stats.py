@@ -8,12 +8,14 @@ Subjects beyond `max_series` are summed under `subject_type="other"`, so that th
 https://docs.github.com/enterprise-cloud@latest/rest/orgs/api-insights#get-subject-stats
 """  # noqa: E501 - an exposition line is not wrapped
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pydantic import Field
 
 from exporter.catalogue import Calls, Collector
-from exporter.collectors.reading.pages import walk, window_params
+from exporter.collectors.reading.pages import ListSums, window_params
+from exporter.collectors.reading.walks import walk
 from exporter.collectors.summary_stats import LATENESS, PERMISSION, RECONCILIATION, DifferenceRow, window_sums
 from exporter.collectors.user_stats import ACTORS, ActorRow, is_valid_id
 from exporter.fetching import Api, Ask, Fetched, Subject
@@ -88,14 +90,15 @@ def subject_of(identity: Labels) -> Subject | None:
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:
-    """Walk all pages, sorted by name, because new requests do not change that order.
+    """Walk all pages, sorted by name, because new requests do not change that order; or those with news.
 
     The organization's sums of the same window are fetched before and after the walk. If they did not change, they are
     compared with the sum of the rows.
     """
     substring = ask.options.subject_name_substring
     sums = window_sums(api, ask)
-    before = None if substring or ask.partial else await sums.fetch_or_none()
+    if not (substring or ask.partial or (ask.known and ask.known.most_pages)):
+        await sums.fetch_or_none()  # else the short walk begins with them
     filters: dict[str, str | int] = {"subject_name_substring": substring} if substring else {}
     params = {**window_params(ask), "sort": "subject_name", **filters}
     path = f"/orgs/{ask.target}/insights/api/subject-stats"
@@ -106,12 +109,26 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
         for row in rows
         if row.subject_type == "installation"
     ]
-    if before and not fetched.rejected:
-        after = sums.answers[-1] if len(sums.answers) > 1 else await sums.fetch_or_none()
-        if after == before:
-            difference = sum(row.total_request_count for row in rows) - before[0]
-            more_rows.append(DifferenceRow(between="subjects", requests=difference))
-    return replace(fetched, rows=(*rows, *more_rows))
+    walked, asked = fetched.walk, len(sums.answers)
+    if not (substring or ask.partial or fetched.rejected):
+        more_rows += await _difference(rows, sums, fetched)
+    if walked:
+        walked = replace(walked, requests=walked.requests + len(sums.answers) - asked)
+    return replace(fetched, rows=(*rows, *more_rows), walk=walked)
+
+
+async def _difference(rows: Iterable[SubjectRow], sums: ListSums, fetched: Fetched) -> list[Row]:
+    """The sum of all rows less GitHub's, if that was the same before and after the walk; a short walk proves 0."""
+    if fetched.walk and fetched.walk.unseen is not None:
+        return [DifferenceRow(between="subjects", requests=0)]
+    if not sums.answers:
+        return []
+    before = sums.answers[0]
+    after = sums.answers[-1] if len(sums.answers) > 1 else await sums.fetch_or_none()
+    if after != before:
+        return []
+    difference = sum(row.total_request_count for row in rows) - before[0]
+    return [DifferenceRow(between="subjects", requests=difference)]
 
 
 COLLECTOR = Collector(

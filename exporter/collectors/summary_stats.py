@@ -88,7 +88,7 @@ def window_sums(api: Api, ask: Ask) -> ListSums:
             ) from None
         return summary.total_request_count, summary.rate_limited_request_count
 
-    return ListSums(fetch_sums, fold=ask.partial)
+    return ListSums(fetch_sums, fold=ask.partial, known=ask.known)
 
 
 async def fetch(api: Api, ask: Ask) -> Fetched:

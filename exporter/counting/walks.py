@@ -61,9 +61,10 @@ def sums_of(table: Table, rows: RowSet) -> Numbers:
 def _keep_larger(table: Table, rows: dict[RowIdentity, Row], row: Row) -> None:
     identity = tuple(getattr(row, label) for label in table.identity)
     other = rows.get(identity)
-    if other is None or _counts(table, row) >= _counts(table, other):
+    if other is None or counts_of(table, row) >= counts_of(table, other):
         rows[identity] = row
 
 
-def _counts(table: Table, row: Row) -> Numbers:
+def counts_of(table: Table, row: Row) -> Numbers:
+    """The counts of a row, in the order of the table's counters."""
     return tuple(getattr(row, family.field) for family in table.counters)

@@ -18,11 +18,12 @@ class Windows:
 
     step: int = HOUR  # anchors are multiples of it
     first: int = 24 * HOUR  # length of the first window
-    longest: int = 96 * HOUR  # a longer window is folded
+    longest: int = 10 * DAY  # a longer window is folded
     keep: int = 72 * HOUR  # length of the window after a fold
     settled: int = 48 * HOUR  # data older than this have settled
     retention: int = 31 * DAY
     margin: int = 2 * HOUR  # an anchor this close to the end of the retention is given up
+    whole_walk: int = DAY  # a list is read whole at least this often
 
 
 @dataclass(frozen=True, slots=True)

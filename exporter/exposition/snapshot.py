@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter.counting.keys import Counting, Numbers
+from exporter.counting.short_walks import WalkHistory
 from exporter.errors import OutcomeState, Reason
 from exporter.exposition.columns import Column, not_dated_after, younger
 from exporter.github.dates import OPEN, Closing
@@ -39,8 +40,9 @@ class Snapshot:
     its full stop; empty if none).
 
     `next_run` is when the job is due again, `failures` how many attempts in a row have failed, `requests` what a run
-    costs. `closing` is when GitHub ends the endpoint, `memory` what the collector remembers, as JSON data.
-    `names_changed` says that `privacy` has changed since the newest read, and no new series was released since.
+    costs at most. `walks` is what is known of the walks over its list. `closing` is when GitHub ends the endpoint,
+    `memory` what the collector remembers, as JSON data. `names_changed` says that `privacy` has changed since the
+    newest read, and no new series was released since.
     """
 
     version: int = 0
@@ -61,6 +63,7 @@ class Snapshot:
     note: str = ""
     earlier_reads: Mapping[str, float] = field(default_factory=dict)
     names_changed: bool = False
+    walks: WalkHistory | None = None
 
     def gauges_at(self, now: float, job: Job) -> Mapping[str, Column]:
         """The gauges that are not too old. Counters never age.
@@ -128,7 +131,10 @@ def not_after(now: float, snapshot: Snapshot) -> Snapshot:
 
 
 def unnamed(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with identities and counts only: no gauges, no memory, and empty labels in place of names."""
+    """The snapshot with identities and counts only: no gauges, no memory, and empty labels in place of names.
+
+    Its list is read whole next, because the names of all rows are needed.
+    """
     counting = snapshot.counting
     if counting:
         keys = {
@@ -136,7 +142,7 @@ def unnamed(snapshot: Snapshot) -> Snapshot:
             for identity, key in counting.keys.items()
         }
         counting = replace(counting, keys=keys)
-    return replace(snapshot, counting=counting, gauges={}, memory=None)
+    return replace(snapshot, counting=counting, gauges={}, memory=None, walks=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,7 @@ class Status:
     waiting: bool = False
     since: int | None = None
     until: float = math.inf
+    walks: WalkHistory | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -189,4 +196,5 @@ def status_of(snapshot: Snapshot, until: float = math.inf) -> Status:
         waiting=counting is not None and counting.has_new_series,
         since=counting.since if counting else None,
         until=until,
+        walks=snapshot.walks,
     )

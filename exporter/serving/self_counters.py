@@ -62,6 +62,11 @@ class SelfCounters:
         self._requests = self._counter(
             "github_exporter_api_requests_total", "Requests sent to GitHub, by status.", ("pool", "status")
         )
+        self._saved = self._counter(
+            "github_exporter_requests_saved_total",
+            "Requests that were not needed because short walks read only the pages of a list with news.",
+            ("pool",),
+        )
         self._seconds = self._request_durations()
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
@@ -80,6 +85,7 @@ class SelfCounters:
         """Let the counters of the pools, and of these collectors at these targets, begin at 0."""
         for pool in self._pools:
             self._seconds.labels(pool)
+            self._saved.labels(pool)
             for status in STATUSES:
                 self._requests.labels(pool, status)
         for collector, target in runs:
@@ -114,6 +120,11 @@ class SelfCounters:
                 self.gaps[job.collector.name] = Gap(gap, self._now())
         self._unreadable.labels(job.collector.name).inc(unreadable)
         self._unknown.labels(job.collector.name).inc(unknown)
+        self.version += 1
+
+    def record_saved(self, pool: str, requests: int) -> None:
+        """Count the requests that a short walk saved."""
+        self._saved.labels(pool).inc(requests)
         self.version += 1
 
     def record_request(self, pool: str, status: str, seconds: float) -> None:

@@ -10,6 +10,7 @@ from dataclasses import astuple
 from typing import Any, get_args
 
 from exporter.counting.keys import Count, Counting, Key
+from exporter.counting.short_walks import WalkHistory
 from exporter.errors import OutcomeState, Reason
 from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Outcome, Snapshot
@@ -43,6 +44,7 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
         "note": snapshot.note,
         "held": dict(snapshot.earlier_reads),
         "renamed": snapshot.names_changed,
+        "walks": snapshot.walks and list(astuple(snapshot.walks)),
     }
 
 
@@ -72,6 +74,7 @@ def load(data: Mapping[str, Any]) -> Snapshot:
         note=str(data.get("note", "")),
         earlier_reads={str(family): float(read_at) for family, read_at in data.get("held", {}).items()},
         names_changed=bool(data.get("renamed", False)),
+        walks=(walks := data.get("walks")) and WalkHistory(*map(int, walks)),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import demo, floors, report, serving, usage
+from tests.bench import demo, floors, report, serving, usage, walks
 from tests.bench.contender import ROOT, built
 from tests.bench.figures import Figures
 from tests.bench.run import Run
@@ -28,7 +28,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often everything is measured")
     parser.add_argument("--quick", action="store_true", help="small sizes, two rounds")
     parser.add_argument("--check", action="store_true", help="exit 1 if a ratio is under its floor")
-    parser.add_argument("--only", default="serving,rows,demo", help="what to measure, with commas between")
+    parser.add_argument("--only", default="serving,rows,demo,walks", help="what to measure, with commas between")
     parser.add_argument("--output", type=Path, help="folder of performance.md and performance.svg")
     return parser.parse_args(argv)
 
@@ -69,6 +69,8 @@ def main(argv: Sequence[str]) -> int:
     minutes, date = (time.monotonic() - began) / 60, f"{datetime.now(UTC):%Y-%m-%d}"
     output = given.output or (None if given.quick or given.check else ROOT / "docs")
     print(report.promises(figures))
+    if "walks" in given.only.split(","):
+        print(walks.table(walks.SUBJECTS[:1] if given.quick else walks.SUBJECTS))
     if output:
         report.write(figures, output, date, minutes)
     for what in floors.unknown(figures):

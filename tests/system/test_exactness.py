@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from exporter.catalogue import Collector
 from exporter.collecting.attempt import Attempt, Question, ask
 from exporter.collecting.conclude import conclude
-from exporter.collectors.reading.pages import walk
+from exporter.collectors.reading.walks import walk
 from exporter.collectors.summary_stats import window_sums
 from exporter.counting.counters import release as release_series
 from exporter.counting.counters import restart_series
@@ -34,9 +34,9 @@ from exporter.options import BoundedOptions
 from exporter.state.snapshot_json import dump, load
 from exporter.tables import Amount, Row, Table, counter
 
-WINDOWS = Windows(step=10, first=40, longest=100, keep=70, settled=50, retention=400, margin=20)
+WINDOWS = Windows(step=10, first=40, longest=100, keep=70, settled=50, retention=400, margin=20, whole_walk=70)
 START = 100_000
-KEYS = 7
+KEYS = 12
 GHOSTS = range(1, 5)  # keys without an order among them
 PLACES = 3
 
@@ -46,12 +46,14 @@ class Subject(Row):
     subject_name: str
     total: Amount
     limited: Amount
+    last: float | None = None
 
 
 TABLE = Table(
     row=Subject,
     labels=("subject_id", "subject_name"),
     display=("subject_name",),
+    last_seen="last",
     other=("", "other"),
     families=(
         counter("github_x_requests_total", "total", "Requests."),
@@ -62,6 +64,7 @@ TABLE = Table(
 
 class Options(BoundedOptions):
     max_series: int = PLACES
+    page_size: int = 2
 
 
 @dataclass
@@ -72,6 +75,7 @@ class World:
     min_inclusive: bool
     max_inclusive: bool
     zero_rows: bool
+    page_size: int
     now: int = START
     events: list[tuple[int, int, tuple[int, int], int]] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
@@ -96,19 +100,29 @@ class World:
         ]
         return sum(total for total, _ in chosen), sum(limited for _, limited in chosen)
 
+    def last(self, key: int, start: int, end: int) -> float | None:
+        """When the newest visible request of a key was sent."""
+        of_key = [event for event in self.events if event[0] == key and event[3] <= self.now]
+        return max((at for _, at, _, _ in of_key if self.inside(at, start, end)), default=None)
+
     def rows(self, start: int, end: int) -> list[dict[str, Any]]:
         rows = []
         for key in range(KEYS):
             total, limited = self.window(key, start, end)
             if total or limited or self.zero_rows:
                 name = self.names.get(key, f"name {key}")
-                rows.append({"subject_id": key, "subject_name": name, "total": total, "limited": limited})
+                last = self.last(key, start, end)
+                rows.append({"subject_id": key, "subject_name": name, "total": total, "limited": limited, "last": last})
         return rows
 
-    def answer(self, start: int, end: int, *, descending: bool) -> list[dict[str, Any]]:
+    def answer(self, start: int, end: int, *, sort: str | None, descending: bool) -> list[dict[str, Any]]:
         """The rows in the order of one answer."""
         rows = self.rows(start, end)
-        if self.ties:
+        if sort == "last":
+            if self.ties:
+                self.ties.shuffle(rows)
+            rows.sort(key=lambda row: row["last"] or 0)
+        elif self.ties:
             places = {ghost: self.ties.random() for ghost in GHOSTS}
             rows.sort(key=lambda row: GHOSTS[0] + places[key] if (key := row["subject_id"]) in places else key)
         return rows[::-1] if descending else rows
@@ -121,12 +135,15 @@ class World:
 
 async def fetch(api: Api, question: Ask) -> Fetched:
     window: dict[str, str | int] = {"start": question.start, "end": question.end}
-    return await walk(api, "/x", window, TABLE, window_sums(api, question))
+    sums = window_sums(api, question)
+    if sums.known:
+        sums.known = replace(sums.known, page_size=question.options.page_size)
+    return await walk(api, "/x", window, TABLE, sums)
 
 
 @dataclass
 class WorldApi:
-    """The world as a collector asks it, in pages of two rows."""
+    """The world as a collector asks it."""
 
     world: World
     skew: float = 0.0
@@ -147,16 +164,17 @@ class WorldApi:
 
     async def pages(self, _path: str, params: dict[str, str | int] | None = None) -> Any:
         assert params
-        world, page = self.world, 0
+        world, page, size = self.world, 0, self.world.page_size
         while True:
             world.asked()
-            rows = world.answer(int(params["start"]), int(params["end"]), descending=params["direction"] == "desc")
-            first = max(0, 2 * page - (world.fetches in world.shifts))  # a row before it went: the page begins late
-            yield SimpleNamespace(status=200, body=json.dumps(rows[first : first + 2]).encode())
+            start, end, sort = int(params["start"]), int(params["end"]), str(params.get("sort"))
+            rows = world.answer(start, end, sort=sort, descending=params["direction"] == "desc")
+            first = max(0, size * page - (world.fetches in world.shifts))  # a row before it went: the page begins late
+            yield SimpleNamespace(status=200, body=json.dumps(rows[first : first + size]).encode())
             page += 1
             if world.meanwhile:
                 world.events.append(world.meanwhile.pop(0))
-            if first + 2 >= len(rows):
+            if first + size >= len(rows):
                 return
 
 
@@ -193,10 +211,26 @@ class Exactness(RuleBasedStateMachine):
         lower=st.booleans(),
         upper=st.booleans(),
         zeros=st.booleans(),
+        size=st.sampled_from((1, 1, 2)),
+        full=st.sampled_from((True, True, False)),
         early=st.lists(st.tuples(st.integers(0, KEYS - 1), st.integers(0, 60), st.integers(1, 50)), max_size=8),
     )
-    def begin(self, bucket: int, lower: bool, upper: bool, zeros: bool, early: list[tuple[int, int, int]]) -> None:
-        self.world = World(bucket, lower, upper, zeros)
+    def begin(
+        self,
+        *,
+        bucket: int,
+        lower: bool,
+        upper: bool,
+        zeros: bool,
+        size: int,
+        full: bool,
+        early: list[tuple[int, int, int]],
+    ) -> None:
+        self.world = World(bucket, lower, upper, zeros, size)
+        if full:
+            self.world.events += [(key, START - 1 - key, (1, 0), START) for key in range(KEYS)]
+        self.job = replace(JOB, settings=replace(JOB.settings, options=Options(page_size=size)))
+        self.revised = False  # since the newest whole walk
         for key, age, count in early:
             self.world.events.append((key, START - age, (count, count // 5), START))
         self.saved: Any = dump(Snapshot())
@@ -231,6 +265,12 @@ class Exactness(RuleBasedStateMachine):
     def requests(self, key: int, age: int, total: int, limited: int, delay: int) -> None:
         self.world.events.append((key, self.world.now - age, (total, limited), self.world.now + delay))
 
+    @rule(key=st.integers(0, KEYS - 1), wait=st.integers(1, 20), ties=st.none() | st.integers(0, 2**32))
+    def news_and_a_tick(self, key: int, wait: int, ties: int | None) -> None:
+        self.world.now += wait
+        self.world.events.append((key, self.world.now - 1, (1, 0), self.world.now))
+        self.tick(fail_at=None, shifts=frozenset(), crash=False, writable=True, meanwhile=[], ties=ties)
+
     @rule(index=st.integers(0, 30), part=st.integers(1, 40))
     def revision(self, index: int, part: int) -> None:
         if self.world.events:
@@ -238,6 +278,7 @@ class Exactness(RuleBasedStateMachine):
             if total > 0:
                 down = (-min(part, self._left(key, at)), 0)
                 self.world.events.append((key, at, down, self.world.now))
+                self.revised = True
 
     def _left(self, key: int, at: int) -> int:
         """What an answer may still lose at that instant without falling below zero, now or later."""
@@ -279,14 +320,14 @@ class Exactness(RuleBasedStateMachine):
         result: Any
         api: Any = WorldApi(world)
         try:
-            result = asyncio.run(ask(Question(JOB, before.counting, WINDOWS, writable), api))
+            result = asyncio.run(ask(Question(self.job, before.counting, WINDOWS, writable, walks=before.walks), api))
         except GitHubError as error:
             result = error
         late, world.meanwhile = world.meanwhile, []
-        concluded = conclude(JOB, before, Attempt(result, float(world.now), 0.0, 0.0), self._rules(writable))
+        concluded = conclude(self.job, before, Attempt(result, float(world.now), 0.0, 0.0), self._rules(writable))
         assert concluded.error is (result if isinstance(result, GitHubError) else None)
         if not isinstance(result, GitHubError):
-            self._answers_are_the_worlds(before, result, known)
+            self._answers_are_the_worlds(before, result, known, may_hide=self.revised or bool(meanwhile))
             self._oracle(result)
         world.events += late
         self.unsaved = not writable
@@ -297,13 +338,29 @@ class Exactness(RuleBasedStateMachine):
         else:
             self.shown = concluded.snapshot
 
-    def _answers_are_the_worlds(self, before: Snapshot, brought: Any, known: int) -> None:
-        """What was read, and what a fold settled, is what the world had: between the tick's begin and its end."""
+    def _answers_are_the_worlds(self, before: Snapshot, brought: Any, known: int, *, may_hide: bool) -> None:
+        """What was read, and what a fold settled, is what the world had: between the tick's begin and its end.
+
+        A short walk may take a row as it was known if another one hides its rise, until the next whole walk.
+        """
         window, after = self.world.window, len(self.world.events)
+        is_short = brought.read is not None and brought.fetched.walk.unseen is not None
+        if is_short:
+            assert before.walks
+            assert self.world.now - before.walks.whole_at < WINDOWS.whole_walk
+            self._sums_are_the_worlds(brought, known)
+        elif brought.read:
+            self.revised = False
         for key in range(KEYS):
             if brought.read:
                 start, end = brought.read.start, brought.read.end
-                between(window(key, start, end, known), self._read_of(brought, key), window(key, start, end, after))
+                found, low, high = self._read_of(brought, key), window(key, start, end, known), window(key, start, end)
+                if is_short and may_hide and (str(key),) in brought.fetched.walk.unseen:
+                    assert before.counting
+                    counts = before.counting.keys[str(key),].counts
+                    assert found == tuple(count.current - count.base for count in counts)
+                elif not (is_short and may_hide and found == (0, 0)):
+                    between(low, found, high)
             if brought.settled is not None:
                 assert before.counting
                 anchor = brought.new_anchor or before.counting.anchor
@@ -314,6 +371,18 @@ class Exactness(RuleBasedStateMachine):
                 )
                 row = brought.settled.get((str(key),))
                 between(low, row.numbers if row else (0, 0), high)
+
+    def _sums_are_the_worlds(self, brought: Any, known: int) -> None:
+        start, end, after = brought.read.start, brought.read.end, len(self.world.events)
+        low, found, high = (
+            (sum(total for total, _ in pairs), sum(limited for _, limited in pairs))
+            for pairs in (
+                [self.world.window(key, start, end, known) for key in range(KEYS)],
+                [self._read_of(brought, key) for key in range(KEYS)],
+                [self.world.window(key, start, end, after) for key in range(KEYS)],
+            )
+        )
+        between(low, found, high)
 
     def _rules(self, writable: bool) -> Rules:
         taken = all(version >= self.shown.version for version in self.served)

@@ -227,26 +227,46 @@ def test_plan_by_stated_sizes_asks_nobody_and_fits(github: tuple[SimulatedGitHub
     simulator, config = github
     done = command("plan", "--subjects=10000", f"--config.file={config}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"^pool app/acme: 272 of 4,500 requests per hour", done.stdout, re.MULTILINE)
-    assert re.search(r"^pool good: 272 of 1,500 requests per hour", done.stdout, re.MULTILINE)
+    assert re.search(r"^pool app/acme: 95 of 4,500 requests per hour", done.stdout, re.MULTILINE)
+    assert re.search(r"^pool good: 95 of 1,500 requests per hour", done.stdout, re.MULTILINE)
     assert len(simulator.log) == 0
 
 
 def test_a_plan_that_cannot_fit_ends_with_2_and_says_what_to_do(github: tuple[SimulatedGitHub, Path]) -> None:
     _simulator, config = github
-    done = command("plan", "--subjects=100000", only(config, "umbrella"))
-    assert done.returncode == 2
-    for advice in ("raise budget.share to 0.42", "lengthen collectors.subject_stats.interval to ", "top_actors"):
-        assert advice in done.stdout
-    longer = re.search(r"subject_stats.interval to (\S+)", done.stdout)
-    assert longer
+    only(config, "umbrella")
     values = yaml.safe_load(config.read_text())
-    config.write_text(
-        yaml.safe_dump({**values, "collectors": {**INSIGHTS_ONLY, "subject_stats": {"interval": longer[1]}}})
-    )
-    assert command("plan", "--subjects=100000", f"--config.file={config}").returncode == 0
-    config.write_text(yaml.safe_dump({**values, "budget": {"share": 0.42}}))
-    assert command("plan", "--subjects=100000", f"--config.file={config}").returncode == 0
+
+    def plan(budget: Mapping[str, float] | None = None, **user_stats: Any) -> subprocess.CompletedProcess[str]:
+        collectors = {**INSIGHTS_ONLY, "user_stats": {"top_users": 800, **user_stats}}
+        config.write_text(yaml.safe_dump({**values, "collectors": collectors, "budget": budget or {}}))
+        return command("plan", "--subjects=10000", f"--config.file={config}")
+
+    done = plan()
+    assert done.returncode == 2
+    for advice in ("raise budget.share to 0.34", "lengthen collectors.user_stats.interval to ", "top_actors"):
+        assert advice in done.stdout
+    longer, share = re.search(r"user_stats.interval to (\S+)", done.stdout), re.search(r"share to (\S+)", done.stdout)
+    assert longer
+    assert share
+    assert plan(interval=longer[1]).returncode == 0
+    assert plan({"share": float(share[1])}).returncode == 0
+
+
+def test_a_list_of_which_one_read_exceeds_the_budget_does_not_fit(github: tuple[SimulatedGitHub, Path]) -> None:
+    _simulator, config = github
+    only(config, "umbrella")
+    values = yaml.safe_load(config.read_text())
+
+    def plan(share: float) -> subprocess.CompletedProcess[str]:
+        config.write_text(yaml.safe_dump({**values, "budget": {"share": share}}))
+        return command("plan", "--subjects=50000", f"--config.file={config}")
+
+    done = plan(0.1)
+    assert done.returncode == 2
+    assert "raise budget.share to 0.11\n" in done.stdout
+    assert ".interval to" not in done.stdout
+    assert plan(0.11).returncode == 0
 
 
 def test_plan_live_asks_for_first_pages_only_and_tells_whom_it_could_not_ask(

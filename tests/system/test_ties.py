@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.instants import HOUR
+from exporter.instants import DAY, HOUR
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.facts import Event, Switches
 from exporter.simulator.world import World
@@ -82,9 +82,9 @@ def test_subjects_of_one_name_on_several_pages_are_counted_to_the_last_request(s
     stage.requests(*NUMBERS)
     until(stage.exact, "all requests of all subjects are counted", PATIENCE)
     before = stage.windows()
-    stage.clock.jump(97 * HOUR)
+    stage.clock.jump(10 * DAY + HOUR)
     stage.requests(*NUMBERS)
-    until(stage.exact, "and those of four days later", PATIENCE)
+    until(stage.exact, "and those of ten days later", PATIENCE)
     assert len(stage.windows() - before) == 1, "the window was folded"
     stage.requests(*NUMBERS)
     until(stage.exact, "and those behind the fold", PATIENCE)

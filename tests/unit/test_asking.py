@@ -90,7 +90,7 @@ def test_a_read_notes_the_totals_that_were_known_before_it() -> None:
 @pytest.mark.parametrize(
     ("anchor", "reads"),
     [
-        pytest.param(int(NOW) - 97 * HOUR, 5, id="a fold is due"),
+        pytest.param(int(NOW) - 10 * DAY - HOUR, 5, id="a fold is due"),
         pytest.param(int(NOW) - 31 * DAY, 0, id="a hole is due; the next window begins with the next whole hour"),
     ],
 )

@@ -143,16 +143,17 @@ def test_the_declaration_tells_who_goes_first() -> None:
 
 
 def test_a_claim_is_what_a_run_cost_and_what_an_hour_of_them_will() -> None:
-    assert claim(job(0), 1)[2:] == (1, 2, 1800.0)
-    assert claim(job(2), 23)[2:] == (23, 46, 1800.0)
-    assert claim(job(2), 0)[2:] == (12, 24, 1800.0)  # nothing is known: as for a thousand subjects
+    assert claim(job(0), 1)[2:] == (1, 1, 2, 1800.0)
+    assert claim(job(2), 23)[2:] == (23, 23, 46, 1800.0)
+    assert claim(job(2), 23, 20)[2:] == (23, 3, 6, 1800.0)  # a short walk is usual, a whole one possible
+    assert claim(job(2), 0)[2:] == (12, 12, 24, 1800.0)  # nothing is known: as for a thousand subjects
     assert claim(job(0, interval=6 * HOUR), 1).hourly == 1
     assert claim(job(0, interval=1.0), 1).hourly == 12  # nothing is kept for what wants to run all the time
 
 
 def test_details_wait_while_totals_still_need_their_part_of_the_hour() -> None:
     pool = Pool("pool", Budget(0.1, 0), limit=1000)
-    totals, details = Claim((0, 0, 0, "t"), "t", 10, 40, 900.0), Claim((2, 5, 0, "d"), "d", 10, 10, 3600.0)
+    totals, details = Claim((0, 0, 0, "t"), "t", 10, 10, 40, 900.0), Claim((2, 5, 0, "d"), "d", 10, 10, 10, 3600.0)
     for _ in range(55):
         pool.spending.add("x", 0)
     assert wait_for_budget(totals, [totals, details], pool, 1000) == 0
@@ -163,13 +164,13 @@ def test_details_wait_while_totals_still_need_their_part_of_the_hour() -> None:
     for _ in range(30):
         pool.spending.add("t", 901)
     assert pool.hourly == 100
-    assert wait_for_budget(Claim((2, 5, 0, "d"), "d", 5, 5, 3600.0), [totals, details], pool, 1300) == 0
+    assert wait_for_budget(Claim((2, 5, 0, "d"), "d", 5, 5, 5, 3600.0), [totals, details], pool, 1300) == 0
 
 
 def test_without_a_limit_nothing_waits() -> None:
     pool = Pool("appliance", Budget(0.3, 500))
     assert pool.hourly is None
-    assert wait_for_budget(Claim((0, 0, 0, ""), "a", 10**6, 1, 3600.0), [], pool, 0) == 0
+    assert wait_for_budget(Claim((0, 0, 0, ""), "a", 10**6, 10**6, 1, 3600.0), [], pool, 0) == 0
     assert pool.spent(0) == 0
 
 

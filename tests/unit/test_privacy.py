@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.collecting.attempt import labels_of
 from exporter.collectors import COLLECTORS, route_stats, subject_stats, summary_stats, usage_reports, user_stats
+from exporter.collectors.reading.values import labels_of
 from exporter.collectors.subject_stats import SubjectRow
 from exporter.collectors.user_stats import ActorRow
 from exporter.errors import Unavailable

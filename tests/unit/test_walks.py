@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from exporter.catalogue import Collector
 from exporter.collectors import route_stats, subject_stats, user_stats
-from exporter.collectors.reading.pages import ListSums, walk
+from exporter.collectors.reading.pages import ListSums
 from exporter.collectors.reading.rows import MOST_ROWS
+from exporter.collectors.reading.walks import walk
 from exporter.collectors.subject_stats import SUBJECTS, SubjectRow
 from exporter.collectors.summary_stats import DifferenceRow
 from exporter.counting.walks import RowSet, row_set, sums_of, unite

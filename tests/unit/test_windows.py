@@ -17,13 +17,13 @@ def test_a_new_source_begins_on_the_whole_hour_a_day_ago(now: int, anchor: int) 
     assert first_anchor(WINDOWS, now) == anchor
 
 
-def test_a_window_of_exactly_96_hours_is_not_folded() -> None:
-    assert fold_due(WINDOWS, NOON - 96 * HOUR, NOON) is None
+def test_a_window_of_exactly_ten_days_is_not_folded() -> None:
+    assert fold_due(WINDOWS, NOON - 10 * DAY, NOON) is None
 
 
 def test_a_longer_window_is_folded_at_72_and_48_whole_hours_ago() -> None:
     now = NOON + 17 * 60 + 5
-    assert fold_due(WINDOWS, NOON - 96 * HOUR, now) == Fold(NOON - 96 * HOUR, NOON - 72 * HOUR, NOON - 48 * HOUR)
+    assert fold_due(WINDOWS, NOON - 10 * DAY, now) == Fold(NOON - 10 * DAY, NOON - 72 * HOUR, NOON - 48 * HOUR)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
-"""Checks and converts single values of GitHub's JSON: numbers and labels. Pure."""
+"""Checks and converts values of GitHub's JSON: numbers, labels, and the labels of a row. Pure."""
 
 import hashlib
 from typing import TypeGuard
 
+from exporter.counting.keys import Identity
 from exporter.github.decoding import REPLACEMENT, readable
+from exporter.tables import Row, Table
 
 MAX_LABEL_LENGTH = 256
 
@@ -25,3 +27,17 @@ def label_text(value: object) -> str:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return f"{text[: MAX_LABEL_LENGTH - 13]}~{digest}"
+
+
+def labels_of(table: Table, row: Row) -> tuple[str, ...]:
+    """A row's own label values. If they were those of `other`, the last gets a `~`."""
+    labels = tuple(label_text(getattr(row, label)) for label in table.labels)
+    is_other = bool(labels) and all(
+        word in (None, label) for word, label in zip(table.other or (), labels, strict=False)
+    )
+    return (*labels[:-1], labels[-1] + "~") if is_other and table.other else labels
+
+
+def identity_of(table: Table, row: Row) -> Identity:
+    """The label values that identify a row: those that are not for display."""
+    return labels_of(table, row)[: table.keys]

@@ -7,13 +7,20 @@ from exporter.github.dates import OPEN, Closing
 from exporter.instants import utc_time
 from exporter.serving.page.words import many
 
+MANY_FAILURES = 3
+"""After so many short walks in a row that proved nothing, the page says so."""
 MOST_FIELDS = 20
 """How many unknown fields of a collector are named."""
 
 
 def notes(sources: Sequence[Sequence[Entry]]) -> list[str]:
     """All notes; each source is the entries of its jobs."""
-    return [*_rows_without_series(sources), *_closing_endpoints(sources), *_unknown_fields(sources)]
+    return [
+        *_rows_without_series(sources),
+        *_lists_read_whole(sources),
+        *_closing_endpoints(sources),
+        *_unknown_fields(sources),
+    ]
 
 
 def _rows_without_series(sources: Iterable[Sequence[Entry]]) -> Iterator[str]:
@@ -24,6 +31,18 @@ def _rows_without_series(sources: Iterable[Sequence[Entry]]) -> Iterator[str]:
             yield (
                 f"{job.collector.name} of {job.target}: {many(folded, 'row')} {verb} no series of their own; raise "
                 "max_series, or narrow the request."
+            )
+
+
+def _lists_read_whole(sources: Iterable[Sequence[Entry]]) -> Iterator[str]:
+    for entries in sources:
+        histories = [entry.status.walks for entry in entries if entry.status.walks]
+        whole = [history for history in histories if history.failures >= MANY_FAILURES]
+        if whole:
+            job, requests = entries[0].job, sum(history.requests for history in whole)
+            yield (
+                f"{job.collector.name} of {job.target}: reads {many(len(whole), 'list')} whole at each run "
+                f"({many(requests, 'request')}), because summary-stats does not confirm what has changed."
             )
 
 
