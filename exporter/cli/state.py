@@ -83,10 +83,14 @@ def _export(connection: sqlite3.Connection, settings: Settings) -> None:
 def _own(settings: Settings) -> frozenset[str]:
     """The targets that this shard reads; raises `ValueError` where nothing says which these are."""
     owners, index = settings.owners(), settings.shard.index
-    if settings.shard.total == 1 or index is None or not owners:
+    if settings.shard.total == 1 or index is None or not (owners or settings.discover):
         raise ValueError(
             "state export needs targets, such as organization/acme (`state list` has them), or --config.file, --shard "
             "and --total-shards: then it exports what that shard reads"
+        )
+    if settings.discover:
+        raise ValueError(
+            "the file does not name the targets that `discover` finds: name those to export, by `state list`"
         )
     return frozenset(target for target, shard in owners.items() if shard == index)
 

@@ -299,6 +299,17 @@ def test_where_nothing_is_kept_for_a_shard_its_export_is_empty_and_may_be_import
     assert snapshots(tmp_path / "there") == {JOB: COUNTED}
 
 
+def test_where_targets_are_discovered_an_export_needs_their_names(tmp_path: Path) -> None:
+    """The file does not have them, and none may be left out unsaid."""
+    here, config = kept(tmp_path / "here", {JOB: COUNTED}), shards(tmp_path)
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "discover": [{"credential": "app"}]}))
+    done = state(here, "export", config, "--shard=2", "--total-shards=3")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "name those to export, by `state list`" in done.stderr
+    assert state(here, "export", config, "--total-shards=3", "organization/acme").returncode == 0
+
+
 def test_a_list_names_the_shard_that_reads_each_target(tmp_path: Path) -> None:
     folder = kept(tmp_path / "here", {of_org(3): COUNTED, JOB: COUNTED})
     done = state(folder, "list", shards(tmp_path), "--total-shards=3")

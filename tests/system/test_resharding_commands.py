@@ -184,4 +184,4 @@ def test_the_shell_that_waits_ends_when_it_is_told_to() -> None:
         shell.terminate()
         code = shell.wait(60)
         os.kill(int(sleep), signal.SIGKILL)  # a pod ends with its process 1
-        assert code == 128 + signal.SIGTERM, "as a shell that exits; one that a signal ends has the code -15"
+        assert code in {0, 128 + signal.SIGTERM}, "its handler ran; a shell that a signal ends has the code -15"
