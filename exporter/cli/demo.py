@@ -122,9 +122,11 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
         "report_type": "detailed",
         "also": EXPORTED_TOO,
         "breakdowns": get_args(SpendBreakdown),
-        "download_hosts": ["127.0.0.1"],
     }
-    collectors["copilot_usage"] |= {"breakdowns": get_args(Breakdown), "download_hosts": ["127.0.0.1"]}
+    collectors["copilot_usage"]["breakdowns"] = get_args(Breakdown)
+    for collector in COLLECTORS:
+        if "download_hosts" in collector.options.model_fields:
+            collectors[collector.name]["download_hosts"] = ["127.0.0.1"]
     return {
         "credentials": {
             "app": {

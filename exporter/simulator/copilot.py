@@ -99,7 +99,7 @@ def record(estate: Estate, name: str, day: int) -> dict[str, Any]:
         "totals_by_ai_adoption_phase": list(_phases(seats, active)),
         "totals_by_vscode_agent": {"session_count": active // 10, "total_user_messages": active // 2},
         **_customizations(active),
-        "pull_requests": _pull_requests(active),
+        "pull_requests": pull_requests(active),
     }
 
 
@@ -150,7 +150,7 @@ def files(estate: Estate, name: str, records: list[dict[str, Any]], whole: dict[
     """The files of a report; the first has the day's own numbers. `whole` is what belongs to all days of a report."""
     number, form = estate.copilot.files.get(name, 1), estate.copilot.forms.get(name, "object")
     parts = [[_part(entry, index, number) for entry in records] for index in range(number)]
-    return [_written(part, form, {**identity(estate, name), **(whole or {})}) for part in parts]
+    return [written(part, form, {**identity(estate, name), **(whole or {})}) for part in parts]
 
 
 def seats(estate: Estate, organization: str) -> dict[str, Any]:
@@ -253,7 +253,8 @@ def _phases(seats: int, active: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _pull_requests(active: int) -> dict[str, Any]:
+def pull_requests(active: int) -> dict[str, Any]:
+    """The pull requests of so many active people."""
     created, suggestions = active // 2 + 4, active + 12
     return {
         "total_created": created,
@@ -300,7 +301,8 @@ def _part(record: dict[str, Any], index: int, number: int) -> dict[str, Any]:
     return part
 
 
-def _written(records: list[dict[str, Any]], form: str, around: dict[str, Any]) -> bytes:
+def written(records: list[dict[str, Any]], form: str, around: dict[str, Any]) -> bytes:
+    """A file with records; `around` stands beside them if they are wrapped."""
     if form == "lines":
         return b"\xef\xbb\xbf" + b"".join(json.dumps(entry).encode() + b"\r\n" for entry in records) + b"\n"
     if form == "array":

@@ -39,8 +39,9 @@ class Enterprise:
 class Copilot:
     """How GitHub's reports of Copilot behave; all of it may be changed at any time.
 
-    Days are `(organization or enterprise, "2026-11-19")`: `late` ones exist from an instant on, `missing` ones never
-    (nobody used Copilot), `revised` ones have other numbers from an instant on. By organization or enterprise, `files`
+    Days are `(organization or enterprise, "2026-11-19")`, for reports with a record for each of something
+    `("repos of acme", "2026-11-19")`: `late` ones exist from an instant on, `missing` ones never (nobody used Copilot),
+    `revised` ones have other numbers from an instant on. By organization or enterprise, `files`
     is the number of files of a report, `forms` their format, `dead_links` how many of the next links are dead. `hosts`
     have the files in turn (empty: the host of the API). `added` are fields that GitHub added to all records.
     `retired`: the closed API answers as GitHub does since 2026-04-02.

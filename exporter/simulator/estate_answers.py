@@ -6,6 +6,7 @@
 /enterprises/ENTERPRISE/consumed-licenses, …/license-sync-status
 /orgs/ORG/copilot/metrics/reports/organization-1-day, …-28-day/latest
 /enterprises/ENTERPRISE/copilot/metrics/reports/enterprise-1-day, …-28-day/latest
+/orgs/ORG/copilot/metrics/reports/repos-1-day, and the same of an enterprise
 /orgs/ORG/copilot/billing, /orgs/ORG/copilot/billing/seats, /orgs/ORG/copilot/metrics
 /enterprises/ENTERPRISE/copilot/billing/seats
 """
@@ -16,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from exporter.instants import DAY, day_of
-from exporter.simulator import closed_copilot, copilot, copilot_people, licences
+from exporter.simulator import closed_copilot, copilot, copilot_people, copilot_repositories, licences
 from exporter.simulator.access import Caller, admit
 from exporter.simulator.estate import Appliance, Estate, instant_of, midnight
 from exporter.simulator.exports import Exports
@@ -30,6 +31,7 @@ _STATISTICS = re.compile(r"/enterprise-installation/([^/]+)/server-statistics")
 _REPORT = re.compile(
     r"/(orgs|enterprises)/([^/]+)/copilot/metrics/reports/(organization|enterprise)-(1-day|28-day/latest)"
 )
+_RECORDS = re.compile(r"/(orgs|enterprises)/([^/]+)/copilot/metrics/reports/(repos)-1-day")
 _SEATS = re.compile(r"/orgs/([^/]+)/copilot/billing")
 _SEATS_LIST = re.compile(r"/(orgs|enterprises)/([^/]+)/copilot/billing/seats")
 _CLOSED = re.compile(r"/orgs/([^/]+)/copilot/metrics")
@@ -119,11 +121,39 @@ def _report(context: Context, match: re.Match[str]) -> Content:
     raise Refusal(404, "Not Found", "/copilot/copilot-usage-metrics")
 
 
+def _records(context: Context, match: re.Match[str]) -> Content:
+    """A report of one day with many records, in two files of different form."""
+    kind, name, what = match.groups()
+    estate, now, name = context.estate, context.now, name.lower()
+    if (estate.enterprise(name) if kind == "enterprises" else estate.owner(name)) is None:
+        raise Refusal(404, "Not Found", "/copilot/copilot-usage-metrics")
+    admit(context.caller, match[0], name)
+    day = instant_of(context.request.query.get("day", ""))
+    if day is None:
+        raise Refusal(422, "day is missing or no date", "/copilot/copilot-usage-metrics")
+    if copilot.is_there(estate, f"{what} of {name}", day, now):
+        records = RECORDS[what](estate, name, day)
+        bodies = [copilot.written(records[::2], "lines", {}), copilot.written(records[1::2], "array", {})]
+        return 200, {**_signed(context, name, bodies), "report_day": day_of(day)}, {}
+    if kind == "orgs" or what == "repos":
+        return 204, None, {}
+    raise Refusal(404, "Not Found", "/copilot/copilot-usage-metrics")
+
+
+RECORDS = {"repos": copilot_repositories.records}
+"""The records of a day, by the beginning of the report's name."""
+
+
 def _links(context: Context, name: str, days: list[int], whole: dict[str, Any] | None = None) -> dict[str, Any]:
+    estate, now = context.estate, context.now
+    records = [copilot.current_record(estate, name, day, now) for day in days]
+    return _signed(context, name, copilot.files(estate, name, records, whole))
+
+
+def _signed(context: Context, name: str, bodies: list[bytes]) -> dict[str, Any]:
     estate, files, now = context.estate, context.files, context.now
     dead = estate.copilot.dead_links.get(name, 0) > 0
     estate.copilot.dead_links[name] = max(0, estate.copilot.dead_links.get(name, 0) - 1)
-    bodies = copilot.files(estate, name, [copilot.current_record(estate, name, day, now) for day in days], whole)
     links = [
         files.link(
             origin_of(estate.copilot.hosts, index, context.request.origin),
@@ -187,6 +217,7 @@ def _paged(request: Request, rows: list[dict[str, Any]], page: Page) -> Content:
 _ROUTES: Mapping[re.Pattern[str], Callable[[Context, re.Match[str]], Content]] = {
     _STATISTICS: _statistics,
     _REPORT: _report,
+    _RECORDS: _records,
     _SEATS: _seats,
     _SEATS_LIST: _seats_list,
     _CLOSED: _closed,

@@ -45,6 +45,11 @@ Breakdown = Literal[
 ]
 
 
+# copilot-reports.github.com and copilot-reports.SUBDOMAIN.ghe.com, blob storage while GitHub's front door is down, and
+# azurefd.net as before: https://github.blog/changelog/ of 2026-05-20.
+HOSTS = ("*.github.com", "*.ghe.com", "*.blob.core.windows.net", "*.b01.azurefd.net")
+
+
 class Options(BoundedOptions):
     """The collector's own settings."""
 
@@ -66,9 +71,7 @@ class Options(BoundedOptions):
         "report, of 28 days.",
     )
     download_hosts: DownloadHosts = Field(
-        # copilot-reports.github.com and copilot-reports.SUBDOMAIN.ghe.com, blob storage while GitHub's front door is
-        # down, and azurefd.net as before: https://github.blog/changelog/ of 2026-05-20.
-        default=("*.github.com", "*.ghe.com", "*.blob.core.windows.net", "*.b01.azurefd.net"),
+        default=HOSTS,
         description="Hosts that report files are downloaded from. A host of your own network, or plain http, must be "
         "named literally.",
     )

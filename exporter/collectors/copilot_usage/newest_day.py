@@ -10,37 +10,21 @@ https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metri
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from exporter import worker
 from exporter.collectors.copilot_usage.record_rows import rows_of, section_rows, section_table_rows
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, ENGAGEMENT, SECTIONS, TOTALS
+from exporter.collectors.reading.daily_reports import DAYS_BACK, LastRun, midnight
 from exporter.collectors.reading.report_files import File
 from exporter.collectors.reading.reports import Contradiction, DayFigures, Report
 from exporter.collectors.reading.signed_reports import Source, Unreadable, read_report
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, NotFound
 from exporter.fetching import Api, Ask, Doubt, Fetched
-from exporter.instants import DAY, day_of, epoch
+from exporter.instants import DAY, day_of
 from exporter.tables import Table
 
-DAYS_BACK = (2, 3, 4)
 MOST_BYTES = 256 * 1024 * 1024
-
-
-class _LastRun(NamedTuple):
-    """The result of the last run: the day of its figures ("" for none), and the newest known day without usage."""
-
-    day: str
-    without_use: float
-
-    @classmethod
-    def from_ask(cls, ask: Ask) -> "_LastRun":
-        """The day is in the memory; a newer instant of the data is a day without usage."""
-        if not ask.data_time:
-            return cls("", 0.0)
-        day = day_of(ask.data_time) if ask.memory.value is None else str(ask.memory.value)
-        return cls(day, ask.data_time if ask.data_time > _midnight(day) else 0.0)
 
 
 @dataclass(slots=True)
@@ -71,7 +55,7 @@ class _Search:
 
 async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Sequence[Table]) -> Fetched:
     """The figures of the day to show; `path` is the path of the reports, without the period."""
-    before = _LastRun.from_ask(ask)
+    before = LastRun.from_ask(ask)
     search = await _search(api, ask, path, before)
     report = search.report
     is_older = report.day < before.day
@@ -88,7 +72,7 @@ async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Sequence[Table
     return Fetched(
         (*rows, *section_table_rows(engagement)),
         report.figures.rejected + engagement.rejected + search.rejected + len(search.errors),
-        max(_midnight(report.day), search.without_use) or None,
+        max(midnight(report.day), search.without_use) or None,
         # A host that is not allowed, or a refused link, is reported although an older day could be read.
         fault=next((error for error in search.errors if isinstance(error, HostRefused | LinkExpired)), None),
         unknown=search.unknown,
@@ -96,7 +80,7 @@ async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Sequence[Table
     )
 
 
-async def _search(api: Api, ask: Ask, path: str, before: _LastRun) -> _Search:
+async def _search(api: Api, ask: Ask, path: str, before: LastRun) -> _Search:
     """Read single days, newest first, then the report of 28 days."""
     search = _Search(empty_report(ask), before.without_use)
     today = ask.end // DAY * DAY
@@ -180,8 +164,3 @@ def empty_report(ask: Ask, day: str | None = None, members: Collection[str] | No
         members = {section.member for section in SECTIONS if section.breakdown in ask.options.breakdowns}
     known = BY_MEMBER.keys() | {"day_totals"}
     return Report(section_rows, members, known, only=day, own=TOTALS, spanning=(ENGAGEMENT,))
-
-
-def _midnight(day: str) -> float:
-    """The instant at which a day begins; 0 for no day."""
-    return epoch(day) if day else 0.0

@@ -230,20 +230,21 @@ COMMENT_TYPES, TOKENS = "copilot_suggestions_by_comment_type", "token_usage"
 BELOW = {"pull_requests": (COMMENT_TYPES, COMMENT_TYPES), ENGAGEMENT: ("totals_by_feature", ENGAGED)}
 """The lists in members: the field of the list, and the section of its rows."""
 
+IDENTITY = (
+    "day",
+    "day_totals",
+    "report_start_day",
+    "report_end_day",
+    "enterprise_id",
+    "organization_id",
+    "created_at",
+    "etl_id",
+    "day_partition",
+    "entity_id_partition",
+)
+"""Documented fields of any record that tell its day, whose it is, and how it was made."""
 PLAIN: dict[str, tuple[str, ...]] = {
-    "": (
-        *filter(None, BY_MEMBER),
-        "day",
-        "day_totals",
-        "report_start_day",
-        "report_end_day",
-        "enterprise_id",
-        "organization_id",
-        "created_at",
-        "etl_id",
-        "day_partition",
-        "entity_id_partition",
-    ),
+    "": (*filter(None, BY_MEMBER), *IDENTITY),
     "totals_by_3rd_party_agent": ("agent_name",),
     "totals_by_ai_adoption_phase": ("phase",),
 }

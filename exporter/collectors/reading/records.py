@@ -72,11 +72,11 @@ class Records:
     def _read(self, *, last: bool) -> Iterator[tuple[Any, str]]:
         text, at = "".join((self._text, *self._unread)), 0
         self._unread, self._unread_length = [], 0
-        while (at := _after_space(text, at)) < len(text):
+        while (at := after_space(text, at)) < len(text):
             if self._next not in ("first", "item") or (self._next == "first" and text[at] == "]"):
                 at = self._skip_mark(text[at], at)
                 continue
-            value = _value(text, at)
+            value = value_at(text, at)
             if value is None or (value[1] == len(text) and not last):  # a number could go on in the next piece
                 break
             record, end = value
@@ -107,13 +107,14 @@ class Records:
         return at + 1
 
 
-def _after_space(text: str, at: int) -> int:
+def after_space(text: str, at: int) -> int:
+    """The next position that is no white space."""
     space = _SPACE.match(text, at)
     return space.end() if space else at
 
 
-def _value(text: str, at: int) -> tuple[Any, int] | None:
-    """The JSON value at a position and its end; None if it is incomplete, or no JSON."""
+def value_at(text: str, at: int) -> tuple[Any, int] | None:
+    """The JSON value at a position and its end; None if it is incomplete, or no JSON. Raises `Invalid`."""
     try:
         return _DECODER.raw_decode(text, at)
     except RecursionError:

@@ -47,13 +47,14 @@ class FieldNumbers(Mapping[str, float]):
 
 @dataclass(slots=True)
 class DayFigures:
-    """The figures of one day, by section and key. With a `fault` they must not be used."""
+    """The figures of one day, by section and key, of `most` rows. With a `fault` they must not be used."""
 
     sections: dict[str, dict[Labels, FieldNumbers]] = field(default_factory=dict)
     rejected: int = 0
     unknown: UnknownFields = field(default_factory=UnknownFields)
     rows: int = 0
     fault: Invalid | None = None
+    most: int = MOST_ROWS
     _names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, rows: Iterable[SectionRow]) -> None:
@@ -72,15 +73,15 @@ class DayFigures:
         self.fault = self.fault or other.fault
 
     def _merge(self, section: str, key: Labels, figures: Mapping[str, float]) -> None:
-        if not figures or self.rows > MOST_ROWS:
+        if not figures or self.rows > self.most:
             return
         rows = self.sections.setdefault(section, {})
         before = rows.get(key)
         if before is None:
             rows[key] = self._numbers(figures)
             self.rows += 1
-            if self.rows > MOST_ROWS:
-                self.fault = Invalid(f"the report has more than {MOST_ROWS} rows: take some of breakdowns out")
+            if self.rows > self.most:
+                self.fault = Invalid(f"the report has more than {self.most} rows: take some of breakdowns out")
             return
         for name, value in figures.items():
             if before.get(name, value) != value:

@@ -1,0 +1,120 @@
+"""Chooses the day of a report that GitHub makes once a day: the newest of three that it has finished.
+
+GitHub answers 204 both for a day that is not finished and for a day without usage, and finishes a day within two days.
+So a day that has no report after four days was without usage: the data are dated by it, the figures are older.
+
+https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from exporter.collectors.reading.signed_reports import Unreadable
+from exporter.errors import GitHubError, HostRefused, LinkExpired, NotFound
+from exporter.fetching import Ask, Doubt, Fetched
+from exporter.instants import DAY, day_of, epoch
+from exporter.tables import Row, Table
+
+DAYS_BACK = (2, 3, 4)
+
+
+class LastRun(NamedTuple):
+    """The result of the last run: the day of its figures ("" for none), and the newest known day without usage."""
+
+    day: str
+    without_use: float
+
+    @classmethod
+    def from_ask(cls, ask: Ask) -> "LastRun":
+        """The day is in the memory; a newer instant of the data is a day without usage."""
+        if not ask.data_time:
+            return cls("", 0.0)
+        day = day_of(ask.data_time) if ask.memory.value is None else str(ask.memory.value)
+        return cls(day, ask.data_time if ask.data_time > midnight(day) else 0.0)
+
+
+def midnight(day: str) -> float:
+    """The instant at which a day begins; 0 for no day."""
+    return epoch(day) if day else 0.0
+
+
+class DayReading(Protocol):
+    """What the reports of a day are read into."""
+
+    @property
+    def rejected(self) -> int:
+        """How many values could not be read."""
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether GitHub has figures of the day."""
+
+
+AnyDay = TypeVar("AnyDay", bound=DayReading)
+
+
+@dataclass(slots=True)
+class FoundDay(Generic[AnyDay]):
+    """The day to show ("" and None: GitHub has none of the days), and the findings of the search for it.
+
+    - `without_use`: the newest day known to be without usage.
+    - `errors`: those of days that could not be read.
+    """
+
+    without_use: float
+    day: str = ""
+    reading: AnyDay | None = None
+    errors: list[GitHubError] = field(default_factory=list)
+
+
+async def find_day(
+    ask: Ask, read: Callable[[str], Awaitable[AnyDay]], has_reports: Callable[[], Awaitable[object]]
+) -> FoundDay[AnyDay]:
+    """Read single days, newest first, then the day that was shown.
+
+    A 404 is a day that is not ready. If all days are, `has_reports` raises `NotFound` unless GitHub has such reports.
+    """
+    before = LastRun.from_ask(ask)
+    found: FoundDay[AnyDay] = FoundDay(before.without_use)
+    today = ask.end // DAY * DAY
+    days = [day_of(today - back * DAY) for back in DAYS_BACK]
+    is_known = False
+    for day in dict.fromkeys([*days, *filter(None, [before.day])]):
+        try:
+            reading = await read(day)
+        except NotFound:
+            continue
+        except Unreadable as error:
+            found.errors.append(error.reason)
+            continue
+        is_known = True
+        if reading.has_figures:
+            found.day, found.reading = day, reading
+            return found
+        if day == days[-1] and not reading.rejected:
+            found.without_use = max(found.without_use, midnight(day))
+    if not is_known and not found.errors:
+        await has_reports()
+    return found
+
+
+def fetched_day(
+    ask: Ask, found: FoundDay[AnyDay], rows: tuple[Row, ...], unknown: Mapping[str, int], tables: Sequence[Table]
+) -> Fetched:
+    """The result of a run that shows the day found; raises the error of a newer day rather than show an older one."""
+    before = LastRun.from_ask(ask)
+    is_older = found.day < before.day
+    if found.errors and (not found.day or is_older):
+        raise found.errors[0]
+    ask.memory.value = before.day if is_older else found.day
+    gone = f"GitHub shows the report of {before.day} no more"
+    return Fetched(
+        rows,
+        (found.reading.rejected if found.reading else 0) + len(found.errors),
+        max(midnight(found.day), found.without_use) or None,
+        # A host that is not allowed, or a refused link, is reported although an older day could be read.
+        fault=next((error for error in found.errors if isinstance(error, HostRefused | LinkExpired)), None),
+        unknown=unknown,
+        doubts=tuple(Doubt(table, gone) for table in tables) if is_older else (),
+    )
