@@ -425,7 +425,8 @@ def test_what_is_left_out_is_grouped_by_the_permission_to_grant() -> None:
     assert insights.targets == ["organization/globex"]
     assert {"summary_stats", "subject_stats"} <= set(insights.collectors)
     metrics = next(one for one in lacking if "Organization Copilot metrics" in one.needs)
-    assert (metrics.collectors, metrics.targets) == (["copilot_usage"], ["organization/acme", "organization/globex"])
+    assert "copilot_usage" in metrics.collectors
+    assert metrics.targets == ["organization/acme", "organization/globex"]
 
 
 def test_each_account_is_counted_in_one_state() -> None:
