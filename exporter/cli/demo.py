@@ -116,6 +116,7 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
     collectors["time_stats"]["increment"] = "1h"  # hours are cheap to simulate
     collectors["route_stats"]["top_actors"], collectors["user_stats"]["top_users"] = 4, 4
     collectors["billing_usage"]["organizations"] = True
+    collectors["budgets"] |= {"organizations": True, "each": True}
     collectors["licenses"]["users"] = True
     collectors["usage_reports"] |= {
         "create": True,

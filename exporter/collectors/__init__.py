@@ -4,6 +4,7 @@ from exporter.catalogue import Collector
 from exporter.collectors import (
     appliance_stats,
     billing_usage,
+    budgets,
     copilot_metrics,
     copilot_repositories,
     copilot_seats,
@@ -43,4 +44,6 @@ COLLECTORS: tuple[Collector, ...] = (
     usage_reports.COLLECTOR,
     billing_usage.COLLECTOR,
     billing_usage.OF_ORGANIZATION,
+    budgets.COLLECTOR,
+    budgets.OF_ORGANIZATION,
 )

@@ -44,6 +44,7 @@ SUBJECTS = {"user_id": "7", "actor_type": "installation", "actor_id": "954453"}
 
 EVERYTHING = {
     "copilot_usage": {"breakdowns": get_args(Breakdown)},
+    "budgets": {"each": True},
     "licenses": {"users": True},
     "usage_reports": {"breakdowns": get_args(SpendBreakdown), "report_type": "detailed"},
 }

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from exporter import worker
-from exporter.catalogue import Calls, Collector, Permission
+from exporter.catalogue import Calls, Collector
 from exporter.collectors.billing_usage.families import (
     AI_CREDIT,
     CREDITS_OF_ENTERPRISE,
@@ -32,6 +32,7 @@ from exporter.collectors.billing_usage.families import (
 )
 from exporter.collectors.billing_usage.items import read
 from exporter.collectors.reading.days import BOOKED_AFTER
+from exporter.collectors.reading.permissions import ENTERPRISE_BILLING, ORGANIZATION_ADMINISTRATION
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import NotFound
 from exporter.fetching import Api, Ask, Doubt, Fetched
@@ -107,13 +108,7 @@ COLLECTOR = Collector(
     interval=2 * HOUR,
     max_age=24 * HOUR,
     options=Options,
-    permission=Permission(
-        app="enterprise permission “Enterprise billing” (read)",
-        classic="scope `manage_billing:enterprise`, of an administrator or billing manager of the enterprise, or of a "
-        "user with a custom role that reads billing",
-        besides="an App must be installed on the enterprise",
-        fine_grained=False,
-    ),
+    permission=ENTERPRISE_BILLING,
     fetch=fetch_enterprise,
     tables=(USAGE_OF_ENTERPRISE, CREDITS_OF_ENTERPRISE),
     calls=Calls(single=2),
@@ -129,11 +124,7 @@ OF_ORGANIZATION = replace(
     endpoint=ORGANIZATION + SUMMARY,
     page="https://docs.github.com/rest/billing/usage#get-billing-usage-summary-for-an-organization",
     switch="organizations",
-    permission=Permission(
-        app="organization permission “Administration” (read)",
-        classic="one of an administrator of the organization",
-        granted=("organization_administration",),
-    ),
+    permission=ORGANIZATION_ADMINISTRATION,
     fetch=fetch_organization,
     tables=(USAGE_OF_ORGANIZATION, CREDITS_OF_ORGANIZATION),
     nothing=(
