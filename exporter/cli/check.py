@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from exporter.accesses import credentials_by_target, network_of
+from exporter.cli.discovering import planned
 from exporter.cli.tables import table
 from exporter.collecting.selection import Candidates, select_jobs
 from exporter.collectors import COLLECTORS
@@ -24,6 +25,8 @@ def main(settings: Settings) -> int:
             print(f"{target}: nothing is asked; this version has no collector for it")
     rows = [_row(settings, job) for target_jobs in jobs.values() for job in target_jobs]
     print(table([("COLLECTOR", "TARGET", "SUBJECT", "INTERVAL", "CREDENTIAL", "API"), *rows]))
+    if discovers := planned(settings):
+        print(f"\n{discovers}")
     print(f"\n{table([('CREDENTIAL', 'ASKS', 'THROUGH', 'CA FILES'), *_routes(settings)])}")
     print(f"\n{_authorities()}")
     top = [
@@ -31,7 +34,8 @@ def main(settings: Settings) -> int:
         for collector in COLLECTORS
         if collector.top and settings.collectors[collector.name].enabled
     ]
-    print(f"\n{len(rows)} jobs, and of each organization the busiest: {', '.join(top) or 'none'}.")
+    listed = "jobs at listed targets" if settings.discover else "jobs"
+    print(f"\n{len(rows)} {listed}, and of each organization the busiest: {', '.join(top) or 'none'}.")
     for warning in (*_unusual_roots(settings), *warnings_of(settings), *_web_warnings(settings)):
         print(f"warning: {warning}")
     print("The configuration is valid.")
@@ -100,7 +104,7 @@ def _authorities() -> str:
 def _routes(settings: Settings) -> Iterator[tuple[str, ...]]:
     """For each credential in use, the proxy and the certificate authorities for its API and for downloads."""
     exceptions = f", but for {', '.join(settings.no_proxy)}" if settings.no_proxy else ""
-    for name in dict.fromkeys(target.credential for target in settings.targets()):
+    for name in settings.used_credentials():
         root, network = settings.credentials[name].api_url, network_of(settings, name)
         proxy, ca_files = masked_proxy(network.proxy), ", ".join(map(str, network.ca_files))
         yield name, root, masked_proxy(network.proxy_for(root)) or DIRECT, ca_files

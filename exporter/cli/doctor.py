@@ -6,6 +6,7 @@ from textwrap import indent, wrap
 
 from exporter import output
 from exporter.catalogue import Collector, TokenKind
+from exporter.cli.discovering import discover, shown
 from exporter.cli.survey import Survey, SurveyEntry, survey
 from exporter.cli.tables import table
 from exporter.clock import SystemClock
@@ -34,7 +35,11 @@ def main(settings: Settings) -> int:
     clock, width = SystemClock(), output.width()
     for warning in unread_proxy(settings):
         print(f"warning: {warning}")
-    result = asyncio.run(survey(settings, COLLECTORS, clock, every_job=False))
+    discovered = discover(settings, clock)
+    settings = discovered.settings
+    if settings.discover:
+        print("\n".join([*shown(discovered, clock.wall()), ""]))
+    result = asyncio.run(survey(settings, COLLECTORS, clock, every_job=False, granted=discovered.found.granted))
     print(table([("RESULT", "COLLECTOR", "TARGET", "CREDENTIAL"), *map(_row, result.findings)]))
     for fix, findings in _by_fix(result.findings).items():
         print("\n" + "\n".join(_instructions(fix, findings, width)))
@@ -49,7 +54,7 @@ def main(settings: Settings) -> int:
         print("\n" + _folded(f"credential {name}: {_expiry(end, clock.wall())}", width))
     working = sum(isinstance(finding.result, Cost) for finding in result.findings)
     print(f"\n{working} of {len(result.findings)} endpoints work.")
-    return 0 if working == len(result.findings) else 1
+    return 0 if working == len(result.findings) and discovered.works else 1
 
 
 def _row(finding: SurveyEntry) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from textwrap import indent
 from exporter import output
 from exporter.accesses import credentials_by_target
 from exporter.catalogue import Sizes
+from exporter.cli.discovering import Discovered, discover, shown
 from exporter.cli.survey import SurveyEntry, survey
 from exporter.cli.tables import table
 from exporter.clock import SystemClock
@@ -40,8 +41,13 @@ def main(settings: Settings) -> int:
     shards, settings = settings.shard.total, settings.model_copy(update={"shard": ShardSection()})
     budget = Budget(settings.budget.share, settings.budget.reserve)
     failures: list[SurveyEntry] = []
+    discovered, clock = Discovered(settings), SystemClock()
     if settings.plan.live:
-        result = asyncio.run(survey(settings, COLLECTORS, SystemClock()))
+        discovered = discover(settings, clock)
+        settings = discovered.settings
+        if settings.discover:
+            print("\n".join([*shown(discovered, clock.wall()), ""]))
+        result = asyncio.run(survey(settings, COLLECTORS, clock, granted=discovered.found.granted))
         failures = [finding for finding in result.findings if isinstance(finding.result, GitHubError)]
         limits = {name: pool.limit for name, pool in result.pools.items()}
         pools = pool_loads(_live(result.findings), limits, budget)
@@ -52,6 +58,8 @@ def main(settings: Settings) -> int:
             f"By stated sizes: {settings.plan.subjects:,} apps and users per organization, and GitHub's usual limits."
         )
         print("`plan --live` asks GitHub instead.\n")
+        if settings.discover:
+            print("What will be discovered is not in it; `plan --live` asks for that, too.\n")
     _print_pools(pools, settings)
     if shards > 1:
         print(f"\n{_shards(pools, shards)}\n")
@@ -61,7 +69,7 @@ def main(settings: Settings) -> int:
     print(f"{series:,} series from GitHub{where} of at most {settings.limits.max_series:,} (limits.max_series).")
     if not all(load.fits for load in pools) or series > settings.limits.max_series:
         return DOES_NOT_FIT
-    return 1 if failures else 0
+    return 1 if failures or not discovered.works else 0
 
 
 def _print_pools(pools: Sequence[PoolLoad], settings: Settings) -> None:

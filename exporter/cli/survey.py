@@ -6,8 +6,9 @@ one after another, within GitHub's limits but not within our budget.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from exporter.accesses import credentials_by_target, open_client
 from exporter.catalogue import Collector, TokenKind
@@ -25,6 +26,7 @@ from exporter.fetching import Subject
 from exporter.github.client import GitHub
 from exporter.github.credentials import Credential
 from exporter.github.dates import OPEN, Closing
+from exporter.github.installations import Installation
 from exporter.github.pacing import Pool
 from exporter.jobs import Job, Target
 from exporter.privacy import IDS, hide_subject, people_at
@@ -63,18 +65,24 @@ async def survey(
     clock: Clock,
     *,
     every_job: bool = True,
+    granted: Mapping[Target, Mapping[str, str]] = MappingProxyType({}),
 ) -> Survey:
-    """Run every job once; with `every_job` false only one of each endpoint at each target."""
+    """Run every job once; with `every_job` false only one of each endpoint at each target.
+
+    `granted` are the permissions of an App's installation at a target, where its listing has shown them.
+    """
     result = Survey()
     clients: dict[str, GitHub] = {}
     try:
         runs = []
         for target, credential in credentials_by_target(settings).items():
             pool = result.pools.setdefault(settings.pool_of(target), Pool(settings.pool_of(target)))
-            if credential.name not in clients:
-                clients[credential.name] = open_client(credential, pool, settings, clock, lambda *_: None)
+            # An App may be installed on an organization and an enterprise of the same name.
+            name = f"{target.kind} {credential.name}" if isinstance(credential, Installation) else credential.name
+            if name not in clients:
+                clients[name] = open_client(credential, pool, settings, clock, lambda *_: None)
             surveyor = _TargetSurvey(
-                settings, collectors, every_job, target, credential, clients[credential.name], pool
+                settings, collectors, every_job, target, credential, clients[name], pool, granted.get(target)
             )
             runs.append(surveyor.run())
         for findings in await asyncio.gather(*runs):
@@ -102,6 +110,7 @@ class _TargetSurvey:
     credential: Credential
     client: GitHub
     pool: Pool
+    granted: Mapping[str, str] | None = None
     requests: dict[Subject, int] = field(default_factory=dict)
     done: dict[str, SurveyEntry] = field(default_factory=dict)
     unknown: dict[str, UnknownSubjects] = field(default_factory=dict)
@@ -129,7 +138,9 @@ class _TargetSurvey:
 
     def _remaining_jobs(self) -> list[Job]:
         """The jobs that are still to be run; none of an endpoint that does not know its subjects."""
-        candidates = Candidates(self.settings.watched_at(self.target), dict(self.requests), (), self.unknown)
+        candidates = Candidates(
+            self.settings.watched_at(self.target), dict(self.requests), (), self.unknown, self.granted
+        )
         finished_endpoints = {
             finding.job.collector.endpoint
             for finding in self.done.values()

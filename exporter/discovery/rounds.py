@@ -19,7 +19,7 @@ from exporter.discovery import saved
 from exporter.discovery.asking import ask, permissions_of
 from exporter.discovery.found import Found, found
 from exporter.discovery.memory import Memory, after_failure, after_listing, corrected
-from exporter.discovery.status import DiscoveryStatus, lacking_of, status_of
+from exporter.discovery.status import DiscoveryStatus, statuses_of
 from exporter.errors import GitHubError, Invalid, OverBudget
 from exporter.github.listings import Listing
 from exporter.instants import DAY
@@ -77,13 +77,8 @@ class Discovery:
         return all(self._memory(entry).was_asked for entry in self._settings.discover)
 
     def _show(self, result: Found) -> None:
-        self.found, statuses = result, []
-        for entry in self._settings.discover:
-            name = entry.credential or ""
-            is_app = self._settings.credentials[name].app_client_id is not None
-            lacking = lacking_of(name, result, self._collectors, self._settings.collectors) if is_app else []
-            statuses.append(status_of(entry, self._memory(entry), result, lacking, is_app=is_app))
-        self.statuses = statuses
+        self.found = result
+        self.statuses = statuses_of(self._settings, self._memories, result, self._collectors)
 
     async def run(self, changed: Callable[[], Awaitable[None]], works: Callable[[Access], None]) -> None:
         """Ask whenever an entry is due, until it is cancelled.

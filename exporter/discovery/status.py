@@ -9,6 +9,7 @@ from exporter.discovery.asking import way_of
 from exporter.discovery.found import Found
 from exporter.discovery.memory import Failure, Memory
 from exporter.jobs import CollectorSettings, Target
+from exporter.settings import Settings
 from exporter.settings.discover import DiscoverEntry
 
 STATES = ("collected", "absent", "listed", "excluded", "suspended", "surplus", "refused")
@@ -38,6 +39,19 @@ class DiscoveryStatus(NamedTuple):
     absent: Sequence[str] = ()
     suspended: Sequence[str] = ()
     lacking: Sequence[Lacking] = ()
+
+
+def statuses_of(
+    settings: Settings, memories: Mapping[str, Memory], found: Found, collectors: Sequence[Collector]
+) -> list[DiscoveryStatus]:
+    """The status of each entry."""
+    statuses = []
+    for entry in settings.discover:
+        name = entry.credential or ""
+        is_app = settings.credentials[name].app_client_id is not None
+        lacking = lacking_of(name, found, collectors, settings.collectors) if is_app else []
+        statuses.append(status_of(entry, memories.get(entry.key, Memory()), found, lacking, is_app=is_app))
+    return statuses
 
 
 def status_of(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from exporter.discovery.status import DiscoveryStatus
 from exporter.exposition.store import Entry
 from exporter.instants import utc_time
 from exporter.serving.health import Health
@@ -15,7 +16,7 @@ SCHEMA = 1
 
 
 def status_json(entries: Iterable[Entry], *, version: str, now: float, health: Health) -> str:
-    """The verdict, its findings and every source; `now` and all instants are epoch seconds."""
+    """The verdict, its findings, every source and entry of `discover`; `now` and all instants are epoch seconds."""
     ordered = sorted(entries, key=lambda entry: (entry.job.order, entry.job.key))
     sources = sources_of(ordered, health, now)
     result = verdict(facts_of(sources), health, now)
@@ -28,8 +29,25 @@ def status_json(entries: Iterable[Entry], *, version: str, now: float, health: H
         "shard": {**health.shard._asdict(), "configured": dict(health.shard.configured)},
         "findings": [finding._asdict() for finding in (result.top, *result.more) if finding.level != "ok"],
         "sources": [_source(source) for source in sources],
+        "discovery": [_discovery(entry) for entry in health.discovery],
     }
     return json.dumps(status, ensure_ascii=False, indent=1) + "\n"
+
+
+def _discovery(status: DiscoveryStatus) -> dict[str, Any]:
+    """One entry of `discover`; `failure` is that of the newest listing, if it failed."""
+    failure = status.failure
+    return {
+        "credential": status.credential,
+        "enterprise": status.enterprise or None,
+        "last_success": status.succeeded_at,
+        "next_listing": status.due,
+        "failure": {"reason": failure.reason, "message": failure.message} if failure else None,
+        "accounts": dict(status.counts),
+        "absent": list(status.absent),
+        "suspended": list(status.suspended),
+        "left_out": [lacking._asdict() for lacking in status.lacking],
+    }
 
 
 def _source(source: Source) -> dict[str, Any]:

@@ -285,6 +285,11 @@ class Settings(Section):
         names = {str(target) for target in listed}
         return [*listed, *(target for target in self.discovered if str(target) not in names)]
 
+    def used_credentials(self) -> list[str]:
+        """The names of the credentials that something is asked with, each once."""
+        listed = (target.credential for target in self.targets())
+        return list(dict.fromkeys((*listed, *(entry.credential or "" for entry in self.discover))))
+
     def listed_targets(self) -> list[Target]:
         """The targets that the configuration names."""
         return [

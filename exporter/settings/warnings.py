@@ -24,7 +24,7 @@ def unread_proxy(settings: Settings, environ: Mapping[str, str] | None = None) -
     `environ=None` is the process' environment.
     """
     variables = proxy_variables(environ)
-    used = {target.credential for target in settings.targets()}
+    used = settings.used_credentials()
     if not variables or settings.proxy or all(settings.credentials[name].proxy for name in used):
         return
     name, value = next(iter(variables.items()))
@@ -44,7 +44,7 @@ def unread_proxy(settings: Settings, environ: Mapping[str, str] | None = None) -
 
 def open_secrets(settings: Settings) -> Iterator[str]:
     """Warnings about secrets in files that every user of the machine can read."""
-    for name in dict.fromkeys(target.credential for target in settings.targets()):
+    for name in settings.used_credentials():
         credential = settings.credentials[name]
         for key, path in (("token_file", credential.token_file), ("private_key_file", credential.private_key_file)):
             if path is not None and (mode := _open_mode(path)):

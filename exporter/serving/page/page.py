@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from exporter.exposition.store import Entry
 from exporter.instants import utc_time
 from exporter.serving.health import Health
+from exporter.serving.page.discovery import discovery_notes, discovery_rows
 from exporter.serving.page.failures import failures
 from exporter.serving.page.notes import notes
 from exporter.serving.page.quotas import Quota, expiries_of, quota_rows
@@ -85,7 +86,8 @@ def status_page(
         "more": result.more,
         **_summary(sources, now),
         "failures": failures(ordered, rejected_targets(ordered, health), facts.stopped, now),
-        "notes": notes([source.entries for source in sources]),
+        "notes": [*discovery_notes(health.discovery), *notes([source.entries for source in sources])],
+        "discovery": discovery_rows(health.discovery, now),
         "targets": tables,
         "is_open": len(tables) <= FEW_TARGETS,
         "quotas": quota_rows(quotas, now),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from exporter.discovery.status import DiscoveryStatus
 from exporter.errors import CredentialRejected
 from exporter.github.dates import EXPIRES_SOON
 from exporter.instants import HOUR, utc_time
@@ -92,6 +93,7 @@ def verdict(facts: Facts, health: Health, now: float) -> Verdict:
         *_of_credentials(facts.stopped, health),
         *_of_failures(facts),
         *_of_limits(facts),
+        *_of_discovery(health.discovery),
         *_of_reload(health),
         *_of_web_config(health.web),
         *_of_expiries(facts.stopped, health.expiries, now),
@@ -101,7 +103,7 @@ def verdict(facts: Facts, health: Health, now: float) -> Verdict:
         *_of_quotas(health),
         *_of_clock(health.skew),
         *_of_scrapes(health.rejected_at, now),
-        *_of_first_runs(facts),
+        *_of_first_runs(facts, health.discovery),
     ]
     findings.sort(key=lambda finding: finding.level != "bad")
     if not findings:
@@ -158,6 +160,28 @@ def _of_limits(facts: Facts) -> Iterator[Finding]:
             f"{facts.paused} of {many(facts.sources, 'source')} paused by a rate limit.",
             "Nothing to do if this is rare: runs resume when the limit resets, which the table of quota pools shows.",
         )
+
+
+def _of_discovery(statuses: Sequence[DiscoveryStatus]) -> Iterator[Finding]:
+    for status in statuses:
+        if status.failure:
+            stays = (
+                "What was found before is collected." if status.succeeded_at is not None else "Nothing was found yet."
+            )
+            what = f"Discovery by credential {status.credential} fails ({status.way}). {stays}"
+            yield Finding("warn", what, sentence(status.failure.hint), sentence(status.failure.message))
+        if status.absent:
+            yield Finding(
+                "warn",
+                f"GitHub's listing for credential {status.credential} lacks {some(status.absent)}.",
+                "If that is meant, there is nothing to do: what stays absent for a day is not collected any more. Else "
+                "install the App there again, or give the token's user its role back.",
+            )
+        if surplus := status.counts["surplus"]:
+            what = (
+                f"Credential {status.credential} discovers {many(surplus, 'target')} more than max_targets: left out."
+            )
+            yield Finding("warn", what, "Raise discover[].max_targets, or narrow include and exclude.")
 
 
 def _of_reload(health: Health) -> Iterator[Finding]:
@@ -248,8 +272,10 @@ def _of_scrapes(rejected_at: float, now: float) -> Iterator[Finding]:
         )
 
 
-def _of_first_runs(facts: Facts) -> Iterator[Finding]:
-    if not facts.sources:
+def _of_first_runs(facts: Facts, discovery: Sequence[DiscoveryStatus]) -> Iterator[Finding]:
+    if not facts.sources and discovery:
+        yield Finding("warn", "Nothing is collected.", "Nothing that a collector may read has been discovered.")
+    elif not facts.sources:
         yield Finding("warn", "Nothing is collected.", "No collector is enabled for any target.")
     elif facts.not_run:
         yield Finding("warn", f"Waiting for the first run: {facts.not_run} of {many(facts.sources, 'source')}.")
