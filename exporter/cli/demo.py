@@ -1,8 +1,9 @@
 """`demo`: the exporter against a simulated GitHub: no token, no network.
 
 It runs on the wall clock. A month of history is there from the start, and what GitHub delays by hours is delayed by
-seconds, so that values move within a minute. Two organizations are read by a GitHub App, one by a fine-grained token,
-their enterprise by a classic one, and each of its two appliances by its site administrator's.
+seconds, so that values move within a minute. Two organizations are discovered by a GitHub App, a third one a minute
+later; one is read by a fine-grained token, their enterprise by a classic one, and each of its two appliances by its
+site administrator's.
 """
 
 import errno
@@ -45,6 +46,7 @@ from exporter.simulator.showcase import (
 )
 
 BIRTH_DELAY = "5s"
+LISTED_EVERY = "10s"
 SHORTEST = 5.0
 """Seconds between two runs of a collector whose interval is half an hour or less."""
 
@@ -144,7 +146,8 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
                 for appliance in APPLIANCES
             },
         },
-        "organizations": [{"name": name, "credential": "app" if name in INSTALLED else "finance"} for name in SIZES],
+        "organizations": [{"name": name, "credential": "finance"} for name in SIZES if name not in INSTALLED],
+        "discover": [{"credential": "app", "interval": LISTED_EVERY}],
         "enterprises": [{"name": ENTERPRISE, "credential": "classic"}],
         "appliances": [{"name": appliance.name, "credential": appliance.name} for appliance in APPLIANCES],
         "watch": watch,

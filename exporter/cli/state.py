@@ -14,6 +14,8 @@ from exporter import output
 from exporter.cli.tables import table
 from exporter.clock import SystemClock
 from exporter.collectors import COLLECTORS
+from exporter.discovery.found import found
+from exporter.discovery.saved import load_all
 from exporter.instants import utc_time
 from exporter.settings import Settings
 from exporter.state.database import State, StateLockedError
@@ -46,7 +48,7 @@ def main(settings: Settings) -> int:
 
 
 def _list(connection: sqlite3.Connection, settings: Settings) -> None:
-    owners = settings.owners() if settings.shard.total > 1 else {}
+    owners = _with_discovered(connection, settings).owners() if settings.shard.total > 1 else {}
     output.write(_table(target_summaries(connection), owners))
 
 
@@ -73,11 +75,20 @@ def _export(connection: sqlite3.Connection, settings: Settings) -> None:
     connection.execute("BEGIN")
     known = target_summaries(connection)
     if not targets:
-        targets = tuple(target for target in known if target in _own(settings))
+        own = _own(_with_discovered(connection, settings))
+        targets = tuple(target for target in known if target in own)
     if missing := [target for target in targets if target not in known]:
         raise ValueError(f"nothing is kept of {', '.join(missing)}, but of {', '.join(known) or 'no target'}")
     for piece in export_lines(connection, targets):
         output.write(piece)
+
+
+def _with_discovered(connection: sqlite3.Connection, settings: Settings) -> Settings:
+    """The settings with the targets that the exporter of this folder has discovered."""
+    waits = connection.execute("SELECT name, mark FROM wait").fetchall()
+    memories = load_all((str(name), str(mark)) for name, mark in waits)
+    result = found(settings.discover, memories, settings.listed_targets())
+    return settings.model_copy(update={"discovered": result.targets})
 
 
 def _own(settings: Settings) -> frozenset[str]:
@@ -88,9 +99,9 @@ def _own(settings: Settings) -> frozenset[str]:
             "state export needs targets, such as organization/acme (`state list` has them), or --config.file, --shard "
             "and --total-shards: then it exports what that shard reads"
         )
-    if settings.discover:
+    if settings.discover and not settings.discovered:
         raise ValueError(
-            "the file does not name the targets that `discover` finds: name those to export, by `state list`"
+            "neither the file nor this folder has what `discover` finds: name those to export, by `state list`"
         )
     return frozenset(target for target, shard in owners.items() if shard == index)
 

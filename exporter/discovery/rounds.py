@@ -5,7 +5,6 @@ A listing that was cut off, by a kill for example, is asked for again; one that 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -48,6 +47,7 @@ class Discovery:
         self._waits = Waits(state, clock)
         self._memories: dict[str, Memory] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._tried: set[str] = set()
         self._settings = Settings()
         self._accesses: Mapping[str, Access] = {}
         self.found = Found()
@@ -56,10 +56,8 @@ class Discovery:
 
     def restore(self, restored: Restored) -> None:
         """Take what was saved."""
-        for name, wait in restored.waits.items():
-            if name.startswith(saved.PREFIX):
-                with suppress(ValueError, TypeError, KeyError, OverflowError, RecursionError):  # of another version
-                    self._memories[name.removeprefix(saved.PREFIX)] = saved.load(wait.mark)
+        self._memories = saved.load_all((name, wait.mark) for name, wait in restored.waits.items())
+        self._tried = set(self._memories)
 
     def effective(self, settings: Settings) -> tuple[Settings, Found]:
         """These settings with the targets that have been found for them, and what has been found."""
@@ -73,8 +71,8 @@ class Discovery:
 
     @property
     def all_tried(self) -> bool:
-        """Whether each entry has been asked for once, or was restored."""
-        return all(self._memory(entry).was_asked for entry in self._settings.discover)
+        """Whether what was found by each entry is collected, after one listing or from the state."""
+        return all(entry.key in self._tried for entry in self._settings.discover)
 
     def _show(self, result: Found) -> None:
         self.found = result
@@ -128,6 +126,7 @@ class Discovery:
             self._memories[entry.key] = after_failure(self._memory(entry), error, entry, self._clock.wall())
         finally:
             del self._running[entry.key]
+            self._tried.add(entry.key)
 
     async def _attempt(self, entry: DiscoverEntry, access: Access, works: Callable[[Access], None]) -> Memory:
         """What is known after one listing, or why there was none."""

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, get_args
 
 from exporter.discovery.memory import Failure, Known, Memory
@@ -30,6 +31,16 @@ def dump(memory: Memory) -> str:
         },
         separators=(",", ":"),
     )
+
+
+def load_all(waits: Iterable[tuple[str, str]]) -> dict[str, Memory]:
+    """The memories among the waits of the state, given by name and text; by the keys of their entries."""
+    memories: dict[str, Memory] = {}
+    for name, text in waits:
+        if name.startswith(PREFIX):
+            with suppress(ValueError, TypeError, KeyError, OverflowError, RecursionError):  # of another version
+                memories[name.removeprefix(PREFIX)] = load(text)
+    return memories
 
 
 def load(text: str) -> Memory:

@@ -52,9 +52,10 @@ def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = 
 
 
 def chosen_credentials(values: Mapping[str, Any]) -> dict[Where, str]:
-    """The credential of each target, by the target's place; a target without one is left out."""
+    """The credential of each target and entry of `discover`, by its place; one without is left out."""
     names = {str(name).lower(): str(name) for name in mapping(values.get("credentials"))}
-    return _check_targets(values, names, ProblemReport())
+    nowhere = ProblemReport()
+    return _check_targets(values, names, nowhere) | check_discover(values, names, nowhere)
 
 
 def _check_targets(values: Mapping[str, Any], names: Mapping[str, str], report: ProblemReport) -> dict[Where, str]:

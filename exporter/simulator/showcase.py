@@ -1,4 +1,4 @@
-"""The GitHub of `demo` and `simulate`: three organizations, their enterprise with two appliances, and who may read.
+"""The GitHub of `demo` and `simulate`: four organizations, their enterprise with two appliances, and who may read.
 
 It runs on the wall clock. A month of history is there from the start, and what GitHub delays by hours is delayed by
 seconds. Little is imported here, for the demo waits until it is there.
@@ -9,7 +9,7 @@ has moved its tests to expensive runners at the beginning of the month, and the 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from exporter.instants import DAY, HOUR, day_of, epoch
@@ -32,6 +32,8 @@ SIZES = {
     "initech": Size(apps=14, users=46),
 }
 INSTALLED = ("acme", "globex")
+NEWCOMER, NEWCOMER_AFTER = "umbrella", 60.0
+"""An organization on which the App is installed so many seconds after the start: it is discovered."""
 ENTERPRISE = "acme-corp"
 APPLIANCES = (
     Appliance("ghes-eu", "ea6088f3-f095-4bf2-8d7f-c573819e8768", "ghes.eu.example.com", "3.19.2", users=2_400),
@@ -86,7 +88,10 @@ def github(public_key: bytes) -> tuple[SimulatedGitHub, dict[str, Any]]:
         },
         apps=[
             SimulatedApp(
-                CLIENT_ID, public_key, {name: SimulatedInstallation(100 + n, READS) for n, name in enumerate(INSTALLED)}
+                CLIENT_ID,
+                public_key,
+                Installations(clock() + NEWCOMER_AFTER, clock),
+                {ENTERPRISE: SimulatedInstallation(90, {})},
             )
         ],
         estate=_estate(clock()),
@@ -99,9 +104,29 @@ def github(public_key: bytes) -> tuple[SimulatedGitHub, dict[str, Any]]:
     }
 
 
+class Installations(Mapping[str, SimulatedInstallation]):
+    """Where the App is installed, by organization; the newcomer follows at an instant."""
+
+    def __init__(self, newcomer_at: float, clock: Callable[[], float]) -> None:
+        self._all = {name: SimulatedInstallation(100 + n, READS) for n, name in enumerate((*INSTALLED, NEWCOMER))}
+        self._newcomer_at, self._clock = newcomer_at, clock
+
+    def __getitem__(self, name: str) -> SimulatedInstallation:
+        if name == NEWCOMER and self._clock() < self._newcomer_at:
+            raise KeyError(name)
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._all if name != NEWCOMER or self._clock() >= self._newcomer_at)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def _world(now: float) -> World:
-    switches = {name: Switches(bucket=1, delay=LATE.get(name, DELAY)) for name in SIZES}
-    alone = [seeded_world(SEED, (name,), switches[name], start=now - RETENTION, size=SIZES) for name in SIZES]
+    sizes = {**SIZES, NEWCOMER: Size(apps=6, users=20)}
+    switches = {name: Switches(bucket=1, delay=LATE.get(name, DELAY)) for name in sizes}
+    alone = [seeded_world(SEED, (name,), switches[name], start=now - RETENTION, size=sizes) for name in sizes]
     return World([one for world in alone for one in world.organizations], Switches(bucket=1), SEED)
 
 
@@ -110,7 +135,7 @@ def _estate(now: float) -> Estate:
     newest, before = (day_of(now - back * DAY) for back in (2, 3))
     late = {(ENTERPRISE, day_of(now - back * DAY)) for back in range(2, LATE_DAYS + 2)}
     return Estate(
-        (Enterprise(ENTERPRISE, tuple(SIZES), APPLIANCES),),
+        (Enterprise(ENTERPRISE, (*SIZES, NEWCOMER), APPLIANCES),),
         since=now - COPILOT_DAYS * DAY,
         seed=SEED,
         larger_runners={SPENDER: float(epoch(f"{day_of(now)[:7]}-01"))},

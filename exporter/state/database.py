@@ -1,7 +1,8 @@
 """What survives a restart: the snapshot of each job and the waits, kept in one SQLite file in `state.path`.
 
 There is one row per job, with its whole snapshot as JSON, and one row per wait (a quota pool's limit, a rejected
-credential). The file never holds a credential or a URL; a rejected credential is recognized by a salted fingerprint.
+credential, what was discovered and until when it is kept). The file never holds a credential or a URL; a rejected
+credential is recognized by a salted fingerprint.
 People are stored by id, which their requests are counted by, and by name only in the form that `privacy` shows; opening
 a file brings it into that form.
 

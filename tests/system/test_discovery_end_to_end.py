@@ -33,8 +33,8 @@ LISTING = "/app/installations$"
 class Scene:
     """An App on some organizations, in a GitHub whose installations a test changes."""
 
-    def __init__(self, folder: Path, *organizations: str, **more: Any) -> None:
-        clock = SimClock(time.time())
+    def __init__(self, folder: Path, *organizations: str, ahead: float = 0.0, **more: Any) -> None:
+        clock = SimClock(time.time() + ahead)
         clock.run(1.0)
         self.installations = dict(installed(*organizations))
         app = SimulatedApp(CLIENT_ID, new_key(folder / "app.pem"), self.installations)
@@ -362,6 +362,10 @@ def test_shards_discover_all_and_keep_what_they_own(tmp_path: Path) -> None:
             until(lambda exporter=exporter, own=own: works(exporter, "summary_stats", *own), "its own are collected")
             assert exporter.value("github_exporter_shard_targets") == exporter.value(DISCOVERED) == len(own)
             assert exporter.value('github_exporter_configured_targets{kind="organization"}') == len(names)
+            exporter.stop()
+            shard_flags = (f"--config.file={exporter.config}", f"--shard={shard}", "--total-shards=2")
+            moved = command("state", "export", *shard_flags)
+            assert set(re.findall(r'"job":"summary_stats organization/(\w+)"', moved.stdout)) == set(own), moved.stderr
 
 
 def test_check_plan_and_doctor_tell_what_is_discovered(tmp_path: Path) -> None:
@@ -408,3 +412,13 @@ def test_a_key_that_github_refuses_is_no_crash_and_a_new_one_is_tried_at_once(tm
         assert status(exporter)["failure"]["reason"] == "credential"
         (tmp_path / "app.pem").write_bytes(right)
         until(lambda: works(exporter, "summary_stats", "acme"), "the new key is tried")
+
+
+@pytest.mark.parametrize("ahead", [7_200.0, -7_200.0])
+def test_a_machine_whose_clock_is_wrong_signs_again_by_githubs_time(ahead: float, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, "acme", ahead=ahead)
+    with discovering(scene, interval="1h") as exporter:
+        until(lambda: works(exporter, "summary_stats", "acme"), "it is collected")
+        assert exporter.value(SUCCESS) == 1
+        assert scene.listings() == 2, "once refused, once signed again"
+        assert "discovery failed" not in exporter.log.read_text()
