@@ -187,7 +187,7 @@ async def _ask(question: Question, api: Api) -> Reading:
 async def _fetch(question: Question, api: Api, start: int, end: int, *, partial: bool = False) -> Fetched:
     job, counting = question.job, question.counting
     known = None
-    if counting and not partial and may_walk_short(question.walks, counting, start, end, question.windows.whole_walk):
+    if counting and may_walk_short(question.walks, counting, start, end, question.windows.whole_walk):
         known = await worker.run(known_list, counting, PAGE_SIZE)
     request = Ask(
         job.target.name,

@@ -90,6 +90,7 @@ def may_walk_short(history: WalkHistory | None, counting: Counting, start: int, 
     """Whether the list of the window `[start, end]` may be read by a short walk.
 
     The newest whole walk must have begun at the same anchor, have been counted, and be less than `longest` seconds old.
+    The windows of a fold end before it, so they are read whole.
     """
     return (
         history is not None

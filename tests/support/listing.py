@@ -28,6 +28,7 @@ class Subjects:
     """GitHub: `rows` by number are [requests, rate-limited, last request]. `surplus` is what only the sums show."""
 
     rows: dict[int, list[int]]
+    names: dict[int, str] = field(default_factory=dict)
     surplus: int = 0
     unreadable: int | None = None
     asked: list[str] = field(default_factory=list)
@@ -59,7 +60,7 @@ class Subjects:
         return {
             "subject_type": "user",
             "subject_id": number,
-            "subject_name": f"name {number}",
+            "subject_name": self.names.get(number, f"name {number}"),
             TOTAL: "many" if number == self.unreadable else requests,
             "rate_limited_request_count": limited,
             LAST: utc_time(last),

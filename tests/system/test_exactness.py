@@ -34,7 +34,7 @@ from exporter.options import BoundedOptions
 from exporter.state.snapshot_json import dump, load
 from exporter.tables import Amount, Row, Table, counter
 
-WINDOWS = Windows(step=10, first=40, longest=100, keep=70, settled=50, retention=400, margin=20, whole_walk=70)
+WINDOWS = Windows(step=10, first=40, longest=100, keep=70, settled=50, retention=400, margin=20, whole_walk=30)
 START = 100_000
 KEYS = 12
 GHOSTS = range(1, 5)  # keys without an order among them

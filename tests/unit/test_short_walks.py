@@ -141,6 +141,30 @@ def test_news_are_read_and_all_other_rows_stay_with_their_gauges() -> None:
     assert difference == (("subjects",), 0.0)
 
 
+def test_of_a_renamed_subject_no_sample_stays_under_the_old_name() -> None:
+    github = subjects(1000)
+    before = first(github)
+    github.request(6, at=START + 100)
+    github.names[6] = "another"
+    after = tick(github, before, START + HALF_HOUR)
+    assert github.asked == ["sums", "newest 1"]
+    for family, samples in after.snapshot.gauges.items():
+        if "subject_last_request" in family:
+            assert [labels[2] for labels, _ in samples if labels[1] == "6"] == ["another"]
+
+
+def test_what_keeps_arriving_is_left_to_a_whole_walk_whose_cost_is_its_own() -> None:
+    github = subjects(1000)
+    before = first(github)
+    github.before_answer = lambda number: github.request(5, at=START + number) if number < 6 else None
+    after = tick(github, before, START + HALF_HOUR)
+    assert github.asked[:6] == ["sums", "newest 1", "sums", "newest 1", "sums", "name 1"]
+    assert after.snapshot.walks
+    assert (after.snapshot.walks.failures, after.snapshot.walks.requests) == (1, 12)
+    (difference,) = after.snapshot.gauges["github_api_insights_reconciliation_difference_requests"]
+    assert difference == (("subjects",), 0.0)
+
+
 def test_pages_are_read_until_the_sums_are_reached() -> None:
     github = subjects(1000)
     before = first(github)
