@@ -23,7 +23,12 @@ UserNames = Literal["login", "pseudonym", "off"]
 APPS = ("installation", "oauth_app", "github_app_user_to_server")
 """Types of actors that are apps. All others are people or their tokens, to which `privacy` applies."""
 
-NAMES: Mapping[str, str] = {"subject_name": "subject_type", "actor_name": "actor_type", "username": ""}
+NAMES: Mapping[str, str] = {
+    "subject_name": "subject_type",
+    "actor_name": "actor_type",
+    "username": "",
+    "user_login": "",
+}
 """Labels that may name a person, each with the label that has the type; "" if it is always a person."""
 
 IDS: Mapping[str, str] = {"subject_id": "subject_type", "actor_id": "actor_type", "user_id": ""}

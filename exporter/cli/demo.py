@@ -127,6 +127,7 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
         "breakdowns": get_args(SpendBreakdown),
     }
     collectors["copilot_usage"]["breakdowns"] = get_args(Breakdown)
+    collectors["copilot_people"] |= {"people": True, "max_series": 20}
     for collector in COLLECTORS:
         if "download_hosts" in collector.options.model_fields:
             collectors[collector.name]["download_hosts"] = ["127.0.0.1"]

@@ -86,8 +86,8 @@ def record(estate: Estate, name: str, day: int) -> dict[str, Any]:
             for model, of_model in _rows(activity, MODELS)
             for feature, part in _rows(of_model, {"chat_panel_agent_mode": 6, "chat_panel_ask_mode": 4})
         ],
-        "totals_by_cli": _sessions(active // 7 + 1),
-        "totals_by_copilot_app": _sessions(active // 30 + 1),
+        "totals_by_cli": sessions_of(active // 7 + 1),
+        "totals_by_copilot_app": sessions_of(active // 30 + 1),
         "totals_by_3rd_party_agent": [
             {
                 "agent_id": "A_100",
@@ -215,7 +215,8 @@ def _customizations(active: int) -> dict[str, Any]:
     return found
 
 
-def _sessions(sessions: int) -> dict[str, Any]:
+def sessions_of(sessions: int) -> dict[str, Any]:
+    """So many sessions of the CLI or the app."""
     requests = sessions * 14
     tokens = {"output_tokens_sum": requests * 1_200, "prompt_tokens_sum": requests * 34_000}
     return {

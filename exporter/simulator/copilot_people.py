@@ -1,4 +1,4 @@
-"""The people with Copilot: who has a seat of which organization.
+"""The people with Copilot: who has a seat of which organization, is in which team, and did what on a day.
 
 An enterprise has fewer people than seats: a tenth of them have seats of two organizations.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from exporter.instants import DAY, day_of, utc_time
-from exporter.simulator.copilot import people
+from exporter.simulator.copilot import CUSTOMIZATIONS, identity, people, sessions_of
 from exporter.simulator.estate import Estate
 
 TEAMS = ("platform", "frontend", "backend", "data", "mobile", "")
@@ -19,6 +19,7 @@ EDITORS = (
 )
 SILENT = 9  # one in so many has never been active
 FIRST_ID = 5_000_000
+ACTIVE = 0.55
 
 
 def persons(estate: Estate, organization: str) -> range:
@@ -50,6 +51,69 @@ def seats(estate: Estate, name: str, now: float) -> list[dict[str, Any]]:
     enterprise = estate.enterprise(name)
     organizations = enterprise.organizations if enterprise else (name,)
     return [seat for organization in organizations for seat in _seats(estate, organization, now)]
+
+
+def memberships(estate: Estate, name: str, day: int) -> list[dict[str, Any]]:
+    """The teams of an organization's people, or an enterprise's own teams; everybody in "data" is in "backend", too."""
+    prefix = "ent:" if estate.enterprise(name) else ""
+    found = []
+    for number in persons(estate, name):
+        team_id, team = team_of(number)
+        teams = [(team_id, team)] if team else []
+        teams += [(700 + TEAMS.index("backend"), "backend")] if team == "data" else []
+        for key, slug in teams:
+            record = {"team_id": key, "slug": prefix + slug}
+            found.append({**_whose(estate, name, number, day), **record})
+    return found
+
+
+def activity(estate: Estate, name: str, day: int) -> list[dict[str, Any]]:
+    """What each active person did on a day."""
+    chance = estate.random(name, "people", day)
+    return [
+        {**_whose(estate, name, number, day), **_deeds(chance.randrange(1, 40))}
+        for number in persons(estate, name)
+        if chance.random() < ACTIVE
+    ]
+
+
+def _whose(estate: Estate, name: str, number: int, day: int) -> dict[str, Any]:
+    who = person(estate, name, number)
+    return {"user_id": who["id"], "user_login": who["login"], "day": day_of(day), **identity(estate, name)}
+
+
+def _deeds(prompts: int) -> dict[str, Any]:
+    """What somebody did, with every number that GitHub documents."""
+    sessions, apps, windows = prompts // 12, prompts // 30, prompts // 25
+    asked = prompts // 3
+    return {
+        "user_initiated_interaction_count": prompts,
+        "code_generation_activity_count": prompts * 7,
+        "code_acceptance_activity_count": prompts * 2,
+        "loc_suggested_to_add_sum": prompts * 20,
+        "loc_suggested_to_delete_sum": 0,
+        "loc_added_sum": prompts * 14,
+        "loc_deleted_sum": prompts * 2,
+        **{f"chat_panel_{mode}_mode": 0 for mode in ("edit", "plan", "custom", "unknown")},
+        "chat_panel_ask_mode": asked,
+        "chat_panel_agent_mode": prompts - asked,
+        "used_chat": prompts > 4,
+        "used_agent": prompts > 9,
+        "used_cli": sessions > 0,
+        "used_copilot_app": apps > 0,
+        "used_vscode_agent": windows > 0,
+        "used_copilot_coding_agent": prompts > 20,
+        "used_copilot_cloud_agent": prompts > 20,
+        "used_copilot_code_review_active": prompts > 15,
+        "used_copilot_code_review_passive": prompts < 3,
+        "ai_credits_used": prompts * 0.4,
+        "totals_by_ide": [{"ide": "vscode", "loc_added_sum": prompts * 14}],
+        "ai_adoption_phase": {"phase_number": 1, "phase": "Phase 1", "version": "v1"},
+        **({"totals_by_cli": sessions_of(sessions)} if sessions else {}),
+        **({"totals_by_copilot_app": sessions_of(apps)} if apps else {}),
+        **({"totals_by_vscode_agent": {"session_count": windows, "total_user_messages": 5}} if windows else {}),
+        **{f"distinct_{kind}_use_count": sessions for kind in CUSTOMIZATIONS},
+    }
 
 
 def _seats(estate: Estate, organization: str, now: float) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@
 /enterprises/ENTERPRISE/consumed-licenses, …/license-sync-status
 /orgs/ORG/copilot/metrics/reports/organization-1-day, …-28-day/latest
 /enterprises/ENTERPRISE/copilot/metrics/reports/enterprise-1-day, …-28-day/latest
-/orgs/ORG/copilot/metrics/reports/repos-1-day, and the same of an enterprise
+/orgs/ORG/copilot/metrics/reports/repos-1-day, users-1-day, user-teams-1-day, and the same of an enterprise
 /orgs/ORG/copilot/billing, /orgs/ORG/copilot/billing/seats, /orgs/ORG/copilot/metrics
 /enterprises/ENTERPRISE/copilot/billing/seats
 """
@@ -31,7 +31,7 @@ _STATISTICS = re.compile(r"/enterprise-installation/([^/]+)/server-statistics")
 _REPORT = re.compile(
     r"/(orgs|enterprises)/([^/]+)/copilot/metrics/reports/(organization|enterprise)-(1-day|28-day/latest)"
 )
-_RECORDS = re.compile(r"/(orgs|enterprises)/([^/]+)/copilot/metrics/reports/(repos)-1-day")
+_RECORDS = re.compile(r"/(orgs|enterprises)/([^/]+)/copilot/metrics/reports/(repos|users|user-teams)-1-day")
 _SEATS = re.compile(r"/orgs/([^/]+)/copilot/billing")
 _SEATS_LIST = re.compile(r"/(orgs|enterprises)/([^/]+)/copilot/billing/seats")
 _CLOSED = re.compile(r"/orgs/([^/]+)/copilot/metrics")
@@ -140,7 +140,11 @@ def _records(context: Context, match: re.Match[str]) -> Content:
     raise Refusal(404, "Not Found", "/copilot/copilot-usage-metrics")
 
 
-RECORDS = {"repos": copilot_repositories.records}
+RECORDS = {
+    "repos": copilot_repositories.records,
+    "users": copilot_people.activity,
+    "user-teams": copilot_people.memberships,
+}
 """The records of a day, by the beginning of the report's name."""
 
 

@@ -46,6 +46,7 @@ EVERYTHING = {
     "copilot_usage": {"breakdowns": get_args(Breakdown)},
     "budgets": {"each": True},
     "licenses": {"users": True},
+    "copilot_people": {"people": True},
     "usage_reports": {"breakdowns": get_args(SpendBreakdown), "report_type": "detailed"},
 }
 

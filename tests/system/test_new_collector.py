@@ -151,6 +151,7 @@ def test_plan_check_and_doctor_know_it(copy: Path) -> None:
         environ |= {
             "GITHUB_EXPORTER_ORGANIZATIONS": "acme",
             "GITHUB_EXPORTER_COLLECTORS_COPILOT_USAGE_DOWNLOAD_HOSTS": "127.0.0.1",
+            "GITHUB_EXPORTER_COLLECTORS_COPILOT_PEOPLE_DOWNLOAD_HOSTS": "127.0.0.1",
         }
         assert re.search(
             r"^widgets +organization/acme +2h ", run(copy, "-m", "exporter", "check", **environ), re.MULTILINE

@@ -49,6 +49,7 @@ def test_without_anybody_to_follow_there_are_the_totals_and_subjects() -> None:
         ("time_stats", ()),
         ("subject_stats", ()),
         ("copilot_usage", ()),
+        ("copilot_people", ()),
         ("copilot_repositories", ()),
         ("copilot_seats", ()),
         ("copilot_metrics", ()),
