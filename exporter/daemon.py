@@ -177,9 +177,9 @@ class Exporter:
 
     async def _apply(self, settings: Settings, restored: Restored) -> None:
         """Run what the settings ask for, at their targets and at those that were discovered."""
-        effective, found = self._discovery.effective(settings)
+        effective, found = await worker.run(self._discovery.effective, settings)
         accesses = await self._accesses.update(effective)
-        self._discovery.configure(settings, found, self._accesses.discovery)
+        await self._discovery.configure(settings, found, self._accesses.discovery)
         self._applied, self._effective = settings, effective
         self._shard, self._targets = _shard(effective), _targets(effective)
         watched = {target: settings.watched_at(target) for target in accesses}

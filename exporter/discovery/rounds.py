@@ -60,23 +60,23 @@ class Discovery:
         self._tried = set(self._memories)
 
     def effective(self, settings: Settings) -> tuple[Settings, Found]:
-        """These settings with the targets that have been found for them, and what has been found."""
+        """These settings with the targets that have been found for them, and what was found. The worker calls it."""
         result = found(settings.discover, self._memories, settings.listed_targets())
         return settings.model_copy(update={"discovered": result.targets}), result
 
-    def configure(self, settings: Settings, result: Found, accesses: Mapping[str, Access]) -> None:
+    async def configure(self, settings: Settings, result: Found, accesses: Mapping[str, Access]) -> None:
         """Ask by these settings from now on, with these accesses, by credential; `result` is what is collected."""
         self._settings, self._accesses = settings, accesses
-        self._show(result)
+        await self._show(result)
 
     @property
     def all_tried(self) -> bool:
         """Whether what was found by each entry is collected, after one listing or from the state."""
         return all(entry.key in self._tried for entry in self._settings.discover)
 
-    def _show(self, result: Found) -> None:
+    async def _show(self, result: Found) -> None:
         self.found = result
-        self.statuses = statuses_of(self._settings, self._memories, result, self._collectors)
+        self.statuses = await worker.run(statuses_of, self._settings, self._memories, result, self._collectors)
 
     async def run(self, changed: Callable[[], Awaitable[None]], works: Callable[[Access], None]) -> None:
         """Ask whenever an entry is due, until it is cancelled.
@@ -115,9 +115,9 @@ class Discovery:
             async with access.pool.turn(PRIORITY, f"{saved.PREFIX}{entry.key}"):
                 after = await self._attempt(entry, access, works)
             await self._keep(entry, after)
-            _, result = self.effective(self._settings)
+            _, result = await worker.run(self.effective, self._settings)
             if (result.targets, result.granted) == (self.found.targets, self.found.granted):
-                self._show(result)
+                await self._show(result)
             else:
                 await changed()
         except Exception:  # a fault of ours, which must not keep the next listing from being asked for
@@ -140,7 +140,7 @@ class Discovery:
             works(access)
         now = self._clock.wall()
         if isinstance(result, Listing):
-            return after_listing(before, result, entry, now)
+            return await worker.run(after_listing, before, result, entry, now)
         if isinstance(result, OverBudget):
             return _postponed(before, result.until - access.github.skew)
         return after_failure(before, result, entry, now, access.not_before(now))

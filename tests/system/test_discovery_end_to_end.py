@@ -290,13 +290,14 @@ def test_a_hostile_listing_fails_and_what_was_found_stays(fault: Fault, tmp_path
         assert exporter.value(DISCOVERED) == 1
 
 
-def test_of_a_thousand_and_more_organizations_so_many_are_taken_as_the_operator_allows(tmp_path: Path) -> None:
+def test_of_ten_thousand_organizations_so_many_are_taken_as_the_operator_allows(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "acme")
-    scene.answer(row("acme"), *(row(f"org{number}") for number in range(900)))
-    with discovering(scene, max_targets=3) as exporter:
+    scene.installations |= {f"org{number}": SimulatedInstallation(5_000 + number) for number in range(9_999)}
+    with discovering(scene, max_targets=3, interval="1h") as exporter:
         until(lambda: works(exporter, "summary_stats", "acme"), "the first is collected")
-        assert (exporter.value(DISCOVERED), accounts(exporter, "surplus")) == (3, 898)
-        assert "898 targets more than max_targets" in get(exporter.url)[1]
+        assert (exporter.value(DISCOVERED), accounts(exporter, "surplus")) == (3, 9_997)
+        assert scene.listings() == 100, "a page for a hundred"
+        assert "9,997 targets more than max_targets" in get(exporter.url)[1]
 
 
 WAYS: Mapping[str, tuple[dict[str, Any], TokenFacts]] = {

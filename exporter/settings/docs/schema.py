@@ -14,7 +14,7 @@ from exporter.settings.sample_values import is_duration, sample
 
 _DURATION = {"type": "string", "minLength": 1, "pattern": r"^(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$"}
 """Without a lookahead, which Helm's regular expressions do not support."""
-_TEXT_TOO = ("listen_address", "no_proxy", "download_hosts")
+_TEXT_TOO = ("listen_address", "no_proxy", "download_hosts", "include", "exclude")
 """Lists that may be written as one text with commas."""
 
 
@@ -30,8 +30,8 @@ def schema(collectors: Sequence[Collector]) -> str:
             properties[name] = _property(name, section.model_fields[name], property_)
     for name in ("Config", "Plan", "Simulate", "StateCommand", "Healthcheck"):
         del result["$defs"][name]
-    target = result["$defs"]["TargetEntry"]
-    result["$defs"]["TargetEntry"] = {"anyOf": [{"type": "string"}, target]}
+    for entry in ("TargetEntry", "DiscoverEntry"):
+        result["$defs"][entry] = {"anyOf": [{"type": "string"}, result["$defs"][entry]]}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "GitHub Enterprise exporter"}
     return json.dumps({**result, **head}, indent=2, ensure_ascii=False) + "\n"
 
