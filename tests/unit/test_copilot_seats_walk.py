@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from exporter.catalogue import Sizes
 from exporter.collecting.conclude import Conclusion
+from exporter.collecting.forecast import collector_load, expected_cost
 from exporter.collectors.copilot_seats import COLLECTOR, OF_ENTERPRISE
 from exporter.collectors.copilot_seats.walk import SeatCounts
 from exporter.exposition.snapshot import Snapshot
@@ -253,6 +255,15 @@ def test_the_list_is_walked_once_a_day(collector: Any) -> None:
         walks.append(github.walks)
         assert shown(snapshot, job)["plan", "business"] == hours // 24 * 24 + 1
     assert walks[-1] == 4
+
+
+def test_plan_counts_the_list_once_a_day() -> None:
+    """Of a thousand seats: the summary every two hours, and ten pages a day."""
+    for collector, single in ((COLLECTOR, 1), (OF_ENTERPRISE, 0)):
+        job = job_of(collector)
+        cost = expected_cost(job, Sizes(seats=1000))
+        assert cost.requests == single + 10
+        assert collector_load("pool", [(job, 1, cost)]).hourly == pytest.approx(single / 2 + 10 / 24)
 
 
 def test_the_last_counts_stay_while_the_list_cannot_be_read_until_they_are_two_days_old() -> None:
