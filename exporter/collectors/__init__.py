@@ -10,6 +10,7 @@ from exporter.collectors import (
     copilot_repositories,
     copilot_seats,
     copilot_usage,
+    cost_centers,
     licenses,
     route_stats,
     server_statistics,
@@ -49,4 +50,5 @@ COLLECTORS: tuple[Collector, ...] = (
     billing_usage.OF_ORGANIZATION,
     budgets.COLLECTOR,
     budgets.OF_ORGANIZATION,
+    cost_centers.COLLECTOR,
 )
