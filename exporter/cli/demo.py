@@ -117,7 +117,8 @@ def _configuration(folder: Path, api_url: str, watch: Mapping[str, Any]) -> dict
     }
     collectors["time_stats"]["increment"] = "1h"  # hours are cheap to simulate
     collectors["route_stats"]["top_actors"], collectors["user_stats"]["top_users"] = 4, 4
-    collectors["billing_usage"]["organizations"] = True
+    for name in ("advanced_security", "billing_usage"):
+        collectors[name]["organizations"] = True
     collectors["budgets"] |= {"organizations": True, "each": True}
     collectors["licenses"]["users"] = True
     collectors["usage_reports"] |= {

@@ -2,6 +2,7 @@
 
 from exporter.catalogue import Collector
 from exporter.collectors import (
+    advanced_security,
     appliance_stats,
     billing_usage,
     budgets,
@@ -51,4 +52,6 @@ COLLECTORS: tuple[Collector, ...] = (
     budgets.COLLECTOR,
     budgets.OF_ORGANIZATION,
     cost_centers.COLLECTOR,
+    advanced_security.COLLECTOR,
+    advanced_security.OF_ORGANIZATION,
 )

@@ -50,6 +50,12 @@ NEEDS = (
         (),
         ("manage_billing:copilot", "read:enterprise"),
     ),
+    Need(re.compile(r"/enterprises/[^/]+/settings/billing/advanced-security"), (), ("read:enterprise",)),
+    Need(
+        re.compile(r"/orgs/[^/]+/settings/billing/advanced-security"),
+        ("organization_administration",),
+        ("read:org", "admin:org"),
+    ),
     Need(
         re.compile(r"/enterprises/[^/]+/settings/billing/.+"),
         ("enterprise_billing",),
