@@ -24,10 +24,11 @@ def main(settings: Settings) -> int:
         if not target_jobs:
             print(f"{target}: nothing is asked; this version has no collector for it")
     rows = [_row(settings, job) for target_jobs in jobs.values() for job in target_jobs]
-    print(table([("COLLECTOR", "TARGET", "SUBJECT", "INTERVAL", "CREDENTIAL", "API"), *rows]))
+    if rows or not settings.discover:
+        print(table([("COLLECTOR", "TARGET", "SUBJECT", "INTERVAL", "CREDENTIAL", "API"), *rows]) + "\n")
     if discovers := planned(settings):
-        print(f"\n{discovers}")
-    print(f"\n{table([('CREDENTIAL', 'ASKS', 'THROUGH', 'CA FILES'), *_routes(settings)])}")
+        print(f"{discovers}\n")
+    print(f"{table([('CREDENTIAL', 'ASKS', 'THROUGH', 'CA FILES'), *_routes(settings)])}")
     print(f"\n{_authorities()}")
     top = [
         f"{getattr(settings.collectors[collector.name].options, collector.top)} by {collector.name}"

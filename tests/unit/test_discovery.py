@@ -24,7 +24,7 @@ from exporter.discovery.memory import (
     corrected,
     next_due,
 )
-from exporter.discovery.status import lacking_of, status_of
+from exporter.discovery.status import STATES, DiscoveryStatus, Lacking, lacking_of, status_of
 from exporter.errors import CredentialRejected, Forbidden, Invalid, NotFound, Unavailable
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
@@ -40,6 +40,9 @@ from exporter.github.listings import (
 from exporter.github.pacing import Pool
 from exporter.instants import DAY, HOUR
 from exporter.jobs import CollectorSettings, Target
+from exporter.serving.health import Health
+from exporter.serving.page.discovery import discovery_notes, discovery_rows
+from exporter.serving.page.verdict import Facts, verdict
 from exporter.settings.discover import DiscoverEntry
 from tests.support.fake import Fake
 
@@ -489,3 +492,47 @@ def test_a_text_of_another_shape_is_no_memory(key: str, value: Any) -> None:
     text = json.dumps({**json.loads(saved.dump(memory(ACME))), key: value})
     with pytest.raises((ValueError, TypeError)):
         saved.load(text)
+
+
+def shown(**more: Any) -> DiscoveryStatus:
+    """The status of an entry whose last listing succeeded."""
+    counts = {**dict.fromkeys(STATES, 0), **more.pop("counts", {})}
+    return DiscoveryStatus("app", "", "where it is", True, NOW - 60, NOW + 60, counts=counts, **more)
+
+
+@pytest.mark.parametrize(
+    ("status", "finding"),
+    [
+        (shown(), ""),
+        (shown(counts={"excluded": 3, "suspended": 1, "refused": 2}, suspended=["organization/x"]), ""),
+        (shown(failure=Failure("forbidden", "no", "ask them")), "Discovery by credential app fails"),
+        (shown(absent=["organization/acme"]), "lacks organization/acme"),
+        (shown(counts={"surplus": 7}), "7 targets more than max_targets"),
+    ],
+)
+def test_the_verdict_tells_what_an_operator_should_do_something_about(status: DiscoveryStatus, finding: str) -> None:
+    result = verdict(Facts(sources=1), Health(discovery=(status,)), NOW)
+    assert (finding in result.top.what) if finding else (result.top.level == "ok")
+
+
+def test_notes_name_what_is_not_collected_at_most_so_many_of_it() -> None:
+    names = [f"organization/o{number}" for number in range(12)]
+    lacking = (Lacking("the permission “X”", ["one", "two"], names),)
+    suspended, left_out, refused, partial = discovery_notes(
+        [shown(suspended=names, lacking=lacking, counts={"refused": 1}, partial="cut short")]
+    )
+    assert "organization/o9 and 2 more: nothing is asked there" in suspended
+    assert "one, two left out at organization/o0" in left_out
+    assert "the App needs the permission “X”" in left_out
+    assert "1 row of GitHub's listing names no target" in refused
+    assert "cut short." in partial
+
+
+def test_a_row_says_how_an_entry_fares() -> None:
+    failed = shown(counts={"collected": 1_200, "absent": 1}, failure=Failure("unavailable", "503", ""))
+    rows = discovery_rows([shown(), failed, DiscoveryStatus("new", "", "where it is")], NOW)
+    assert [(one.level, one.state, one.found) for one in rows] == [
+        ("ok", "works", "none"),
+        ("warn", "unavailable", "1,200 collected, 1 absent"),
+        ("warn", "not asked yet", "unknown"),
+    ]

@@ -1276,3 +1276,82 @@ def test_a_token_is_no_name_because_names_are_shown(write: Write, place: str) ->
     told = report(write(place.replace("@", token)))
     assert "is a token, not a name" in told
     assert "CANARY" not in told
+
+
+DISCOVERING = """
+credentials:
+  app: {app_client_id: Iv1, private_key_file: FOLDER/key.pem}
+  classic: {token_file: FOLDER/token}
+  ghes: {api_url: https://ghes.example.com/api/v3, token_file: FOLDER/token}
+"""
+
+
+@pytest.fixture
+def discover(tmp_path: Path, write: Callable[[str], str]) -> Callable[[str], Settings]:
+    """The settings of a section `discover`."""
+    (tmp_path / "token").write_text("a-token")
+    (tmp_path / "key.pem").write_text("a key")
+    return lambda text: settings(write(DISCOVERING.replace("FOLDER", str(tmp_path)) + text))
+
+
+def test_an_entry_of_discover_has_patterns_in_lower_case_and_an_interval(discover: Callable[[str], Settings]) -> None:
+    read = discover(
+        "discover: [{credential: APP, include: [ACME-*, 2024], exclude: 'a,b'}, {credential: classic, enterprise: 7}]"
+    )
+    assert [(one.key, one.include, one.exclude, one.interval) for one in read.discover] == [
+        ("app", ("acme-*", "2024"), ("a", "b"), 3600.0),
+        ("classic 7", ("*",), (), 3600.0),
+    ]
+    assert read.used_credentials() == ["app", "classic"]
+    assert read.targets() == []
+
+
+def test_what_is_discovered_follows_what_is_listed_and_never_replaces_it(discover: Callable[[str], Settings]) -> None:
+    read = discover("discover: [app]\norganizations: [{name: acme, credential: classic}]")
+    found = tuple(Target("organization", name, "app") for name in ("acme", "globex"))
+    whole = read.model_copy(update={"discovered": found})
+    assert [(target.name, target.credential) for target in whole.targets()] == [("acme", "classic"), ("globex", "app")]
+    assert "discovered" not in whole.masked()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "discover: [{credential: app, enterprise: acme}]",
+            "discover[0].enterprise (line 6): credential app is a GitHub App",
+        ),
+        ("discover: [app, {credential: app, exclude: [x]}]", "discover[1] (line 6): credential app is given twice"),
+        ("discover: [ghes]", "an appliance: only GitHub.com and GHE.com are asked"),
+        ("discover: [nope]", "there is no credential nope; there are app, classic, ghes"),
+        ("discover: [{interval: 1h}]", "this entry has no credential; add credential: NAME, one of app, classic, ghes"),
+        (
+            "discover: [{credential: app, include: ['a/b']}]",
+            "discover[0].include[0] (line 6): must be a pattern of names",
+        ),
+        ("discover: [{credential: app, include: ['[a]']}]", "must be a pattern of names"),
+        ("discover: [{credential: app, max_targets: 0}]", "discover[0].max_targets (line 6)"),
+        ("discover: [null]", "is empty: write CREDENTIAL, or {credential: CREDENTIAL}"),
+        ("discover: []", "there is nothing to collect from"),
+        ("discover: [app]\ndiscovered: []", "discovered (line 7): unknown key: GitHub says what is discovered"),
+    ],
+)
+def test_an_entry_of_discover_that_cannot_be_is_refused(
+    text: str, problem: str, discover: Callable[[str], Settings]
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        discover(text)
+    assert problem in str(raised.value)
+
+
+def test_one_variable_discovers_where_an_app_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("a key")
+    environ = {
+        "GITHUB_EXPORTER_DISCOVER": "app",
+        "GITHUB_EXPORTER_APP_CLIENT_ID": "Iv1",
+        "GITHUB_EXPORTER_APP_PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
+        "GITHUB_EXPORTER_API_URL": "https://api.acme.ghe.com",
+    }
+    _, read = parse(["run"], environ, KNOWN)
+    assert [entry.key for entry in read.discover] == ["app"]
+    assert {name: one.api_url for name, one in read.credentials.items()} == {"app": "https://api.acme.ghe.com"}
