@@ -3,7 +3,7 @@
 This module only sends requests; `conclude.py` counts the results.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from exporter.github.dates import OPEN, Closing
 from exporter.jobs import Job
 from exporter.privacy import Naming, rename_people
 from exporter.settings.names import collector_variable
-from exporter.tables import Row, Table
+from exporter.tables import Table
 
 MOST_TRIES = 3
 
@@ -57,9 +57,10 @@ class Reading:
 class Attempt:
     """One run: what it read or how it failed, when it began (our wall clock), its duration, GitHub's skew (seconds).
 
-    `requests` is how many it sent, of the quota of `pool`. `closing` is when the endpoint ends, `memory` what the
-    collector remembers. `paused_until` is when a credential that was refused, or an endpoint that knows no subject, is
-    tried again; else 0. `writable` tells whether the state could be written when it began.
+    `requests` is how many it sent, of the quota of `pool`, whose budget allows `hourly` per hour (None: unlimited).
+    `closing` is when the endpoint ends, `memory` what the collector remembers. `paused_until` is when a credential that
+    was refused, or an endpoint that knows no subject, is tried again; else 0. `writable` tells whether the state could
+    be written when it began.
     """
 
     result: Reading | GitHubError
@@ -68,6 +69,7 @@ class Attempt:
     skew: float
     pool: str = ""
     requests: int = 0
+    hourly: int | None = None
     closing: Closing = OPEN
     memory: Any = None
     paused_until: float = 0.0
@@ -223,16 +225,14 @@ async def _read(
 ) -> tuple[Read, Fetched]:
     fetched = await _fetch(question, api, start, end, partial=partial)
     # Thousands of rows take as long as many scrapes.
-    rows = await worker.run(_counted_rows, table, fetched.rows)
-    if fetched.walk and fetched.walk.unseen:
-        rows = {**fetched.walk.unseen, **rows}
+    rows = await worker.run(_counted_rows, table, fetched)
     return Read(start, end, rows, strict=not fetched.rejected), fetched
 
 
-def _counted_rows(table: Table, rows: Iterable[Row]) -> dict[Identity, CountedRow]:
-    """The rows of the table, by identity; of equal identities the last one."""
-    result = {}
-    for row in rows:
+def _counted_rows(table: Table, fetched: Fetched) -> dict[Identity, CountedRow]:
+    """The rows of the table, by identity; of equal identities the last one. Unseen rows are as they were known."""
+    result = dict(fetched.walk.unseen or {}) if fetched.walk else {}
+    for row in fetched.rows:
         if isinstance(row, table.row):
             numbers = tuple(getattr(row, family.field) for family in table.counters)
             last = getattr(row, table.last_seen) if table.last_seen else None

@@ -6,9 +6,8 @@ has changed. A revision may hide a rise: one row loses what another has won. The
 later.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from exporter.counting.keys import CountedRow, Counting, Identity, Numbers
 from exporter.instants import DAY
@@ -41,22 +40,23 @@ class KnownList:
     rows: Mapping[Identity, CountedRow]
     width: int
     page_size: int
+    sums: Numbers = field(init=False)
+    """The sum of each count over all rows."""
 
-    @cached_property
-    def sums(self) -> Numbers:
-        """The sum of each count over all rows."""
-        return _sums((row.numbers for row in self.rows.values()), self.width)
+    def __post_init__(self) -> None:
+        rows = self.rows.values()
+        sums = tuple(sum(row.numbers[index] for row in rows) for index in range(self.width))
+        object.__setattr__(self, "sums", sums)
 
     @property
     def most_pages(self) -> int:
         """How many pages a short walk may read."""
         return -(-len(self.rows) // self.page_size) // LARGEST_SHARE
 
-    def sums_with(self, seen: Mapping[Identity, Numbers]) -> Numbers:
-        """The sums of the list if the rows that were not seen have their known counts."""
-        known = (self.rows[identity].numbers for identity in seen if identity in self.rows)
-        parts = zip(self.sums, _sums(seen.values(), self.width), _sums(known, self.width), strict=True)
-        return tuple(total + new - old for total, new, old in parts)
+    def numbers_of(self, identity: Identity) -> Numbers:
+        """The known counts of a row; zeros of a new one."""
+        row = self.rows.get(identity)
+        return row.numbers if row else (0,) * self.width
 
     def without(self, seen: Collection[Identity]) -> Mapping[Identity, CountedRow]:
         """The rows that were not seen."""
@@ -97,7 +97,7 @@ def may_walk_short(history: WalkHistory | None, counting: Counting, start: int, 
         and history.anchor == counting.anchor == start
         and history.whole_at <= counting.read_at
         and history.whole_at <= end < history.whole_at + longest
-        and end >= history.retry_at
+        and not end < history.retry_at <= end + DAY  # a later instant is of a wrong clock
     )
 
 
@@ -115,7 +115,3 @@ def after_walk(history: WalkHistory | None, walk: Walk, start: int, end: int, in
         return whole
     pause = min(float(DAY), interval * 2.0 ** min(failures, 20))
     return replace(whole, failures=failures + 1, retry_at=end + int(pause))
-
-
-def _sums(rows: Iterable[Numbers], width: int) -> Numbers:
-    return tuple(map(sum, zip(*rows, strict=True))) or (0,) * width

@@ -61,6 +61,7 @@ def _renamed(snapshot: Snapshot, collectors: Sequence[Collector]) -> Snapshot:
         sums=None,  # otherwise an unchanged source would not be read again
         next_run=0.0,
         names_changed=True,
+        walks=None,  # the names of all rows are needed
     )
 
 

@@ -31,6 +31,8 @@ class Subjects:
     names: dict[int, str] = field(default_factory=dict)
     surplus: int = 0
     unreadable: int | None = None
+    limited: bool = False
+    """Whether a limit refuses the list by its newest rows."""
     asked: list[str] = field(default_factory=list)
     order: list[int] = field(default_factory=list)
     """As the walk's first page found it."""
@@ -46,6 +48,8 @@ class Subjects:
         if kind == "sums":
             total, limited = (sum(row[index] for row in self.rows.values()) for index in (0, 1))
             return httpx.Response(200, json={TOTAL: total + self.surplus, "rate_limited_request_count": limited})
+        if self.limited and kind.startswith(LAST):
+            return httpx.Response(429, headers={"retry-after": "60"})
         page, size, is_newest = int(params.get("page", 1)), int(params["per_page"]), params["sort"] == LAST
         if page == 1:
             of_row = (lambda number: (self.rows[number][2], number)) if is_newest else str

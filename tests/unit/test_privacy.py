@@ -8,6 +8,7 @@ from exporter.collectors import COLLECTORS, route_stats, subject_stats, summary_
 from exporter.collectors.reading.values import labels_of
 from exporter.collectors.subject_stats import SubjectRow
 from exporter.collectors.user_stats import ActorRow
+from exporter.counting.short_walks import WalkHistory
 from exporter.errors import Unavailable
 from exporter.exposition.columns import column
 from exporter.exposition.snapshot import Outcome, Snapshot
@@ -145,6 +146,7 @@ def test_what_is_kept_under_another_choice_loses_names_of_people_only() -> None:
         sums=(1, 2),
         memory={"figures": 1},
         note="no figures: ada may not",
+        walks=WalkHistory(0, 1000, 102),
     )
     after = renamed_by(COLLECTORS)(job_of(subject_stats.COLLECTOR).key, before)
     assert {family: list(samples) for family, samples in after.gauges.items()} == {
@@ -157,6 +159,7 @@ def test_what_is_kept_under_another_choice_loses_names_of_people_only() -> None:
     assert after.outcome
     assert (after.outcome.message, after.outcome.hint, after.note) == (NOT_KEPT, "a hint", NOT_KEPT)
     assert (after.next_run, after.sums, after.memory, after.names_changed) == (0.0, None, {"figures": 1}, True)
+    assert after.walks is None, "the names of all rows are needed"
 
 
 def test_a_collector_without_people_keeps_all_and_an_unknown_one_no_name() -> None:

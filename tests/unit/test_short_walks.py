@@ -4,10 +4,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from exporter.counting.keys import CountedRow, Counting
 from exporter.counting.short_walks import KnownList, Walk, WalkHistory, after_walk, known_list, may_walk_short
+from exporter.errors import RateLimited
 from exporter.exposition.snapshot import Snapshot
 from exporter.exposition.store import Entry
 from exporter.instants import DAY, HOUR
@@ -42,6 +44,8 @@ def first(github: Subjects) -> Snapshot:
         pytest.param(HISTORY, COUNTING, 0, 999, False, id="the clock went back"),
         pytest.param(replace(HISTORY, retry_at=2801), COUNTING, 0, 2800, False, id="it failed lately"),
         pytest.param(replace(HISTORY, retry_at=2800), COUNTING, 0, 2800, True, id="tried again"),
+        pytest.param(replace(HISTORY, retry_at=2800 + DAY), COUNTING, 0, 2800, False, id="it has often failed"),
+        pytest.param(replace(HISTORY, retry_at=2801 + DAY), COUNTING, 0, 2800, True, id="it failed by a wrong clock"),
     ],
 )
 def test_a_list_is_read_in_part_only_behind_a_whole_walk_of_its_window(
@@ -57,18 +61,10 @@ def row(number: int, *counts: int) -> CountedRow:
 KNOWN = KnownList({("1",): row(1, 10, 2), ("2",): row(2, 20, 0)}, 2, 1)
 
 
-@pytest.mark.parametrize(
-    ("seen", "sums"),
-    [
-        ({}, (30, 2)),
-        ({("2",): (25, 1)}, (35, 3)),
-        ({("3",): (7, 7)}, (37, 9)),
-        ({("1",): (9, 2), ("2",): (21, 0)}, (30, 2)),
-    ],
-)
-def test_what_was_not_seen_counts_as_it_was_known(seen: dict[tuple[str, ...], Any], sums: tuple[int, int]) -> None:
-    assert KNOWN.sums_with(seen) == sums
-    assert set(KNOWN.without(seen)) == {("1",), ("2",)} - set(seen)
+def test_of_a_known_list_sums_and_counts_are_known() -> None:
+    assert KNOWN.sums == (30, 2)
+    assert [KNOWN.numbers_of((number,)) for number in "123"] == [(10, 2), (20, 0), (0, 0)]
+    assert set(KNOWN.without({("1",)})) == {("2",)}
 
 
 def test_a_list_without_rows_has_sums_of_zero() -> None:
@@ -221,6 +217,43 @@ def test_what_arrives_during_the_walk_is_proven_by_sums_from_after() -> None:
     after = tick(github, before, START + HALF_HOUR)
     assert github.asked == ["sums", "newest 1", "sums", "newest 1"]
     assert counted(after.snapshot) == {number: row[0] for number, row in github.rows.items()}
+
+
+def test_a_row_that_lost_requests_ends_the_short_walk_at_once() -> None:
+    github = subjects(4000)
+    before = first(github)
+    github.rows[4000][0] -= 2
+    github.request(5, at=START + 100)
+    after = tick(github, before, START + HALF_HOUR)
+    assert github.asked[:4] == ["sums", "newest 1", "sums", "name 1"]
+    assert counted(after.snapshot) == {number: row[0] for number, row in github.rows.items()}
+
+
+def test_if_the_newest_rows_cannot_be_read_the_list_is_read_whole() -> None:
+    github = subjects(1000)
+    before = first(github)
+    github.request(5, at=START + 100)
+
+    def fail(_number: int) -> None:
+        if github.asked[-1] == "newest 1":
+            raise httpx.ReadTimeout("GitHub sorts too long")
+
+    github.before_answer = fail
+    after = tick(github, before, START + HALF_HOUR)
+    assert after.error is None
+    assert counted(after.snapshot) == {number: row[0] for number, row in github.rows.items()}
+    assert after.snapshot.walks
+    assert after.snapshot.walks.failures == 1
+
+
+def test_a_limit_ends_the_run_instead() -> None:
+    github = subjects(1000)
+    before = first(github)
+    github.request(5, at=START + 100)
+    github.limited = True
+    after = tick(github, before, START + HALF_HOUR)
+    assert isinstance(after.error, RateLimited)
+    assert github.asked == ["sums", "newest 1"]
 
 
 def test_an_unreadable_row_proves_nothing() -> None:

@@ -3,6 +3,7 @@
 `counting/short_walks.py` has the rule.
 """
 
+from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -13,13 +14,17 @@ from exporter.collectors.reading.values import identity_of
 from exporter.counting.keys import Identity, Numbers
 from exporter.counting.short_walks import KnownList, Walk
 from exporter.counting.walks import counts_of
+from exporter.errors import CredentialRejected, GitHubError, RateLimited
 from exporter.fetching import Api, Fetched
 from exporter.tables import Row, Table
 
 
 @dataclass(slots=True)
 class ShortWalk:
-    """One short walk; `seen` are the rows that were read, by identity."""
+    """One short walk.
+
+    `seen` are the rows that were read, by identity; `ours` the sums of the list if all other rows are unchanged.
+    """
 
     api: Api
     path: str
@@ -30,25 +35,40 @@ class ShortWalk:
     seen: dict[Identity, Row] = field(default_factory=dict)
     unknown: UnknownFields = field(default_factory=UnknownFields)
     pages: int = 0
+    ours: Numbers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ours = self.known.sums
 
     async def is_proven(self) -> bool:
         """Read pages until GitHub's sums prove all other rows unchanged; False if too many pages prove nothing.
 
+        A failure proves nothing, too: a whole walk may succeed, because it reads the list in another order.
+        """
+        try:
+            return await self._is_proven()
+        except (CredentialRejected, RateLimited):
+            raise
+        except GitHubError:
+            return False
+
+    async def _is_proven(self) -> bool:
+        """Whether the walk proves all other rows unchanged.
+
         If the rows exceed the sums, more has become visible since GitHub gave them, and they are fetched again. If then
-        they exceed the rows, the walk begins again: what became visible meanwhile stands on its first page.
+        they exceed the rows, the walk begins again: what became visible meanwhile stands on its first page. If the rows
+        still exceed the sums, GitHub revised another row downward, which only a whole walk finds.
         """
         github = await self.sums.fetch_or_none()
-        ours: Numbers | None = self.known.sums
         while github is not None:
-            if ours == github:
+            if self.ours == github:
                 return True
-            if self.pages >= self.known.most_pages:
+            if self.pages >= self.known.most_pages or not await self._reads_up_to(github):
                 return False
-            ours = await self._read(github)
-            if ours is None or not _reaches(ours, github):
-                return False
-            if ours != github:
+            if self.ours != github:
                 github = await self.sums.fetch_or_none()
+                if github is None or _exceeds(self.ours, github):
+                    return False
         return False
 
     def fetched(self) -> Fetched:
@@ -57,31 +77,36 @@ class ShortWalk:
         walk = Walk(self.pages + len(self.sums.answers), unseen)
         return Fetched(tuple(self.seen.values()), unknown=self.unknown, walk=walk)
 
-    async def _read(self, github: Numbers) -> Numbers | None:
-        """Read pages until the sums reach GitHub's; returns them. None if a row cannot be read."""
+    async def _reads_up_to(self, github: Numbers) -> bool:
+        """Read pages until the sums reach GitHub's; False if they do not, or if a row cannot be read."""
         params = {
             **self.params,
             "sort": str(self.table.last_seen),
             "direction": "desc",
             "per_page": self.known.page_size,
         }
-        ours = self.known.sums
         async with aclosing(read_pages(self.api, self.path, params, self.table, self.unknown)) as pages:
             async for rows, unreadable in pages:
                 self.pages += 1
                 if unreadable:
-                    return None
-                ours = await worker.run(self._add, rows)
-                if _reaches(ours, github) or self.pages >= self.known.most_pages:
-                    break
-        return ours
+                    return False
+                await worker.run(self._add, rows)
+                if self.ours == github or _exceeds(self.ours, github):
+                    return True
+                if self.pages >= self.known.most_pages:
+                    return False
+        return False
 
-    def _add(self, rows: list[Row]) -> Numbers:
-        """Add rows; returns the sums of the list if the rows that were not read are unchanged."""
-        self.seen.update((identity_of(self.table, row), row) for row in rows)
-        return self.known.sums_with({identity: counts_of(self.table, row) for identity, row in self.seen.items()})
+    def _add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            identity = identity_of(self.table, row)
+            earlier = self.seen.get(identity)
+            old = counts_of(self.table, earlier) if earlier else self.known.numbers_of(identity)
+            parts = zip(self.ours, counts_of(self.table, row), old, strict=True)
+            self.ours = tuple(total + new - before for total, new, before in parts)
+            self.seen[identity] = row
 
 
-def _reaches(ours: Numbers, github: Numbers) -> bool:
-    """Whether the sums are GitHub's, or one is larger."""
-    return ours == github or any(own > shown for own, shown in zip(ours, github, strict=True))
+def _exceeds(ours: Numbers, github: Numbers) -> bool:
+    """Whether one of the sums is larger than GitHub's."""
+    return any(own > shown for own, shown in zip(ours, github, strict=True))

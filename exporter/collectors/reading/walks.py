@@ -29,7 +29,7 @@ async def walk(
         return await _walk_whole(api, path, params, table, sums)
     short = ShortWalk(api, path, params, table, sums, sums.known)
     if await short.is_proven():
-        return short.fetched()
+        return await worker.run(short.fetched)
     del sums.answers[:-1]
     fetched = await _walk_whole(api, path, params, table, sums)
     return replace(fetched, walk=fetched.walk and replace(fetched.walk, short_failed=True))
