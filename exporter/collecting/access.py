@@ -1,6 +1,6 @@
 """Whether a job may run now, by its credential, its quota pool and the pool's budget."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,7 +83,7 @@ def check_credentials(accesses: Iterable[Access], salt: bytes) -> list[Credentia
 class Claim(NamedTuple):
     """The requests that a job needs: `cost` per run at most, `usual` per run otherwise, and `hourly` per hour.
 
-    A smaller `rank` is more important.
+    A smaller `rank` is more important. `is_waiting`: it is due, and waits until the budget has room for `cost`.
     """
 
     rank: tuple[int, int, int, str]
@@ -92,9 +92,10 @@ class Claim(NamedTuple):
     usual: int
     hourly: int
     interval: float
+    is_waiting: bool = False
 
 
-def claim(job: Job, cost: int, saved: int = 0) -> Claim:
+def claim(job: Job, cost: int, saved: int = 0, *, is_waiting: bool = False) -> Claim:
     """A job's claim; `cost` is what a run costs at most, 0 if that is not known, `saved` what a short walk saves of it.
 
     Totals come first, then the lists of subjects, then drill-downs, the subjects with the most requests first.
@@ -103,19 +104,31 @@ def claim(job: Job, cost: int, saved: int = 0) -> Claim:
     usual = max(1, cost - saved)
     hourly = int(-(-HOUR * usual // max(job.settings.interval, SHORTEST_RESERVED)))
     rank = (job.collector.rank, job.order, -job.busy, job.key)
-    return Claim(rank, job.key, cost, usual, hourly, job.settings.interval)
+    return Claim(rank, job.key, cost, usual, hourly, job.settings.interval, is_waiting)
 
 
-def wait_for_budget(own: Claim, all_of_pool: Iterable[Claim], pool: Pool, now: float) -> float | None:
+def wait_for_budget(own: Claim, all_of_pool: Sequence[Claim], pool: Pool, now: float) -> float | None:
     """Seconds until a run fits beside what more important jobs still need in this hour; None if it never will.
 
     `own` is the run's claim. `now` is of a clock that never jumps.
     """
     if pool.hourly is None:
         return 0.0
-    reserved, usual = 0, 0.0
+    reserved, usual = _reserved_for_waiting(own, all_of_pool, pool.hourly), 0.0
     for other in all_of_pool:
         usual += other.usual * BURST_WINDOW / other.interval
         if other.rank < own.rank:
             reserved += max(0, other.hourly - pool.spending.sent_by(other.job, now))
     return pool.spending.wait(own.cost, reserved, pool.hourly, now, int(usual))
+
+
+def _reserved_for_waiting(own: Claim, all_of_pool: Sequence[Claim], hourly: int) -> int:
+    """What the most important job that waits needs, if it is more important than `own`: less would leave it no room.
+
+    0 if it cannot run beside what more important jobs need, because then it would stop all others for ever.
+    """
+    waiting = min((other for other in all_of_pool if other.is_waiting), default=own)
+    if waiting.rank >= own.rank:
+        return 0
+    needed = waiting.cost + sum(other.hourly for other in all_of_pool if other.rank < waiting.rank)
+    return waiting.cost if needed <= hourly else 0

@@ -30,9 +30,14 @@ def postpone(before: Snapshot, due: float) -> Snapshot:
 
 
 def postpone_for_budget(before: Snapshot, due: float, attempt: Attempt) -> Snapshot:
-    """Retry a run that the budget stopped once the budget covers twice its requests. It was not an attempt."""
-    requests = max(before.requests, 2 * attempt.requests)
-    return replace(postpone(before, due), requests=requests, memory=attempt.memory)
+    """Retry a run that the budget stopped once the budget covers twice its requests. It was not an attempt.
+
+    If those are more than the budget of an hour, it is retried with that: a job that costs more never runs.
+    """
+    requests = 2 * attempt.requests
+    if attempt.hourly is not None and attempt.requests < attempt.hourly:
+        requests = min(requests, attempt.hourly)
+    return replace(postpone(before, due), requests=max(before.requests, requests), memory=attempt.memory)
 
 
 def refresh(before: Snapshot) -> Snapshot:

@@ -71,6 +71,7 @@ class Ticks:
             skew=api.skew,
             pool=pool.name,
             requests=pool.in_turn,
+            hourly=pool.hourly,
             closing=pool.closing,
             memory=question.memory.value,
             writable=question.writable,

@@ -33,6 +33,7 @@ class Turns:
         self._ticks, self._active, self._clock = ticks, active, clock
         self._waits, self._unknowns = waits, unknowns
         self._warned: set[str] = set()
+        self._waiting: set[str] = set()  # the jobs that are due and wait for budget
 
     async def take(self, job: Job, access: Access) -> float:
         """Run a job if it may run; returns when it is due again."""
@@ -47,6 +48,7 @@ class Turns:
             if subject_due > now:  # another subject has shown how the endpoint answers
                 self._active.tried.add(job.key)
             due = max(access.not_before(now), subject_due)
+            self._waiting.discard(job.key)
             if due <= now:
                 due = now + self._wait_for_budget(job, access.pool)
             if due <= now:
@@ -57,7 +59,8 @@ class Turns:
     def claim(self, job: Job) -> Claim:
         """What a job needs of its pool's hour."""
         status = self._status(job)
-        return claim(job, status.requests, status.walks.saved if status.walks else 0)
+        saved = status.walks.saved if status.walks else 0
+        return claim(job, status.requests, saved, is_waiting=job.key in self._waiting)
 
     async def _run(self, job: Job, access: Access, now: float) -> float:
         """One tick; returns when the job is due again."""
@@ -139,7 +142,10 @@ class Turns:
                     budget=pool.hourly,
                 )
             return HOUR
-        return min(max(wait, 1.0), CHECK_BUDGET_AFTER) if wait > 0 else 0.0
+        if wait <= 0:
+            return 0.0
+        self._waiting.add(job.key)
+        return min(max(wait, 1.0), CHECK_BUDGET_AFTER)
 
     @property
     def _store(self) -> Store:

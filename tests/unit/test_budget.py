@@ -1,5 +1,6 @@
 """The budget: no hour above it, no burst, totals before details, and a reserve for others."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -7,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.collecting.access import Claim, claim, wait_for_budget
+from exporter.collecting.attempt import Attempt
+from exporter.collecting.changes import postpone_for_budget
 from exporter.collectors import COLLECTORS
+from exporter.errors import OverBudget
+from exporter.exposition.snapshot import Snapshot
 from exporter.github.budget import BURST_WINDOW, Budget, Spending
 from exporter.github.hour import HOUR_WINDOW, REQUEST_TIMEOUT
 from exporter.github.pacing import Pool
@@ -143,10 +148,10 @@ def test_the_declaration_tells_who_goes_first() -> None:
 
 
 def test_a_claim_is_what_a_run_cost_and_what_an_hour_of_them_will() -> None:
-    assert claim(job(0), 1)[2:] == (1, 1, 2, 1800.0)
-    assert claim(job(2), 23)[2:] == (23, 23, 46, 1800.0)
-    assert claim(job(2), 23, 20)[2:] == (23, 3, 6, 1800.0)  # a short walk is usual, a whole one possible
-    assert claim(job(2), 0)[2:] == (12, 12, 24, 1800.0)  # nothing is known: as for a thousand subjects
+    assert claim(job(0), 1)[2:] == (1, 1, 2, 1800.0, False)
+    assert claim(job(2), 23)[2:] == (23, 23, 46, 1800.0, False)
+    assert claim(job(2), 23, 20)[2:6] == (23, 3, 6, 1800.0)  # a short walk is usual, a whole one possible
+    assert claim(job(2), 0)[2:6] == (12, 12, 24, 1800.0)  # nothing is known: as for a thousand subjects
     assert claim(job(0, interval=6 * HOUR), 1).hourly == 1
     assert claim(job(0, interval=1.0), 1).hourly == 12  # nothing is kept for what wants to run all the time
 
@@ -165,6 +170,55 @@ def test_details_wait_while_totals_still_need_their_part_of_the_hour() -> None:
         pool.spending.add("t", 901)
     assert pool.hourly == 100
     assert wait_for_budget(Claim((2, 5, 0, "d"), "d", 5, 5, 5, 3600.0), [totals, details], pool, 1300) == 0
+
+
+def runs_of_a_day(cost: int, *more_important: Claim) -> tuple[list[float], int]:
+    """When a list is read whose whole walk has this cost, and how often 78 details, with 2,500 requests an hour."""
+    pool = Pool("pool", Budget(0.5, 0), limit=5000)
+    large = Claim((1, 1, 0, "list"), "list", cost, 11, 22, 1800.0)
+    details = [Claim((2, 5, 0, f"{number:02}"), f"{number:02}", 10, 10, 20, 1800.0) for number in range(78)]
+    claims = [*more_important, large, *details]
+    due, waiting, runs, ran = {one.job: 0.0 for one in claims}, set[str](), list[float](), 0
+    for now in map(float, range(0, 24 * 3600, 20)):
+        for one in claims:
+            if due[one.job] > now:
+                continue
+            waiting.discard(one.job)
+            current = [other._replace(is_waiting=True) if other.job in waiting else other for other in claims]
+            wait = wait_for_budget(one, current, pool, now)
+            assert wait is not None
+            due[one.job] = now + (min(max(wait, 1.0), 60.0) if wait else one.interval)
+            if wait:
+                waiting.add(one.job)
+                continue
+            pool.spending.add(one.job, now, one.usual)
+            if one is large:
+                runs.append(now)
+            elif one in details:
+                ran += 1
+    return runs, ran
+
+
+def test_a_list_whose_whole_walk_needs_much_room_is_read_although_details_are_due_all_the_time() -> None:
+    runs, details = runs_of_a_day(1002)
+    assert max(later - earlier for earlier, later in pairwise([*runs, 24 * HOUR])) <= HOUR + 120
+    assert details > 78 * 48 * 0.9
+
+
+def test_a_job_that_finds_room_never_does_not_stop_all_others() -> None:
+    totals = Claim((0, 0, 0, "totals"), "totals", 1, 1, 2, 1800.0)
+    _runs, details = runs_of_a_day(2499, totals)
+    assert details > 78 * 48 * 0.9
+
+
+@pytest.mark.parametrize(
+    ("sent", "hourly", "requests"), [(40, 100, 80), (60, 100, 100), (100, 100, 200), (60, None, 120), (4, 100, 10)]
+)
+def test_a_run_that_the_budget_stopped_is_not_taken_for_one_that_never_fits(
+    sent: int, hourly: int | None, requests: int
+) -> None:
+    attempt = Attempt(OverBudget("", 0.0), 0.0, 0.0, 0.0, requests=sent, hourly=hourly)
+    assert postpone_for_budget(Snapshot(requests=10), 0.0, attempt).requests == requests
 
 
 def test_without_a_limit_nothing_waits() -> None:
