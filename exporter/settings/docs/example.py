@@ -30,7 +30,8 @@ _TARGETS: Mapping[str, Mapping[str, Any]] = {
     "enterprises": {"name": "acme-corp", "credential": "default"},
     "appliances": {"name": "ghes-eu", "credential": "ghes"},
     "discover": {
-        "credential": "app",
+        "credential": "default",
+        "enterprise": "acme-corp",
         "include": ["acme-*"],
         "exclude": ["*-sandbox"],
         "interval": None,
