@@ -21,6 +21,7 @@ from exporter.exposition.book import Book
 from exporter.exposition.snapshot import Snapshot, Status
 from exporter.exposition.store import Store
 from exporter.fetching import Subject
+from exporter.github.pacing import Pool
 from exporter.instants import utc_time
 from exporter.jobs import CollectorSettings, Job, Target
 from exporter.state.database import Restored
@@ -70,6 +71,8 @@ class ActiveJobs:
         self._snapshots, self._unknowns, self._clock, self._timers = snapshots, unknowns, clock, timers
         self.configuration = Configuration()
         self.by_key: dict[str, Job] = {}
+        self._by_target: dict[Target, dict[str, Job]] = {}
+        self._targets: dict[str, list[Target]] = {}  # by pool
         self.tried: set[str] = set()
         """The keys of jobs that have ended an attempt, or were restored."""
         self.lock = asyncio.Lock()
@@ -86,7 +89,9 @@ class ActiveJobs:
         New jobs show their saved snapshots and begin when they are due. Jobs whose settings changed get a new due time;
         removed jobs are withdrawn. A drill-down continues with the subjects that it followed before a restart.
         """
-        self.configuration = configuration
+        self.configuration, self._targets = configuration, {}
+        for target, access in configuration.accesses.items():
+            self._targets.setdefault(access.pool.name, []).append(target)
         await self._drop([job for job in self.by_key.values() if job.target not in configuration.accesses])
         running = restored.ended | restored.cut_off
         for target in configuration.accesses:
@@ -101,9 +106,14 @@ class ActiveJobs:
                 for job in new:
                     await self._add(job, self._snapshots.state.snapshot, self._start(job, Restored()))
 
+    def of_pool(self, pool: Pool) -> Iterator[Job]:
+        """The jobs whose requests count in a quota pool."""
+        for target in self._targets.get(pool.name, ()):
+            yield from self._by_target.get(target, {}).values()
+
     def wake(self, access: Access) -> None:
         """Let all jobs of a credential run now."""
-        for job in self.by_key.values():
+        for job in self.of_pool(access.pool):
             if self.configuration.access(job) is access and self._timers.has(job.key):
                 self._timers.run_at(job, self._clock.wall())
 
@@ -111,9 +121,7 @@ class ActiveJobs:
         """Select a target's jobs again: drop removed ones, apply changed settings; returns the new jobs."""
         configuration, store = self.configuration, self._snapshots.store
         sources = [
-            (entry.job.collector, entry.job.key)
-            for entry in store
-            if entry.job.target == target and entry.job.collector.subject_of
+            (entry.job.collector, entry.job.key) for entry in store.of_target(target) if entry.job.collector.subject_of
         ]
         requests = await worker.run(sum_requests, self._snapshots.book, sources)
         unknown = self._unknowns.by_endpoint(target, answering(store, target), configuration.collectors)
@@ -121,9 +129,10 @@ class ActiveJobs:
         candidates = Candidates(watched, requests, running, unknown, granted)
         selected = select_jobs(configuration.collectors, configuration.settings, target, candidates)
         jobs = {job.key: job for job in selected}
-        await self._drop([job for key, job in self.by_key.items() if job.target == target and key not in jobs])
+        await self._drop([job for key, job in self._by_target.get(target, {}).items() if key not in jobs])
         for key in jobs.keys() & self.by_key.keys():
-            is_changed, self.by_key[key] = self.by_key[key] != jobs[key], jobs[key]
+            is_changed = self.by_key[key] != jobs[key]
+            self._keep(jobs[key])
             if is_changed:
                 status = store.status(jobs[key])
                 self._timers.run_at(jobs[key], first_run(jobs[key], status, cut_off=False, now=self._clock.wall()))
@@ -144,12 +153,18 @@ class ActiveJobs:
             )
         if status.outcome is not None:
             self.tried.add(job.key)
-        self.by_key[job.key] = job
+        self._keep(job)
         self._timers.run_at(job, status.next_run)
+
+    def _keep(self, job: Job) -> None:
+        self.by_key[job.key] = self._by_target.setdefault(job.target, {})[job.key] = job
 
     async def _drop(self, jobs: Collection[Job]) -> None:
         for job in jobs:  # all before the first await, so that no other task sees a job that is gone
             del self.by_key[job.key]
+            del self._by_target[job.target][job.key]
+            if not self._by_target[job.target]:
+                del self._by_target[job.target]
             self.tried.discard(job.key)
             self._timers.cancel(job.key)
         for job in jobs:
@@ -169,8 +184,8 @@ def answering(store: Store, target: Target, but: Job | None = None) -> set[str]:
     """The endpoints whose last attempt succeeded for some subject of the target, so that they exist there."""
     return {
         entry.job.collector.endpoint
-        for entry in store
-        if entry.job.target == target and entry.job.subject and entry.job != but and is_answered(entry.status)
+        for entry in store.of_target(target)
+        if entry.job.subject and entry.job != but and is_answered(entry.status)
     }
 
 

@@ -145,7 +145,7 @@ class Ticks:
 
     def _most_series(self, job: Job) -> int:
         """How many rows may have series: at most `max_series` of the collector, and of all jobs together."""
-        others = sum(entry.status.series for entry in self.snapshots.store if entry.job.key != job.key)
+        others = self.snapshots.store.series - self.snapshots.store.status(job).series
         widest = max(len(table.families) for table in job.collector.tables)
         room = max(1, (self.max_series - others) // widest)
         return min(room, job.settings.max_series or room)
@@ -154,8 +154,8 @@ class Ticks:
         """The unknown fields that were logged already, for any job of the collector at the target."""
         return {
             name
-            for entry in self.snapshots.store
-            if (entry.job.collector.name, entry.job.target) == (job.collector.name, job.target)
+            for entry in self.snapshots.store.of_target(job.target)
+            if entry.job.collector.name == job.collector.name
             for name in entry.status.unknown
         }
 

@@ -113,9 +113,7 @@ class Turns:
 
     def _is_known(self, target: Target) -> bool:
         """Whether GitHub knows the target itself."""
-        return any(
-            is_answered(entry.status) for entry in self._store if entry.job.target == target and not entry.job.subject
-        )
+        return any(is_answered(entry.status) for entry in self._store.of_target(target) if not entry.job.subject)
 
     def _warn_of_unknown(self, job: Job) -> None:
         subject = f"{job.target} {'/'.join(job.subject)}"
@@ -129,8 +127,7 @@ class Turns:
 
     def _wait_for_budget(self, job: Job, pool: Pool) -> float:
         """Seconds until the budget has room for a run."""
-        access = self._active.configuration.access
-        claims = [self.claim(other) for other in self._active.by_key.values() if access(other).pool is pool]
+        claims = [self.claim(other) for other in self._active.of_pool(pool)]
         wait = wait_for_budget(self.claim(job), claims, pool, self._clock.monotonic())
         if wait is None:
             if job.key not in self._warned:

@@ -60,11 +60,18 @@ class BodyStart:
     size: int = 0
 
 
-def start_body(chunks: Sequence[Chunk], *, gzip: bool) -> BodyStart:
-    """The beginning of a body, which can be used again until one of its chunks changes."""
+def start_body(chunks: Sequence[Chunk], *, gzip: bool, before: BodyStart | None = None) -> BodyStart:
+    """The beginning of a body, which can be used again until one of its chunks changes; `before` is what it follows."""
     if not gzip:
-        return BodyStart(texts(chunks))
-    return BodyStart([_GZIP_HEADER, *(chunk.deflated for chunk in chunks)], *_checksum_and_size(chunks, 0, 0))
+        return BodyStart([*(before.parts if before else ()), *texts(chunks)])
+    start = before or BodyStart([_GZIP_HEADER])
+    crc, size = _checksum_and_size(chunks, start.crc, start.size)
+    return BodyStart([*start.parts, *(chunk.deflated for chunk in chunks)], crc, size)
+
+
+def with_text(start: BodyStart, text: bytes, *, gzip: bool) -> BodyStart:
+    """A beginning that goes on with this text."""
+    return start_body([deflate(text)], gzip=True, before=start) if gzip else BodyStart([*start.parts, text])
 
 
 def finish_body(start: BodyStart, text: bytes, *, gzip: bool) -> list[bytes]:

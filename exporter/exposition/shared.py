@@ -45,7 +45,7 @@ class Renderer:
         columns = columns_of(job, after, self._now, before) if after else {}
         siblings: dict[str, Pieces] = {}
         for table, family in _shared_families(job):
-            others = {other.job.key: other for other in self._store if _is_sibling(other, job)}
+            others = {other.job.key: other for other in self._store.of_target(job.target) if other.job.key != job.key}
             rows = [*self._rows(family, others.values())]
             if after and family.name in columns:
                 rows.append(SharedRows(job.key, after.last_success or 0.0, columns[family.name]))
@@ -80,7 +80,3 @@ class Renderer:
 
 def _shared_families(job: Job) -> list[tuple[Table, Family]]:
     return [(table, family) for table in job.collector.tables if table.shared for family in table.gauges]
-
-
-def _is_sibling(entry: Entry, job: Job) -> bool:
-    return entry.job.target == job.target and entry.job.key != job.key

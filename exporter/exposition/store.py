@@ -13,7 +13,7 @@ from typing import NamedTuple
 from exporter.exposition.render import Piece
 from exporter.exposition.snapshot import Status
 from exporter.instants import HOUR
-from exporter.jobs import Job
+from exporter.jobs import Job, Target
 
 Pieces = Mapping[str, Piece]
 """Pieces of one job, by family."""
@@ -61,32 +61,31 @@ class Entry:
         return sum([piece.samples for piece in self.pieces.values()])
 
 
-class Contents(NamedTuple):
-    """All entries, by job key, and a number that rises with each change of them."""
-
-    generation: int
-    entries: Mapping[str, Entry]
-
-
 class Store:
-    """What is served of all jobs. A change replaces the contents, by one assignment, on the event loop."""
+    """What is served of all jobs. It is changed on the event loop, and read by other threads, too.
+
+    `generation` rises with each change. Read it before the pieces: these can then be newer than it says, never older.
+    `series` is how many series all jobs have. Both, and the entries of a target, cost no look at the other jobs: there
+    are tens of thousands where an App has a thousand organizations.
+    """
 
     def __init__(self, birth_delay: float) -> None:
-        self._contents = Contents(0, {})
+        self.generation = self.series = 0
+        self._entries: dict[str, Entry] = {}
+        self._by_target: dict[Target, dict[str, Entry]] = {}
         self._birth_delay = birth_delay
         self._sent = (-1, float("-inf"))
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._contents.entries.values())
+        return iter(tuple(self._entries.values()))  # a copy, at once: it may change while somebody iterates
 
-    @property
-    def generation(self) -> int:
-        """The number of the contents. Read it before the pieces: these can then be newer than it says, never older."""
-        return self._contents.generation
+    def of_target(self, target: Target) -> Sequence[Entry]:
+        """The entries of one target's jobs."""
+        return tuple(self._by_target.get(target, {}).values())
 
     def find(self, job_key: str) -> Entry | None:
         """A job's entry, if there is one."""
-        return self._contents.entries.get(job_key)
+        return self._entries.get(job_key)
 
     def status(self, job: Job) -> Status:
         """A job's status; an empty one if it has no entry."""
@@ -105,35 +104,43 @@ class Store:
 
         `siblings` are the changed pieces of other jobs with which it shares rows, by job key.
         """
-        entry, generation = self.find(job.key), self._contents.generation + 1
+        entry, generation = self.find(job.key), self.generation + 1
         published = entry.published if entry else deque()
         published.append((status.version, now))
         self._prune(published, now)
         before, filtered = (self._scraped_unfiltered(entry), entry.scraped) if entry else (NEVER, {})
         changed = Entry(job, status, pieces, generation, before, published, filtered)
-        self._contents = Contents(generation, {**self._with(siblings), job.key: changed})
+        self._replace({**self._with(siblings), job.key: changed})
 
     def withdraw(self, job_key: str, siblings: Mapping[str, Pieces] = MappingProxyType({})) -> None:
         """Serve nothing of a job any more; `siblings` is as in `publish`."""
-        entries = {key: entry for key, entry in self._with(siblings).items() if key != job_key}
-        self._contents = Contents(self._contents.generation + 1, entries)
+        self._replace(self._with(siblings))
+        if entry := self._entries.pop(job_key, None):
+            self._leave(entry)
 
     def _with(self, siblings: Mapping[str, Pieces]) -> dict[str, Entry]:
-        """All entries, with these pieces of the siblings."""
-        entries = dict(self._contents.entries)
-        for key, pieces in siblings.items():
-            entries[key] = replace(entries[key], pieces=pieces)
-        return entries
+        """The entries of these siblings, with these pieces."""
+        return {key: replace(self._entries[key], pieces=pieces) for key, pieces in siblings.items()}
 
-    def parts(self, families: Iterable[str], collectors: frozenset[str] | None) -> Iterator[tuple[str, list[Part]]]:
-        """Family by family, the pieces of all jobs, or of those of some collectors; no family without pieces."""
-        parts_by_family: dict[str, list[Part]] = {family: [] for family in families}
-        for entry in self:
-            if collectors is None or entry.job.collector.name in collectors:
-                for family, piece in entry.pieces.items():
-                    if family in parts_by_family:
-                        parts_by_family[family].append(Part(entry.job.key, family, piece))
-        return ((family, parts) for family, parts in parts_by_family.items() if parts)
+    def _replace(self, changed: Mapping[str, Entry]) -> None:
+        for key, entry in changed.items():
+            before = self._entries.get(key)
+            if before and before.job.target != entry.job.target:  # it has another credential
+                self._leave(before)
+            elif before:
+                self.series -= before.status.series
+            self._by_target.setdefault(entry.job.target, {})[key] = entry
+            self.series += entry.status.series
+        self._entries.update(changed)  # by one call: no other thread sees some of them only
+        self.generation += 1
+
+    def _leave(self, entry: Entry) -> None:
+        """Take an entry out of the target's and out of the sums."""
+        of_target = self._by_target[entry.job.target]
+        del of_target[entry.job.key]
+        if not of_target:
+            del self._by_target[entry.job.target]
+        self.series -= entry.status.series
 
     def sent(self, generation: int, now: float) -> None:
         """Note that an unfiltered answer of a generation was delivered (`now`: monotonic seconds)."""
@@ -194,3 +201,22 @@ class Store:
         """Drop the versions before the newest one that has been shown for the birth delay."""
         while len(published) > 1 and published[1][1] + self._birth_delay <= now:
             published.popleft()
+
+
+def add_entries(
+    by_family: Mapping[str, list[Entry]], entries: Iterable[Entry], collectors: frozenset[str] | None
+) -> None:
+    """Add these entries, or those of some collectors, to each family of `by_family` that they have a piece of."""
+    # No object is made for a piece: there may be a hundred thousand, and garbage collections would find them all.
+    for entry in entries:
+        if collectors is None or entry.job.collector.name in collectors:
+            for family in entry.pieces:
+                if family in by_family:
+                    by_family[family].append(entry)
+
+
+def parts_of(by_family: Mapping[str, Iterable[Entry]]) -> list[Part]:
+    """The pieces that entries have of their families."""
+    return [
+        Part(entry.job.key, family, entry.pieces[family]) for family, entries in by_family.items() for entry in entries
+    ]

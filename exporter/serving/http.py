@@ -92,7 +92,7 @@ class Web:
         self.scrapes[scrape] = scope["extensions"][CUT]
         try:
             form, gzip = accepted_format(_header(scope, b"accept")), accepts_gzip(_header(scope, b"accept-encoding"))
-            answer = self.exposition.answer(form, gzip=gzip, filters=filters)
+            answer = await self.exposition.answer(form, gzip=gzip, filters=filters)
             headers = [(b"content-type", CONTENT_TYPES[form].encode()), (b"vary", b"accept, accept-encoding")]
             if gzip:
                 headers.append((b"content-encoding", b"gzip"))

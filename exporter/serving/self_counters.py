@@ -3,16 +3,16 @@
 Those of the web server are in `self_metrics.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import get_args
-
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from exporter.catalogue import Collector
 from exporter.errors import GitHubError, Reason
+from exporter.exposition.answers import OwnFamily
 from exporter.github.pacing import Pool
 from exporter.jobs import Job, Target
 from exporter.serving.health import Gap
+from exporter.serving.self_lines import CounterLines, HistogramLines
 
 STATUSES = ("200", "401", "403", "404", "422", "429", "500", "502", "503", "error")
 """The values of the label `status` that begin at 0."""
@@ -20,14 +20,13 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class SelfCounters:
-    """The counters and their registry; `now` gives epoch seconds.
+    """The counters; `now` gives epoch seconds.
 
     `version` rises with each change of a value; `gaps` has the newest gap of each collector.
     """
 
     def __init__(self, pools: Mapping[str, Pool], now: Callable[[], float]) -> None:
-        disable_created_metrics()
-        self.registry = CollectorRegistry()
+        self.families: list[CounterLines | HistogramLines] = []
         self.version = 0
         self.gaps: dict[str, Gap] = {}
         self._pools, self._now = pools, now
@@ -69,66 +68,69 @@ class SelfCounters:
         )
         self._seconds = self._request_durations()
 
-    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> CounterLines:
+        counter = CounterLines(name, text, labels)
+        self.families.append(counter)
+        return counter
 
-    def _request_durations(self) -> Histogram:
-        return Histogram(
-            "github_exporter_api_request_duration_seconds",
-            "How long GitHub took to answer.",
-            ("pool",),
-            buckets=SECONDS,
-            registry=self.registry,
-        )
+    def _request_durations(self) -> HistogramLines:
+        name, text = "github_exporter_api_request_duration_seconds", "How long GitHub took to answer."
+        durations = HistogramLines(name, text, ("pool",), SECONDS)
+        self.families.append(durations)
+        return durations
+
+    def render(self) -> Iterator[OwnFamily]:
+        """The families that have samples."""
+        return (family for family in (lines.render() for lines in self.families) if family[-1])
 
     def expect(self, runs: Iterable[tuple[Collector, Target]]) -> None:
         """Let the counters of the pools, and of these collectors at these targets, begin at 0."""
         for pool in self._pools:
-            self._seconds.labels(pool)
-            self._saved.labels(pool)
+            self._seconds.begin(pool)
+            self._saved.begin(pool)
             for status in STATUSES:
-                self._requests.labels(pool, status)
+                self._requests.begin(pool, status)
         for collector, target in runs:
             self._expect(collector, str(target))
         self.version += 1
 
     def _expect(self, collector: Collector, target: str) -> None:
         name = collector.name
-        self._runs.labels(name, target)
-        self._unknown.labels(name)
-        self._unreadable.labels(name)
+        self._runs.begin(name, target)
+        self._unknown.begin(name)
+        self._unreadable.begin(name)
         for reason in get_args(Reason):
-            self._errors.labels(name, target, reason)
+            self._errors.begin(name, target, reason)
         if collector.counting:
-            self._revisions.labels(name)
-            self._gaps.labels(name)
+            self._revisions.begin(name)
+            self._gaps.begin(name)
 
     def record_run(self, job: Job, error: GitHubError | None) -> None:
         """Count an attempt that ended, with the error that it ended with."""
         name, target = job.collector.name, str(job.target)
-        self._runs.labels(name, target).inc()
+        self._runs.inc(name, target)
         if error:
-            self._errors.labels(name, target, error.reason).inc()
+            self._errors.inc(name, target, error.reason)
         self.version += 1
 
     def record_data(self, job: Job, revisions: int, gap: int, unreadable: int, unknown: int) -> None:
         """Count what an attempt read: counts revised downward, seconds of a gap, unreadable values, unknown ones."""
         if job.collector.counting:
-            self._revisions.labels(job.collector.name).inc(revisions)
-            self._gaps.labels(job.collector.name).inc(gap)
+            self._revisions.inc(job.collector.name, by=revisions)
+            self._gaps.inc(job.collector.name, by=gap)
             if gap:
                 self.gaps[job.collector.name] = Gap(gap, self._now())
-        self._unreadable.labels(job.collector.name).inc(unreadable)
-        self._unknown.labels(job.collector.name).inc(unknown)
+        self._unreadable.inc(job.collector.name, by=unreadable)
+        self._unknown.inc(job.collector.name, by=unknown)
         self.version += 1
 
     def record_saved(self, pool: str, requests: int) -> None:
         """Count the requests that a short walk saved."""
-        self._saved.labels(pool).inc(requests)
+        self._saved.inc(pool, by=requests)
         self.version += 1
 
     def record_request(self, pool: str, status: str, seconds: float) -> None:
         """Count a request that was answered with this status, or failed (`error`)."""
-        self._requests.labels(pool, status).inc()
-        self._seconds.labels(pool).observe(seconds)
+        self._requests.inc(pool, status)
+        self._seconds.observe(pool, value=seconds)
         self.version += 1

@@ -1,12 +1,11 @@
 """The exporter's own gauges of its health: build, clock, state, configuration, credentials, quota pools, pauses."""
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from exporter.exposition.store import Entry
 from exporter.github.pacing import Pool
 from exporter.serving.health import Health, Reload, Shard
 
@@ -125,17 +124,3 @@ def of_pools(pools: Mapping[str, Pool]) -> Iterator[Metric]:
             if (value := getattr(pool, attribute)) is not None:
                 family.add_metric((pool.name,), value)
         yield family
-
-
-def of_pauses(entries: Iterable[Entry], health: Health) -> Iterator[Metric]:
-    """A family with a sample for each collector at each target."""
-    paused = GaugeMetricFamily(
-        "github_exporter_collector_paused",
-        "1 while the collector is paused: GitHub rejected its credential, or a rate limit has to reset; else 0.",
-        labels=("collector", "target"),
-    )
-    sources = dict.fromkeys((entry.job.collector.name, entry.job.target) for entry in entries)
-    paused_targets = frozenset(health.paused)
-    for collector, target in sources:
-        paused.add_metric((collector, str(target)), float(target in paused_targets))
-    yield paused

@@ -1,10 +1,16 @@
 """The exporter's own metrics: its counters, gauges of the store and of its health, and those of the process."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.metrics_core import Metric
 
 from exporter.exposition.answers import OwnFamily
@@ -15,6 +21,7 @@ from exporter.serving import self_health, self_store
 from exporter.serving.health import Health
 from exporter.serving.self_counters import SelfCounters
 from exporter.serving.self_discovery import of_targets
+from exporter.serving.self_store import StoreGauges
 
 
 class SelfMetrics:
@@ -29,7 +36,8 @@ class SelfMetrics:
         now: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`now` gives epoch seconds."""
-        self._store, self._pools, self._health = store, pools, health
+        disable_created_metrics()
+        self._pools, self._health = pools, health
         self.counters = SelfCounters(pools, now)
         self._process = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -44,36 +52,30 @@ class SelfMetrics:
             "Requests refused by the login: without a user, with a wrong one or a wrong password, or too many at once.",
             registry=self._process,
         )
-        self._groups = (
-            _Group(lambda: _rendered(self.counters.registry.collect()), lambda: self.counters.version),
-            _Group(lambda: self_store.render_store(store), lambda: store.generation),
-            _Group(lambda: _rendered(self._of_pauses()), self._version_of_pauses),
-            _Group(lambda: _rendered(self._of_this_moment()), itertools.count().__next__),
-        )
+        self._counters = _Group(self.counters.render)
+        self._gauges = StoreGauges(store)
 
     def families(self) -> list[tuple[str, str, str]]:
         """Every family that there can be, as (name, type, help); a counter's name has its `_total`."""
-        metrics = itertools.chain(self.counters.registry.collect(), self._of_pauses(), self._of_this_moment())
+        metrics = itertools.chain(*self._of_this_moment(self._health()))
         families = [(_full_name(metric), metric.type, metric.documentation) for metric in metrics]
+        families += [(lines.name, lines.kind, lines.help) for lines in self.counters.families]
         return sorted([*families, *((name, "gauge", text) for name, text in self_store.HELP.items())])
 
-    def render(self) -> list[OwnFamily]:
-        """Every family that has samples, by name."""
-        return sorted((family for group in self._groups for family in group.render()), key=itemgetter(0))
-
-    def _of_this_moment(self) -> Iterator[Metric]:
-        """Families that may be different at each scrape."""
-        yield from self._process.collect()  # reads /proc, which is memory: it does not block
+    def render(self) -> Iterator[Sequence[OwnFamily]]:
+        """Every family that has samples, in parts each of which takes some milliseconds at most to render."""
         health = self._health()
-        yield from self_health.of_health(health)
-        yield from of_targets(health)
-        yield from self_health.of_pools(self._pools)
+        yield self._counters.render(self.counters.version)
+        yield from self._gauges.render(frozenset(health.paused))
+        for metrics in self._of_this_moment(health):
+            yield list(_rendered(metrics))
 
-    def _of_pauses(self) -> Iterator[Metric]:
-        return self_health.of_pauses(self._store, self._health())
-
-    def _version_of_pauses(self) -> int:
-        return hash((self._store.generation, frozenset(self._health().paused)))
+    def _of_this_moment(self, health: Health) -> Iterator[Iterator[Metric]]:
+        """Families that may be different at each scrape."""
+        yield iter(self._process.collect())  # reads /proc, which is memory: it does not block
+        yield self_health.of_health(health)
+        yield of_targets(health)
+        yield self_health.of_pools(self._pools)
 
 
 def _full_name(metric: Metric) -> str:
@@ -81,15 +83,14 @@ def _full_name(metric: Metric) -> str:
 
 
 class _Group:
-    """Families that are rendered again only when `version` returns another number: they may have many samples."""
+    """Families that are rendered again only when their version is another one: they may have many samples."""
 
-    def __init__(self, render: Callable[[], Iterable[OwnFamily]], version: Callable[[], int]) -> None:
-        self._render, self._version = render, version
+    def __init__(self, render: Callable[[], Iterable[OwnFamily]]) -> None:
+        self._render = render
         self._last: tuple[int, list[OwnFamily]] = (-1, [])
 
-    def render(self) -> list[OwnFamily]:
+    def render(self, version: int) -> list[OwnFamily]:
         """The families that have samples."""
-        version = self._version()
         if self._last[0] != version:
             self._last = version, list(self._render())
         return self._last[1]

@@ -4,7 +4,8 @@ Over the jobs of a collector at a target, counts are summed, success is the leas
 run is the soonest and the endpoint's state the worst.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ WORST_FIRST: tuple[OutcomeState, ...] = (
     "ok",
 )
 LABELS = ("collector", "target")
+GROUPS_AT_ONCE = 200
+"""How many groups are rendered before others have their turn: some milliseconds."""
 
 
 class JobGroup(NamedTuple):
@@ -115,29 +118,67 @@ GROUP_GAUGES = (
     ),
 )
 ENDPOINT_STATE = "github_exporter_endpoint_state"
+PAUSED = "github_exporter_collector_paused"
 COUNTING_SINCE = "github_api_insights_counting_since_timestamp_seconds"
 HELP = {gauge.name: gauge.help for gauge in GROUP_GAUGES} | {
     ENDPOINT_STATE: "What the endpoint last answered: 1 for the state it is in, 0 for the others.",
     COUNTING_SINCE: "When counting began: the counters count what became visible since then.",
+    PAUSED: "1 while the collector is paused: GitHub rejected its credential, or a rate limit has to reset; else 0.",
 }
 """The help of all gauges that are read from the store."""
 
 
-def render_store(store: Store) -> Iterator[OwnFamily]:
-    """Render the gauges in `HELP` from the store; those without samples are left out.
+class StoreGauges:
+    """The gauges in `HELP`. What is rendered of a group is kept until one of its entries is replaced."""
 
-    The lines are written directly: prometheus_client would take three times as long, and a scrape may be waiting.
-    """
-    groups: dict[tuple[str, Target], list[Entry]] = {}
-    for entry in store:
-        groups.setdefault((entry.job.collector.name, entry.job.target), []).append(entry)
-    lines: dict[str, list[str]] = {name: [] for name in HELP}
-    for (collector, target), entries in groups.items():
-        for name, line in _lines(collector, target, _group(entries)):
-            lines[name].append(line)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._groups: dict[tuple[str, Target], RenderedGroup] = {}
+        self._last: tuple[object, list[OwnFamily]] = (None, [])
+
+    def render(self, paused: Collection[Target]) -> Iterator[Sequence[OwnFamily]]:
+        """The families that have samples, after some empty parts: between these others may have their turn.
+
+        `paused` are the targets whose collectors are paused.
+        """
+        version = self._store.generation, paused
+        if self._last[0] != version:
+            groups: dict[tuple[str, Target], RenderedGroup] = {}  # several scrapes may be rendered at the same time
+            for place, (key, entries) in enumerate(self._entries().items(), 1):
+                before, is_paused = self._groups.get(key), key[1] in paused
+                if before is None or not before.shows(entries, is_paused):
+                    before = RenderedGroup(entries, is_paused, _lines(*key, _group(entries), is_paused))
+                groups[key] = before
+                if place % GROUPS_AT_ONCE == 0:
+                    yield ()
+            self._groups = groups
+            self._last = version, list(_families([group.lines for group in groups.values()]))
+        yield self._last[1]
+
+    def _entries(self) -> dict[tuple[str, Target], list[Entry]]:
+        groups: dict[tuple[str, Target], list[Entry]] = {}
+        for entry in self._store:
+            groups.setdefault((entry.job.collector.name, entry.job.target), []).append(entry)
+        return groups
+
+
+class RenderedGroup(NamedTuple):
+    """The lines of a group, by family, and what they were rendered from."""
+
+    entries: Sequence[Entry]
+    is_paused: bool
+    lines: Mapping[str, str]
+
+    def shows(self, entries: Sequence[Entry], is_paused: bool) -> bool:
+        """Whether the lines are those of these entries: an entry is never changed, but replaced."""
+        same = len(entries) == len(self.entries) and all(map(operator.is_, entries, self.entries))
+        return same and is_paused == self.is_paused
+
+
+def _families(groups: Sequence[Mapping[str, str]]) -> Iterator[OwnFamily]:
     for name, text in HELP.items():
-        if lines[name]:
-            yield name, "gauge", text, "".join(lines[name]).encode()
+        if lines := "".join([group[name] for group in groups if name in group]):
+            yield name, "gauge", text, lines.encode()
 
 
 def _group(entries: Sequence[Entry]) -> JobGroup:
@@ -145,19 +186,25 @@ def _group(entries: Sequence[Entry]) -> JobGroup:
     return JobGroup(entries, statuses, [status.outcome for status in statuses if status.outcome])
 
 
-def _lines(collector: str, target: Target, group: JobGroup) -> Iterator[tuple[str, str]]:
-    """The samples of a group, each with its family's name."""
+def _lines(collector: str, target: Target, group: JobGroup, is_paused: bool) -> dict[str, str]:
+    """The samples of a group, by family.
+
+    They are written directly: prometheus_client would take three times as long, and a scrape may be waiting.
+    """
     values = collector, str(target)
+    lines = {PAUSED: sample(PAUSED, LABELS, values, float(is_paused))}
     for gauge in GROUP_GAUGES:
         value = gauge.value(group)
         if value is not None:
-            yield gauge.name, sample(gauge.name, LABELS, values, value)
+            lines[gauge.name] = sample(gauge.name, LABELS, values, value)
     states = {outcome.state for outcome in group.outcomes}
     if states:
-        yield ENDPOINT_STATE, _state_lines(*values, next(state for state in WORST_FIRST if state in states))
+        lines[ENDPOINT_STATE] = _state_lines(*values, next(state for state in WORST_FIRST if state in states))
     since = _least([status.since for status in group.statuses])
     if since is not None and target.kind == "organization":
-        yield COUNTING_SINCE, sample(COUNTING_SINCE, ("organization", "collector"), (target.name, collector), since)
+        labels = target.name, collector
+        lines[COUNTING_SINCE] = sample(COUNTING_SINCE, ("organization", "collector"), labels, since)
+    return lines
 
 
 @lru_cache(maxsize=2_000)

@@ -1,6 +1,7 @@
 """`python -m tests.bench`: the product beside its peers, in one run; writes docs/performance.md and its plot.
 
 `--quick` measures little and writes nothing; `--check` writes nothing either, and fails when a floor is not held.
+`--only=fleet`, which is not in the default, is one exporter with many organizations, for a quarter of an hour.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import demo, floors, report, serving, usage, walks
+from tests.bench import demo, fleet, floors, report, serving, usage, walks
 from tests.bench.contender import ROOT, built
 from tests.bench.figures import Figures
 from tests.bench.run import Run
@@ -71,6 +72,8 @@ def main(argv: Sequence[str]) -> int:
     print(report.promises(figures))
     if "walks" in given.only.split(","):
         print(walks.table(walks.SUBJECTS[:1] if given.quick else walks.SUBJECTS))
+    if "fleet" in given.only.split(","):
+        print(fleet.measured())
     if output:
         report.write(figures, output, date, minutes)
     for what in floors.unknown(figures):

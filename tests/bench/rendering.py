@@ -82,9 +82,8 @@ class Rendering:
         self.store = Store(60.0)
         self.exposition = Exposition(self.store, COLLECTORS, lambda: (), time.monotonic)
         self.snapshots = list(jobs_of(path))
-        self.publish()
 
-    def publish(self) -> tuple[float, float, float, float]:
+    async def publish(self) -> tuple[float, float, float, float]:
         """Seconds to render, publish and join; and, of them, to find the values, to render, and to deflate."""
         began, now = time.perf_counter(), time.time()
         before = [entry.pieces if (entry := self.store.find(job.key)) else NONE for job, _ in self.snapshots]
@@ -98,7 +97,7 @@ class Rendering:
         rendered = time.perf_counter()
         for (job, snapshot), piece in zip(self.snapshots, pieces, strict=True):
             self.store.publish(job, status_of(snapshot), piece, time.monotonic())
-        assert self.exposition.answer("text", gzip=True, filters=Filters()).body
+        assert (await self.exposition.answer("text", gzip=True, filters=Filters())).body
         whole = time.perf_counter() - began
         deflated = seconds_to_deflate(chunk.lines for piece in pieces for one in piece.values() for chunk in one.chunks)
         return whole, columns_at - began, rendered - columns_at - deflated, deflated
@@ -111,10 +110,11 @@ class Rendering:
 async def main(path: Path) -> None:
     """Obey until standard input ends."""
     rendering = Rendering(path)
+    await rendering.publish()
     print("port", 0, flush=True)
     for _line in sys.stdin:
         rendering.move()
-        print("done", 0, *rendering.publish(), flush=True)
+        print("done", 0, *await rendering.publish(), flush=True)
 
 
 if __name__ == "__main__":

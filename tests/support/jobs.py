@@ -129,8 +129,8 @@ def _fields(snapshot: Snapshot) -> dict[str, Any]:
 def exposition(job: Job, snapshot: Snapshot, form: Format, *, compressed: bool = False) -> str:
     store = Store(60.0)
     store.publish(job, status_of(snapshot), render(job, columns_of(job, snapshot, NOW), snapshot.version), 0.0)
-    answer = Exposition(store, [job.collector], tuple, lambda: 0.0).answer(form, gzip=compressed, filters=Filters())
-    body = b"".join(answer.body)
+    page = Exposition(store, [job.collector], tuple, lambda: 0.0)
+    body = b"".join(asyncio.run(page.answer(form, gzip=compressed, filters=Filters())).body)
     return (gzip.decompress(body) if compressed else body).decode()
 
 

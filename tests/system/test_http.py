@@ -72,7 +72,7 @@ async def site(max_requests: int = 40) -> AsyncIterator[tuple[Site, httpx.AsyncC
     made.page_may_end.set()
     made.publish(1)
     web = Web(
-        exposition=Exposition(made.store, COLLECTORS, made.own, lambda: made.now),
+        exposition=Exposition(made.store, COLLECTORS, lambda: [made.own()], lambda: made.now),
         store=made.store,
         known_collectors=frozenset(collector.name for collector in COLLECTORS),
         telemetry_path="/metrics",

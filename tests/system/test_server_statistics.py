@@ -80,9 +80,8 @@ def servers_at(snapshot: Snapshot, now: float, job: Job = JOB) -> dict[str, set[
     """Which servers each family shows then."""
     store = Store(60.0)
     store.publish(job, status_of(snapshot), render(job, columns_of(job, snapshot, now), snapshot.version), 0.0)
-    body = b"".join(
-        Exposition(store, [COLLECTOR], tuple, lambda: 0.0).answer("text", gzip=False, filters=Filters()).body
-    )
+    page = Exposition(store, [COLLECTOR], tuple, lambda: 0.0)
+    body = b"".join(asyncio.run(page.answer("text", gzip=False, filters=Filters())).body)
     shown: dict[str, set[str]] = {}
     for name, labels in samples(parse_text(body.decode())):
         shown.setdefault(name, set()).add(dict(labels)["server_id"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from exporter.exposition.chunks import deflate, texts
 from exporter.exposition.columns import Column, column
 from exporter.exposition.render import Piece
 from exporter.exposition.snapshot import Snapshot, status_of
-from exporter.exposition.store import Store
+from exporter.exposition.store import Entry, Part, Store, add_entries, parts_of
 from exporter.jobs import Job, Target
 from exporter.state.database import State
 from tests.support.jobs import job_of
@@ -32,8 +33,13 @@ def published(store: Store, version: int, now: float) -> None:
 
 
 def scrape(store: Store, now: float, *names: str) -> None:
-    for _family, parts in store.parts(names or (REQUESTS, LIMITED), None):
-        store.sent_parts(parts, now)
+    store.sent_parts(parts(store, names or (REQUESTS, LIMITED)), now)
+
+
+def parts(store: Store, families: Iterable[str], collectors: frozenset[str] | None = None) -> list[Part]:
+    by_family: dict[str, list[Entry]] = {family: [] for family in families}
+    add_entries(by_family, store, collectors)
+    return parts_of(by_family)
 
 
 def test_a_version_is_releasable_once_it_was_sent_and_shown_for_the_birth_delay() -> None:
@@ -147,7 +153,7 @@ def test_a_withdrawn_job_shows_nothing() -> None:
     store = Store(DELAY)
     published(store, 1, now=0.0)
     store.withdraw(JOB.key)
-    assert list(store.parts((REQUESTS,), None)) == []
+    assert parts(store, (REQUESTS,)) == []
 
 
 def names(*found: tuple[str, str]) -> dict[str, Column]:
@@ -159,8 +165,7 @@ def shown(store: Store, *collectors: str) -> list[str]:
     chosen = frozenset(collectors) or None
     lines = [
         line
-        for _family, parts in store.parts(["github_api_insights_actor_info"], chosen)
-        for part in parts
+        for part in parts(store, ["github_api_insights_actor_info"], chosen)
         for line in b"".join(texts(part.piece.chunks)).decode().splitlines()
     ]
     return sorted(line.partition('actor_type="')[2].partition('",integration')[0] for line in lines)
@@ -227,3 +232,19 @@ def test_targets_do_not_share_their_rows(tmp_path: Path) -> None:
     show(shelf, user("1"), 1.0, ("oauth_app", "name"))
     show(shelf, replace(user("1"), target=Target("organization", "globex", "token")), 1.0, ("oauth_app", "name"))
     assert len(shown(shelf.store)) == 2
+
+
+def test_a_target_has_its_own_entries_and_the_store_counts_all_series() -> None:
+    store = Store(DELAY)
+    acme, other = (replace(JOB, target=Target("organization", name, "token")) for name in ("acme", "globex"))
+    for job, series in ((acme, 3), (other, 4), (acme, 5)):
+        store.publish(job, replace(status_of(Snapshot()), series=series), {}, 0.0)
+    assert [entry.job for entry in store.of_target(acme.target)] == [acme]
+    assert store.series == 9
+    moved = replace(acme, target=replace(acme.target, credential="app"))  # the same key
+    store.publish(moved, replace(status_of(Snapshot()), series=6), {}, 0.0)
+    assert (store.of_target(acme.target), [entry.job for entry in store.of_target(moved.target)]) == ((), [moved])
+    assert store.series == 10
+    store.withdraw(moved.key)
+    store.withdraw(moved.key)
+    assert (store.of_target(moved.target), store.series, [entry.job for entry in store]) == ((), 4, [other])
