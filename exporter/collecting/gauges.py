@@ -1,7 +1,7 @@
 """The gauges of a complete read: from rows to one column of samples per family. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.collectors.reading.values import identity_of, labels_of
@@ -63,7 +63,10 @@ def gauges_of(
 def with_unseen(
     job: Job, gauges: Mapping[str, Column], before: Mapping[str, Column], seen: Iterable[Row], counting: Counting | None
 ) -> Mapping[str, Column]:
-    """The gauges after a short walk: of rows that were not `seen`, the samples stay as they were before."""
+    """The gauges after a short walk: of rows that were not `seen`, the samples stay as they were before.
+
+    A row that got its series since it was read last has no sample: its last activity is known all the same.
+    """
     known: dict[bytes, bytes] = {}
     rows = tuple(seen)
     after: dict[str, Column] = {}
@@ -75,6 +78,9 @@ def with_unseen(
                 for labels, value in before.get(family.name, ())
                 if (identity := labels[: table.keys]) not in identities and _is_shown(table, identity, counting)
             }
+            if counting and table.counters and family.field == table.last_seen:
+                has_sample = identities.union(labels[: table.keys] for labels in samples)
+                samples.update(_last_activities(counting, has_sample))
             samples.update(gauges.get(family.name, ()))
             after[family.name] = column(samples.items(), known)
     return after
@@ -103,6 +109,14 @@ def _ranked(
         if len(rows) > places:
             rest[other] = [row for _, row in rows[places:]]
     return ranked, rest
+
+
+def _last_activities(counting: Counting, without: Collection[Identity]) -> dict[Labels, float]:
+    return {
+        key.labels: key.last_active
+        for identity, key in counting.keys.items()
+        if key.has_series and identity not in without
+    }
 
 
 def _has_place(table: Table, row: Row, counting: Counting | None) -> bool:

@@ -149,6 +149,25 @@ def test_of_a_renamed_subject_no_sample_stays_under_the_old_name() -> None:
             assert [labels[2] for labels, _ in samples if labels[1] == "6"] == ["another"]
 
 
+def test_a_row_that_got_its_series_unread_has_its_last_request() -> None:
+    """It had too few requests; a place becomes free when another row is forgotten, or its requests fold away."""
+    github = subjects(1000)
+    before = first(github)
+    assert before.counting
+    hidden = next(identity for identity, key in before.counting.keys.items() if not key.has_series)
+    shown_one = next(identity for identity, key in before.counting.keys.items() if key.has_series)
+    keys = dict(before.counting.keys)
+    keys[hidden], keys[shown_one] = (replace(keys[hidden], has_series=True), replace(keys[shown_one], has_series=False))
+    before = replace(before, counting=replace(before.counting, keys=keys))
+    after = tick(github, before, START + HALF_HOUR)
+    assert github.asked == ["sums"]
+    family = after.snapshot.gauges["github_api_insights_subject_last_request_timestamp_seconds"]
+    shown = {labels[1]: value for labels, value in family}
+    assert shown_one[1] not in shown
+    assert shown[hidden[1]] == github.rows[int(hidden[1])][2]
+    assert len(shown) == len(family)
+
+
 def test_what_keeps_arriving_is_left_to_a_whole_walk_whose_cost_is_its_own() -> None:
     github = subjects(1000)
     before = first(github)
