@@ -103,9 +103,10 @@ class Heartbeat:
     async def _save_unsaved(self, now: float) -> None:
         """Save the snapshots that could not be saved when they changed, if the state can be written."""
         await worker.run(self._snapshots.state.watch, now)
-        jobs = {entry.job.key: entry.job for entry in self._snapshots.store if not entry.status.is_empty}
-        for key in self._snapshots.state.unsaved(jobs):
-            await self._snapshots.save(jobs[key])
+        store = self._snapshots.store
+        for key in self._snapshots.state.unsaved(entry.job.key for entry in store if not entry.status.is_empty):
+            if entry := store.find(key):
+                await self._snapshots.save(entry.job)
 
     async def _release(self, job: Job) -> None:
         """Let series rise that were scraped and have been shown for the birth delay."""

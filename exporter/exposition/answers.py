@@ -27,6 +27,7 @@ Steps = Generator[None, None, Result]
 ENTRIES_AT_ONCE = 2_000
 CHUNKS_AT_ONCE = 5_000
 BYTES_AT_ONCE = 1024 * 1024
+OWN_BYTES_AT_ONCE = 256 * 1024
 """How much is joined, or compressed, in one step: it takes some milliseconds."""
 OWN_SECONDS = 1.0
 """For how many seconds the exporter's own metrics are served before they are rendered again."""
@@ -122,12 +123,12 @@ class Exposition:
         if now - self._own_rendered[0] < OWN_SECONDS:
             return self._own_rendered
         families: list[OwnFamily] = []
-        rest = BYTES_AT_ONCE
+        size = 0
         for part in self._own():
             families += part
-            rest -= sum(len(lines) for _name, _kind, _help, lines in part) if part else BYTES_AT_ONCE
-            if rest <= 0:
-                rest = BYTES_AT_ONCE
+            size += sum(len(lines) for _name, _kind, _help, lines in part)
+            if size > OWN_BYTES_AT_ONCE or not part:
+                size = 0
                 yield
         rendered = now, sorted(families, key=itemgetter(0))
         if times == self._forgotten:
