@@ -87,6 +87,27 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A mark in all graphs while `query` has a value, with a text."""
+
+    text: str
+    query: str
+
+    def json(self, filters: Sequence[str]) -> Json:
+        """Grafana's form; the keys from `expr` on are those of its Prometheus data source."""
+        return {
+            "datasource": DATASOURCE,
+            "enable": True,
+            "hide": True,
+            "iconColor": "orange",
+            "name": self.text,
+            "expr": select(self.query, filters),
+            "step": "1h",
+            "titleFormat": self.text,
+        }
+
+
+@dataclass(frozen=True)
 class Board:
     """One dashboard; `name` is its file's name."""
 
@@ -96,6 +117,7 @@ class Board:
     variables: Sequence[Variable]
     rows: Sequence[Row]
     since: str = "now-24h"
+    marks: Sequence[Mark] = ()
     tags: Sequence[str] = field(default=("github", "github-enterprise-exporter"))
 
     def text(self) -> str:
@@ -117,11 +139,15 @@ class Board:
             "time": {"from": self.since, "to": "now"},
             "timezone": "utc",
             "fiscalYearStartMonth": 0,
-            "annotations": {"list": []},
+            "annotations": {"list": [mark.json(self._filters) for mark in self.marks]},
             "links": [_link(name, uid) for name, uid in UIDS.items() if name != self.name],
             "templating": {"list": [SOURCE, *self._variables()]},
             "panels": list(self._panels()),
         }
+
+    @property
+    def _filters(self) -> list[str]:
+        return [one.name for one in self.variables if one.filters]
 
     def _variables(self) -> Iterator[Json]:
         before: list[str] = []
@@ -131,13 +157,12 @@ class Board:
                 before.append(one.name)
 
     def _panels(self) -> Iterator[Json]:
-        filters = [one.name for one in self.variables if one.filters]
         number, top = 0, 0
         for row in self.rows:
             number += 1
             heading: Json = {"id": number, "type": "row", "title": row.title, "collapsed": row.collapsed, "panels": []}
             heading["gridPos"] = {"x": 0, "y": top, "w": WIDTH, "h": 1}
-            inside, height = _placed(row.panels, filters, number + 1, top + 1)
+            inside, height = _placed(row.panels, self._filters, number + 1, top + 1)
             number += len(inside)
             top += 1 if row.collapsed else 1 + height
             yield heading | ({"panels": inside} if row.collapsed else {})

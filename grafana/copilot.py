@@ -1,6 +1,8 @@
 """Copilot: adoption, activity, features, models, seats."""
 
-from grafana.board import Board, Row, choices
+from datetime import UTC, datetime
+
+from grafana.board import Board, Mark, Row, choices
 from grafana.common import GROSS, RUNNING, SEAT_PRICE
 from grafana.links import cell, to
 from grafana.panels import Column, Steps, bars, stat, table, timeseries
@@ -16,6 +18,22 @@ IDLE_SHARE: Steps = ((None, "green"), (0.15, "orange"), (0.3, "red"))
 AGE: Steps = ((None, "green"), (388_800, "orange"), (604_800, "red"))
 DAYS = "GitHub's days are two to four days old, and each is a day of its own: nothing here is a running total."
 BY_CHOICE = "Needs the breakdown {} in the exporter's configuration."
+
+
+SHIFTS = {
+    "2026-04-10": "Copilot CLI enters the totals: up",
+    "2026-06-15": "GitHub's servers count users whom telemetry misses: active users up",
+    "2026-07-28": "the Copilot app enters the totals: up",
+    "2026-10-06": "agents' sessions come without an editor: interactions and lines of agents down",
+}
+"""Days from which GitHub counts differently: docs/copilot.md, "Levels that move without a change in use"."""
+
+
+def shift(day: str, text: str) -> Mark:
+    """A mark while the figures of that day are shown, by the report of an organization or of the enterprise."""
+    begin = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+    reports = (f"max({level}report_day_timestamp_seconds) == {begin:.0f}" for level in (ORG, ENT))
+    return Mark(f"GitHub counts differently: {text}", " or ".join(reports))
 
 
 def of_month(field: str) -> str:
@@ -42,6 +60,7 @@ COPILOT = Board(
     "people: they are never "
     f"added up over organizations, days or features. {DAYS}",
     since="now-30d",
+    marks=[shift(day, text) for day, text in SHIFTS.items()],
     variables=(
         choices("organization", "Organization", SEATS),
         choices("enterprise", "Enterprise", MONTHLY),

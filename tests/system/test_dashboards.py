@@ -6,6 +6,7 @@ import re
 import time
 import urllib.parse
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ OWN = {
     for name, kind, _ in SelfMetrics(Store(0.0), {}).families()
     for suffix in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",))
 }
+OF_PROMETHEUS = {"expr", "step", "titleFormat"}
+"""Keys of an annotation that Grafana's Prometheus data source reads, and Grafana's own types do not know."""
 RATE_INTERVAL = "1m"
 """Grafana's $__rate_interval: four scrape intervals of 15 s, or a step and a scrape interval if that is more."""
 # Those that we use of https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
@@ -222,7 +225,8 @@ def test_every_metric_is_in_the_catalogue_or_recorded(name: str) -> None:
 
 @board
 def test_a_dashboard_is_valid_by_grafanas_own_types(name: str) -> None:
-    _valid(FILES[name], "dashboard")
+    marks = [{key: mark[key] for key in mark.keys() - OF_PROMETHEUS} for mark in FILES[name]["annotations"]["list"]]
+    _valid({**FILES[name], "annotations": {"list": marks}}, "dashboard")
     for panel in panels(FILES[name]):
         _valid(panel["options"], "options", panel["type"])
         if custom := panel["fieldConfig"]["defaults"].get("custom"):
@@ -234,6 +238,19 @@ def _valid(value: Any, *path: str) -> None:
     for name in path:
         node = node["properties"][name]
     jsonschema.Draft7Validator({**node, "definitions": SCHEMA["definitions"]}).validate(value)
+
+
+def test_copilots_boards_mark_the_days_from_which_github_counts_differently(complete: Prometheus) -> None:
+    section = (
+        (ROOT.parent / "docs" / "copilot.md").read_text().partition("## Levels that move")[2].partition("\n## ")[0]
+    )
+    days = re.findall(r"^\| (\d{4}-\d\d-\d\d) \|", section, re.MULTILINE)
+    marks = FILES["copilot"]["annotations"]["list"]
+    begins = [datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() for day in days]
+    assert [re.findall(r"== (\d+)", mark["expr"]) for mark in marks] == [[f"{begin:.0f}"] * 2 for begin in begins]
+    for mark in marks:
+        shown = as_grafana(re.sub(r"== \d+", "> 0", mark["expr"]), FILES["copilot"], complete)
+        assert complete.query(shown), "a mark while the figures of its day are shown"
 
 
 def test_the_schema_refuses_what_grafana_does_not_know() -> None:
