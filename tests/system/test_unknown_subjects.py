@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,11 @@ class Stage:
         return [match[1] for match in found if match]
 
     def totals_go_on(self, rounds: int = 3) -> None:
-        """Wait until total and subjects were asked so many times more."""
+        """Wait until total and subjects were asked so many times more; of a list without news only the sums are."""
         for path in (SUMMARY, SUBJECTS):
             before = self.asked(path)
-            until(lambda path=path, before=before: self.asked(path) >= before + rounds, f"{path} is asked")
+            more = partial(lambda path, before: self.asked(path) >= before + rounds, path, before)
+            until(self.active(more), f"{path} is asked")
 
     def active(self, look: Callable[[], bool]) -> Callable[[], bool]:
         """What was looked for, while somebody makes requests at every look: a total that stands still spares walks."""
