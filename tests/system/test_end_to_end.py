@@ -85,7 +85,7 @@ def quiet(exporter: Exporter, prometheus: Prometheus, organization: str) -> None
 )
 @pytest.mark.timeout(600)
 def test_what_prometheus_adds_up_is_what_became_visible(switches: Switches, tmp_path: Path, token: Path) -> None:
-    """Eight days of an organization in half a minute, over folds, kills and restarts, to the last request."""
+    """24 days of an organization in half a minute, over folds, kills and restarts, to the last request."""
     clock = SimClock(START + 35 * DAY)
     world = seeded_world(3, ("acme",), switches, start=START, size=Size(apps=8, users=12))
     github = SimulatedGitHub(world, clock, limit=10_000_000)
@@ -98,13 +98,14 @@ def test_what_prometheus_adds_up_is_what_became_visible(switches: Switches, tmp_
             first = clock()
             anchor = int(first - DAY) // HOUR * HOUR
             before = world.truth("acme", anchor, int(first), first)
-            clock.run(8 * DAY / 30)
-            for _ in range(3):
-                pause = time.monotonic() + random.uniform(5, 9)
-                until(lambda pause=pause: time.monotonic() > pause, "some time of running")
+            clock.run(24 * DAY / 30)
+            for day in (8, 16, 24):
+                end = first + (day + random.uniform(-0.5, 0.5)) * DAY
+                until(lambda end=end: clock() > end, "some days of running")
                 exporter.kill()
                 exporter.start()
             clock.freeze()
+            assert clock() - anchor < 31 * DAY, "the truth has forgotten nothing"
             quiet(exporter, prometheus, "acme")
             now = clock()
             after = world.truth("acme", anchor, int(now), now)
@@ -131,7 +132,7 @@ def test_what_prometheus_adds_up_is_what_became_visible(switches: Switches, tmp_
             folds = {record.query["min_timestamp"] for record in github.log if "subject-stats" in record.path}
             assert len(folds) > 3, "the window was never folded"
             print(
-                f"exact: {sum(counts[0] for counts in truth.values())} requests of {len(truth)} subjects in 8 days,"
+                f"exact: {sum(counts[0] for counts in truth.values())} requests of {len(truth)} subjects in 24 days,"
                 f" {len(github.log)} requests sent, 3 kills"
             )
 
