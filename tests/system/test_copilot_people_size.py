@@ -128,7 +128,7 @@ async def measure(url: str) -> dict[str, Any]:
     seconds, read = time.monotonic() - began, memory("VmHWM") - before
     concluded = await asyncio.to_thread(conclude, job, Snapshot(), Attempt(reading, NOW, 0.5, 0.0), Rules(SHOWN, 1e9))
     await github.aclose()
-    found = shown(concluded.snapshot, job)
+    found = await asyncio.to_thread(shown, concluded.snapshot, job)
     return {
         "read": read,
         "concluded": memory("VmHWM") - before,

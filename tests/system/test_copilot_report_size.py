@@ -148,7 +148,7 @@ async def measure(url: str) -> dict[str, Any]:
     seconds, read = clock() - began, memory("VmHWM") - before
     concluded = await asyncio.to_thread(conclude, job, Snapshot(), Attempt(brought, NOW, 0.5, 0.0), Rules(500, 1e9))
     await github.aclose()
-    found = shown(concluded.snapshot)
+    found = await asyncio.to_thread(shown, concluded.snapshot)
     return {
         "read": read,
         "concluded": memory("VmHWM") - before,
