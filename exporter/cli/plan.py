@@ -147,7 +147,10 @@ def _row(load: PoolLoad, row: CollectorLoad) -> tuple[str, ...]:
 def _sentence(load: PoolLoad) -> str:
     if load.limit is None or load.budget is None:
         return f"pool {load.pool}: {load.hourly:,.0f} requests per hour; GitHub names no limit."
-    return (
+    sentence = (
         f"pool {load.pool}: {load.hourly:,.0f} of {load.budget:,} requests per hour, "
         f"the budget of a limit of {load.limit:,.0f}."
     )
+    if load.short < 0.9 * load.hourly:
+        sentence += f"\n  {load.short:,.0f} if a tenth of each long list changes between two runs, the newest rows."
+    return sentence

@@ -13,7 +13,7 @@ from exporter.jobs import CollectorSettings, Job, Target
 from exporter.options import duration_text
 
 SHARE_OF_NEWS = 0.1
-"""The share of a list's rows that is assumed to change between two runs."""
+"""The share of a list's rows that is assumed to change between two runs, where short walks are counted on."""
 WALKS_OF_A_FOLD = 4
 
 
@@ -33,7 +33,8 @@ class Cost:
 class CollectorLoad:
     """The load of a collector's jobs on one quota pool: how many jobs, requests per hour, series.
 
-    `daily` are those of the requests per hour that do not depend on the interval. `largest` is what one run may send.
+    `hourly` are the requests if each run reads its list whole, `daily` those of them that do not depend on the
+    interval; `short` are the requests per hour if short walks succeed. `largest` is what one run may send.
     """
 
     pool: str
@@ -41,6 +42,7 @@ class CollectorLoad:
     jobs: int
     hourly: float
     daily: float
+    short: float
     largest: int
     series: int
 
@@ -56,8 +58,13 @@ class PoolLoad:
 
     @property
     def hourly(self) -> float:
-        """Requests per hour."""
+        """Requests per hour, if each run reads its list whole."""
         return sum(load.hourly for load in self.collectors)
+
+    @property
+    def short(self) -> float:
+        """Requests per hour, if short walks succeed."""
+        return sum(load.short for load in self.collectors)
 
     @property
     def fits(self) -> bool:
@@ -101,32 +108,40 @@ def expected_cost(job: Job, sizes: Sizes) -> Cost:
 def collector_load(pool: str, costs: Iterable[tuple[Job, int, Cost]]) -> CollectorLoad:
     """The load of one collector; `costs` has one example of each kind of job, their number, and the cost of a run."""
     costs = list(costs)
-    daily = hourly = 0.0
+    daily = hourly = short = 0.0
     for job, count, cost in costs:
-        per_run, per_day = _usual_requests(job, cost)
+        per_run, per_day = _requests(job, cost)
         daily += count * per_day * HOUR / DAY
         hourly += count * per_run * HOUR / job.settings.interval
+        per_run, per_day = _requests_of_short_walks(job, cost) or (per_run, per_day)
+        short += count * (per_run * HOUR / job.settings.interval + per_day * HOUR / DAY)
     return CollectorLoad(
         pool,
         costs[0][0].collector.name,
         sum(count for _job, count, _cost in costs),
         daily + hourly,
         daily,
+        short,
         max(cost.requests for _job, _count, cost in costs),
         sum(count * _series(job, cost) for job, count, cost in costs),
     )
 
 
-def _usual_requests(job: Job, cost: Cost) -> tuple[float, float]:
-    """The requests of a usual run, and those per day besides, because a list is read, or read whole, once a day."""
+def _requests(job: Job, cost: Cost) -> tuple[float, float]:
+    """The requests of a run, and those per day besides, of a list that is read once a day."""
+    calls = job.collector.calls
+    if calls.is_daily and job.settings.interval < DAY:
+        return calls.single, cost.requests - calls.single
+    return cost.requests, 0.0
+
+
+def _requests_of_short_walks(job: Job, cost: Cost) -> tuple[float, float] | None:
+    """The same if short walks succeed: the list is read whole once a day, and for folds. None if there are none."""
     collector, pages = job.collector, ceil(cost.rows / PAGE_SIZE)
-    if job.settings.interval >= DAY:
-        return cost.requests, 0.0
-    if collector.calls.is_daily:
-        return collector.calls.single, cost.requests - collector.calls.single
     is_filtered = any(getattr(job.settings.options, name) for name in collector.filters)
-    if not (collector.counting and collector.calls.listed) or is_filtered or pages < LARGEST_SHARE:
-        return cost.requests, 0.0
+    is_list = collector.counting is not None and bool(collector.calls.listed)
+    if not is_list or is_filtered or pages < LARGEST_SHARE or job.settings.interval >= DAY:
+        return None
     usual = 1 + ceil(pages * SHARE_OF_NEWS)
     folds = (WALKS_OF_A_FOLD - 1) * pages / (Windows().longest / DAY)
     return usual, cost.requests - usual + folds
