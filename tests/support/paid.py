@@ -59,7 +59,7 @@ def shown(job: Job, snapshot: Snapshot) -> dict[str, float]:
     """The collector's series in a scrape, without the target's label."""
     names = {family.name for table in job.collector.tables for family in table.families}
     target = re.compile(rf'(?<=[{{]){job.target.kind}="{job.target.name}",?')
-    lines = [line for line in exposition(job, snapshot, "text").splitlines() if re.split(r"[{ ]", line)[0] in names]
+    lines = [line for line in exposition(job, snapshot, "text").split("\n") if re.split(r"[{ ]", line)[0] in names]
     assert all(target.search(line) for line in lines)
     pairs = (target.sub("", line).replace("{}", "").rpartition(" ") for line in lines)
     return {series: float(value) for series, _, value in pairs}

@@ -147,6 +147,13 @@ ANYTHING = st.recursive(
 )
 
 
+def test_a_line_separator_in_a_type_is_part_of_its_label() -> None:
+    odd = deepcopy(center(1))
+    odd["resources"][0]["type"] = "\x1e"
+    concluded = answered(JOB, {PATH: {"costCenters": [odd]}})
+    assert f'{P}resources{{cost_center_id="c1",type="\x1e"}}' in shown(JOB, concluded.snapshot)
+
+
 @settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_whatever_stands_in_a_field_costs_only_that_field(data: st.DataObject) -> None:
