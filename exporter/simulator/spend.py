@@ -1,7 +1,7 @@
 """What an enterprise uses and pays: rows of each day, as GitHub's usage reports have them, and their sums.
 
-Every row has the instant from which GitHub shows it: most of a day is booked when the day is over, some of it days
-later, and once a month something is taken back.
+Every row has the instant from which GitHub shows it: most of a day is booked as soon as the day begins, so that the
+first of a month has figures, too; some of it days later, and once a month something is taken back.
 
 https://docs.github.com/enterprise-cloud@latest/billing/reference/billing-reports
 """
@@ -124,7 +124,7 @@ def summary(rows: Iterable[UsageRow], *, with_model: bool) -> list[dict[str, obj
 
 def _of_day(estate: Estate, organization: str, day: int) -> Iterator[UsageRow]:
     chance = estate.random("spend", organization, day)
-    date, booked = day_of(day), float(day + DAY)
+    date, booked = day_of(day), float(day)
     center = f"CC-{len(organization) * 10}"
     for place, repository in enumerate(REPOSITORIES):
         user, path = USERS[place], f".github/workflows/{repository}.yml"

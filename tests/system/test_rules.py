@@ -27,7 +27,7 @@ MUST_FIRE = {
     "collector failing": ("GithubCollectorFailing", {"collector": "billing_usage", "state": "forbidden"}),
     "spend above run rate": ("GithubSpendAboveRunRate", {"enterprise": "acme-corp"}),
 }
-BOOKED_FIRST = 3
+BOOKED_FIRST = 2
 """The day of a month on which two of its days are booked; before, nobody can say what it will cost."""
 
 
