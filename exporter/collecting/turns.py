@@ -39,6 +39,7 @@ class Turns:
         """Run a job if it may run; returns when it is due again."""
         async with access.pool.turn(job.collector.rank, job.key):
             now = self._clock.wall()
+            self._waiting.discard(job.key)
             if job.key not in self._active.by_key:  # dropped while it waited
                 return now
             subject_due = 0.0
@@ -48,7 +49,6 @@ class Turns:
             if subject_due > now:  # another subject has shown how the endpoint answers
                 self._active.tried.add(job.key)
             due = max(access.not_before(now), subject_due)
-            self._waiting.discard(job.key)
             if due <= now:
                 due = now + self._wait_for_budget(job, access.pool)
             if due <= now:
