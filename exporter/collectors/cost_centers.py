@@ -119,7 +119,7 @@ def read(body: bytes, unknown: UnknownFields) -> tuple[tuple[Row, ...], int]:
         resources, unreadable = _resources(center.cost_center_id, item.get("resources"), unknown)
         centers[center_id], pools[center_id] = [center, *resources], center.limit or 0.0
         rejected += unusable + unreadable
-    order = sorted(centers, key=lambda one: (-pools[one], one))
+    order = sorted(centers, key=lambda center_id: (-pools[center_id], center_id))
     return tuple(row for one in order for row in centers[one]), rejected
 
 

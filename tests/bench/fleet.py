@@ -139,7 +139,7 @@ class Watched:
         ends = time.monotonic() + seconds
         while len(SUCCEEDED.findall(text := self.scrape())) < organizations:
             assert time.monotonic() < ends, f"only {len(SUCCEEDED.findall(text))} totals within {seconds:.0f} s"
-            time.sleep(1)
+            time.sleep(1)  # between two scrapes, which cost the exporter time
         return text
 
     def over(self, hours: float, text: str) -> str:
@@ -149,6 +149,7 @@ class Watched:
             if shown := self.scrape():
                 text = shown
                 self.seen.oldest = max(self.seen.oldest, began - min(map(float, SUCCEEDED.findall(text))))
+            # until the next scrape of a Prometheus with this interval
             time.sleep(max(0.0, (began + SCRAPED_EVERY - self.clock.now()) / self.clock.rate))
         return text
 
@@ -219,6 +220,7 @@ def watched(given: argparse.Namespace, exporter: Watched, github: Contender, lon
         f"  whole                       {len(scrapes)}; {seen.failed} failed",
     ]
     if not given.uvloop:
+        # the exporter writes its callbacks now and then: wait for what includes the last scrape
         time.sleep(2 * SCRAPED_EVERY * 2 / given.rate)
         lines.append("longest callbacks of the event loop (processor time, how many above 5 ms):")
         lines += [

@@ -39,7 +39,7 @@ class Longest:
     def write(self) -> None:
         """Write the file again and again; the first time begins anew if it was removed."""
         while True:
-            time.sleep(SECONDS)
+            time.sleep(SECONDS)  # in a thread of its own
             if not self.file.exists():
                 self.callbacks.clear()
             top = sorted(self.callbacks.items(), key=lambda one: -one[1][0])[:MOST]
@@ -49,7 +49,7 @@ class Longest:
 
 
 def _name(handle: asyncio.Handle) -> str:
-    callback = handle._callback  # type: ignore[attr-defined]
+    callback = handle._callback  # type: ignore[attr-defined] # asyncio shows it in no other way
     task = getattr(callback, "__self__", None)
     if isinstance(task, asyncio.Task):
         return str(getattr(task.get_coro(), "__qualname__", task))
@@ -65,8 +65,8 @@ def measure(file: Path, rate: float) -> None:
         run(handle)
         longest.note(time.thread_time() - began, handle)
 
-    asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
-    uvloop.run = asyncio.run  # type: ignore[assignment]
+    asyncio.Handle._run = timed  # type: ignore[method-assign, assignment] # nor has it a hook
+    uvloop.run = asyncio.run  # type: ignore[assignment] # uvloop runs callbacks in C
     threading.Thread(target=longest.write, daemon=True).start()
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def answered(
 
     def respond(request: httpx.Request) -> httpx.Response:
         body = bodies.get(request.url.path, 404)
-        if isinstance(body, Callable):  # type: ignore[arg-type] # a function
+        if callable(body):
             response: httpx.Response = body(request)
             return response
         return httpx.Response(body, json={}) if isinstance(body, int) else httpx.Response(200, json=body)

@@ -23,6 +23,7 @@ from exporter.github.hour import HOUR_WINDOW
 from exporter.github.pacing import Pool
 from exporter.instants import HOUR
 from exporter.jobs import CollectorSettings, Job, Target
+from exporter.settings.model import CredentialSection
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.facts import Event
 from exporter.simulator.faults import Fault
@@ -269,7 +270,8 @@ def scene_of(folder: Path) -> tuple[Access, Waits]:
             return 50_000.0
 
     (folder / "token").write_text("token")
-    credential = TokenCredential("github", "https://api.github.com", "2022-11-28", None, None, folder / "token")
+    section = CredentialSection(token_file=folder / "token")
+    credential = TokenCredential("github", section.api_url, section.api_version, token_file=section.token_file)
     pool = Pool("github", Budget(0.3, 500))
     client = GitHub(credential, pool, clock=lambda: NOW, monotonic=lambda: 50_000.0)
     state = State(folder / "state")

@@ -50,27 +50,27 @@ class Options(BoundedOptions):
 
 
 async def _fetch(api: Api, ask: Ask, path: str, tables: tuple[Table, Table, Table]) -> Fetched:
-    found = Budgets()
-    await each_page(api, path, "budgets", found.take)
-    refusal = await _ask_each(api, path, found, ask.options.max_series) if ask.options.each else ""
+    budgets = Budgets()
+    await each_page(api, path, "budgets", budgets.take)
+    refusal = await _ask_each(api, path, budgets, ask.options.max_series) if ask.options.each else ""
     return Fetched(
-        found.rows(),
-        found.rejected,
+        budgets.rows(),
+        budgets.rejected,
         data_time=float(ask.end),
-        unknown=found.unknown,
+        unknown=budgets.unknown,
         note=refusal,  # an account without budgets lacks nothing
         doubts=(Doubt(tables[1], refusal),) if refusal else (),
     )
 
 
-async def _ask_each(api: Api, path: str, found: Budgets, most: int) -> str:
+async def _ask_each(api: Api, path: str, budgets: Budgets, most: int) -> str:
     """Ask for the consumption of the largest budgets; returns why none was given, if GitHub refused all of them.
 
     A budget that is refused alone was deleted meanwhile, or is none of the caller's.
     """
     refused, is_any_given = 0, False
-    for budget_id in found.largest()[:most]:
-        if budget_id in found.consumed or not _ID.fullmatch(budget_id):
+    for budget_id in budgets.largest()[:most]:
+        if budget_id in budgets.consumed or not _ID.fullmatch(budget_id):
             continue
         try:
             reply = await api.get(f"{path}/{budget_id}")
@@ -80,7 +80,7 @@ async def _ask_each(api: Api, path: str, found: Budgets, most: int) -> str:
                 return f"GitHub gives no single budget, so collectors.budgets.each cannot work: {error}"
         else:
             is_any_given = True
-            await worker.run(found.take_one, budget_id, reply.body)
+            await worker.run(budgets.take_one, budget_id, reply.body)
     return ""
 
 

@@ -81,7 +81,7 @@ class Budgets:
 
     def largest(self) -> list[str]:
         """The ids, those of the largest budgets first, as rows get their series."""
-        return sorted(self.budgets, key=lambda one: (-(self.budgets[one].amount or 0.0), one))
+        return sorted(self.budgets, key=lambda budget_id: (-(self.budgets[budget_id].amount or 0.0), budget_id))
 
     def rows(self) -> tuple[Row, ...]:
         """The rows of all tables."""
