@@ -177,14 +177,16 @@ class Exporter:
 
     async def _apply(self, settings: Settings, restored: Restored) -> None:
         """Run what the settings ask for, at their targets and at those that were discovered."""
-        effective, found = await worker.run(self._discovery.effective, settings)
+        effective, discoveries = await worker.run(self._discovery.effective, settings)
         accesses = await self._accesses.update(effective)
-        await self._discovery.configure(settings, found, self._accesses.discovery)
+        await self._discovery.configure(settings, discoveries, self._accesses.discovery)
         self._applied, self._effective = settings, effective
         self._shard, self._targets = _shard(effective), _targets(effective)
         watched = {target: settings.watched_at(target) for target in accesses}
         asking = tuple(self._accesses.discovery.values())
-        configuration = Configuration(self._collectors, settings.collectors, accesses, watched, found.granted, asking)
+        configuration = Configuration(
+            self._collectors, settings.collectors, accesses, watched, discoveries.granted, asking
+        )
         self._own.counters.expect(configuration.runs())
         await self._schedule.apply(configuration, restored)
 

@@ -9,7 +9,7 @@ from exporter.cli.tables import table
 from exporter.clock import Clock
 from exporter.collectors import COLLECTORS
 from exporter.discovery.asking import ask, permissions_of, way_of
-from exporter.discovery.found import Found, found
+from exporter.discovery.discoveries import Discoveries, discoveries_of
 from exporter.discovery.memory import Memory, after_failure, after_listing
 from exporter.discovery.status import DiscoveryStatus, statuses_of
 from exporter.errors import GitHubError
@@ -24,7 +24,7 @@ class Discovered(NamedTuple):
     """The settings with the targets that GitHub names now, what was found, and how each entry fared."""
 
     settings: Settings
-    found: Found = Found()
+    discoveries: Discoveries = Discoveries()
     statuses: Sequence[DiscoveryStatus] = ()
 
     @property
@@ -50,7 +50,7 @@ def shown(discovered: Discovered, now: float) -> Iterator[str]:
     """What was found, and why some of it is not collected."""
     rows = [(row.state, row.way, row.credential, row.found) for row in discovery_rows(discovered.statuses, now)]
     yield table([("RESULT", "DISCOVERS", "CREDENTIAL", "FOUND"), *rows])
-    names = [str(target) for target in discovered.found.targets]
+    names = [str(target) for target in discovered.discoveries.targets]
     yield f"Discovered: {', '.join(names)}." if names else "Nothing is discovered."
     for status in discovered.statuses:
         if status.failure:
@@ -61,7 +61,7 @@ def shown(discovered: Discovered, now: float) -> Iterator[str]:
 
 async def _discover(settings: Settings, clock: Clock) -> Discovered:
     memories = dict(await asyncio.gather(*(_ask(settings, entry, clock) for entry in settings.discover)))
-    result = found(settings.discover, memories, settings.listed_targets())
+    result = discoveries_of(settings.discover, memories, settings.listed_targets())
     statuses = statuses_of(settings, memories, result, COLLECTORS)
     return Discovered(settings.model_copy(update={"discovered": result.targets}), result, statuses)
 

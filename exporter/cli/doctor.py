@@ -39,7 +39,7 @@ def main(settings: Settings) -> int:
     settings = discovered.settings
     if settings.discover:
         print("\n".join([*shown(discovered, clock.wall()), ""]))
-    result = asyncio.run(survey(settings, COLLECTORS, clock, every_job=False, granted=discovered.found.granted))
+    result = asyncio.run(survey(settings, COLLECTORS, clock, every_job=False, granted=discovered.discoveries.granted))
     print(table([("RESULT", "COLLECTOR", "TARGET", "CREDENTIAL"), *map(_row, result.findings)]))
     for fix, findings in _by_fix(result.findings).items():
         print("\n" + "\n".join(_instructions(fix, findings, width)))

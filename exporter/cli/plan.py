@@ -47,7 +47,7 @@ def main(settings: Settings) -> int:
         settings = discovered.settings
         if settings.discover:
             print("\n".join([*shown(discovered, clock.wall()), ""]))
-        result = asyncio.run(survey(settings, COLLECTORS, clock, granted=discovered.found.granted))
+        result = asyncio.run(survey(settings, COLLECTORS, clock, granted=discovered.discoveries.granted))
         failures = [finding for finding in result.findings if isinstance(finding.result, GitHubError)]
         limits = {name: pool.limit for name, pool in result.pools.items()}
         pools = pool_loads(_live(result.findings), limits, budget)

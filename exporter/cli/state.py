@@ -14,7 +14,7 @@ from exporter import output
 from exporter.cli.tables import table
 from exporter.clock import SystemClock
 from exporter.collectors import COLLECTORS
-from exporter.discovery.found import found
+from exporter.discovery.discoveries import discoveries_of
 from exporter.discovery.saved import load_all
 from exporter.instants import utc_time
 from exporter.settings import Settings
@@ -87,7 +87,7 @@ def _with_discovered(connection: sqlite3.Connection, settings: Settings) -> Sett
     """The settings with the targets that the exporter of this folder has discovered."""
     waits = connection.execute("SELECT name, mark FROM wait").fetchall()
     memories = load_all((str(name), str(mark)) for name, mark in waits)
-    result = found(settings.discover, memories, settings.listed_targets())
+    result = discoveries_of(settings.discover, memories, settings.listed_targets())
     return settings.model_copy(update={"discovered": result.targets})
 
 

@@ -16,7 +16,7 @@ from exporter.collecting.access import Access
 from exporter.collecting.waits import Waits
 from exporter.discovery import saved
 from exporter.discovery.asking import ask, permissions_of
-from exporter.discovery.found import Found, found
+from exporter.discovery.discoveries import Discoveries, discoveries_of
 from exporter.discovery.memory import Memory, after_failure, after_listing, corrected
 from exporter.discovery.status import DiscoveryStatus, statuses_of
 from exporter.errors import GitHubError, Invalid, OverBudget
@@ -50,7 +50,7 @@ class Discovery:
         self._tried: set[str] = set()
         self._settings = Settings()
         self._accesses: Mapping[str, Access] = {}
-        self.found = Found()
+        self.discoveries = Discoveries()
         self.statuses: Sequence[DiscoveryStatus] = ()
         """The status of each entry."""
 
@@ -59,12 +59,12 @@ class Discovery:
         self._memories = saved.load_all((name, wait.mark) for name, wait in restored.waits.items())
         self._tried = set(self._memories)
 
-    def effective(self, settings: Settings) -> tuple[Settings, Found]:
+    def effective(self, settings: Settings) -> tuple[Settings, Discoveries]:
         """These settings with the targets that have been found for them, and what was found. The worker calls it."""
-        result = found(settings.discover, self._memories, settings.listed_targets())
+        result = discoveries_of(settings.discover, self._memories, settings.listed_targets())
         return settings.model_copy(update={"discovered": result.targets}), result
 
-    async def configure(self, settings: Settings, result: Found, accesses: Mapping[str, Access]) -> None:
+    async def configure(self, settings: Settings, result: Discoveries, accesses: Mapping[str, Access]) -> None:
         """Ask by these settings from now on, with these accesses, by credential; `result` is what is collected."""
         self._settings, self._accesses = settings, accesses
         await self._show(result)
@@ -74,8 +74,8 @@ class Discovery:
         """Whether what was found by each entry is collected, after one listing or from the state."""
         return all(entry.key in self._tried for entry in self._settings.discover)
 
-    async def _show(self, result: Found) -> None:
-        self.found = result
+    async def _show(self, result: Discoveries) -> None:
+        self.discoveries = result
         self.statuses = await worker.run(statuses_of, self._settings, self._memories, result, self._collectors)
 
     async def run(self, changed: Callable[[], Awaitable[None]], works: Callable[[Access], None]) -> None:
@@ -116,7 +116,7 @@ class Discovery:
                 after = await self._attempt(entry, access, works)
             await self._keep(entry, after)
             _, result = await worker.run(self.effective, self._settings)
-            if (result.targets, result.granted) == (self.found.targets, self.found.granted):
+            if (result.targets, result.granted) == (self.discoveries.targets, self.discoveries.granted):
                 await self._show(result)
             else:
                 await changed()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from exporter.catalogue import Collector
 from exporter.discovery.asking import way_of
-from exporter.discovery.found import Found
+from exporter.discovery.discoveries import Discoveries
 from exporter.discovery.memory import Failure, Memory
 from exporter.jobs import CollectorSettings, Target
 from exporter.settings import Settings
@@ -42,23 +42,23 @@ class DiscoveryStatus(NamedTuple):
 
 
 def statuses_of(
-    settings: Settings, memories: Mapping[str, Memory], found: Found, collectors: Sequence[Collector]
+    settings: Settings, memories: Mapping[str, Memory], discoveries: Discoveries, collectors: Sequence[Collector]
 ) -> list[DiscoveryStatus]:
     """The status of each entry."""
     statuses = []
     for entry in settings.discover:
         name = entry.credential or ""
         is_app = settings.credentials[name].app_client_id is not None
-        lacking = lacking_of(name, found, collectors, settings.collectors) if is_app else []
-        statuses.append(status_of(entry, memories.get(entry.key, Memory()), found, lacking, is_app=is_app))
+        lacking = lacking_of(name, discoveries, collectors, settings.collectors) if is_app else []
+        statuses.append(status_of(entry, memories.get(entry.key, Memory()), discoveries, lacking, is_app=is_app))
     return statuses
 
 
 def status_of(
-    entry: DiscoverEntry, memory: Memory, found: Found, lacking: Sequence[Lacking], *, is_app: bool
+    entry: DiscoverEntry, memory: Memory, discoveries: Discoveries, lacking: Sequence[Lacking], *, is_app: bool
 ) -> DiscoveryStatus:
     """The status of an entry."""
-    fates = found.fates.get(entry.key, {})
+    fates = discoveries.fates.get(entry.key, {})
     absent = [name for name, fate in fates.items() if fate == "collected" and memory.known[name].absent is not None]
     counts = Counter[str](fates.values())
     counts["collected"] -= len(absent)
@@ -80,10 +80,13 @@ def status_of(
 
 
 def lacking_of(
-    credential: str, found: Found, collectors: Iterable[Collector], settings: Mapping[str, CollectorSettings]
+    credential: str,
+    discoveries: Discoveries,
+    collectors: Iterable[Collector],
+    settings: Mapping[str, CollectorSettings],
 ) -> list[Lacking]:
     """The permissions that an App's installations lack for collectors that are enabled."""
-    granted = {target: names for target, names in found.granted.items() if target.credential == credential}
+    granted = {target: names for target, names in discoveries.granted.items() if target.credential == credential}
     by_needs: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for collector in collectors:
         for target in _without(collector, granted, settings):

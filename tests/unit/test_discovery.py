@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from exporter.catalogue import Permission
 from exporter.collectors import COLLECTORS
 from exporter.discovery import saved
-from exporter.discovery.found import found
+from exporter.discovery.discoveries import discoveries_of
 from exporter.discovery.memory import (
     FORGET_AFTER,
     Failure,
@@ -367,7 +367,7 @@ def test_patterns_select_and_a_listed_target_wins() -> None:
     entry = DiscoverEntry(credential="app", include=["acme-*", "globex"], exclude=["*-sandbox"])
     names = ("acme-one", "acme-sandbox", "initech", "globex", "acme-two")
     known = memory(*(Account("organization", name) for name in names), Account("enterprise", "globex"))
-    result = found([entry], {"app": known}, [target("globex", "other")])
+    result = discoveries_of([entry], {"app": known}, [target("globex", "other")])
     assert result.targets == (target("acme-one"), target("acme-two"), Target("enterprise", "globex", "app"))
     assert result.fates["app"] == {
         "organization/acme-one": "collected",
@@ -383,7 +383,7 @@ def test_the_first_entry_that_finds_an_account_collects_from_it_unless_it_is_sus
     classic = DiscoverEntry(credential="classic", enterprise="acme-corp")
     suspended = replace(GLOBEX, suspended=True, granted={})
     memories = {"app": memory(replace(ACME, granted={}), suspended), "classic acme-corp": memory(ACME, GLOBEX)}
-    result = found([APP, classic], memories, [])
+    result = discoveries_of([APP, classic], memories, [])
     assert result.targets == (target("acme"), target("globex", "classic"))
     assert result.granted == {target("acme"): {}}
     assert result.fates["app"]["organization/globex"] == "suspended"
@@ -393,7 +393,7 @@ def test_the_first_entry_that_finds_an_account_collects_from_it_unless_it_is_sus
 def test_at_most_so_many_are_taken_those_first_that_were_found_first() -> None:
     entry = DiscoverEntry(credential="app", max_targets=2)
     known = after_listing(memory(GLOBEX), Listing((ACME, Account("organization", "a"), GLOBEX)), entry, NOW + HOUR)
-    result = found([entry], {"app": known}, [])
+    result = discoveries_of([entry], {"app": known}, [])
     assert [one.name for one in result.targets] == ["globex", "acme"]
     assert result.fates["app"]["organization/a"] == "surplus"
 
@@ -422,7 +422,7 @@ def settings_of_collectors() -> dict[str, CollectorSettings]:
 
 def test_what_is_left_out_is_grouped_by_the_permission_to_grant() -> None:
     known = memory(replace(ACME, granted={"organization_api_insights": "read"}), replace(GLOBEX, granted={}))
-    result = found([APP], {"app": known}, [])
+    result = discoveries_of([APP], {"app": known}, [])
     lacking = lacking_of("app", result, COLLECTORS, settings_of_collectors())
     insights = next(one for one in lacking if "API Insights" in one.needs)
     assert insights.targets == ["organization/globex"]
@@ -445,7 +445,9 @@ def test_each_account_is_counted_in_one_state() -> None:
         refused=4,
     )
     known = after_listing(known, listing, entry, NOW + HOUR)
-    status = status_of(entry, known, found([entry], {"app": known}, [target("mine", "other")]), [], is_app=True)
+    status = status_of(
+        entry, known, discoveries_of([entry], {"app": known}, [target("mine", "other")]), [], is_app=True
+    )
     assert status.counts == {
         "collected": 2,
         "absent": 1,

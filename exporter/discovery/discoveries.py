@@ -16,7 +16,7 @@ Fate = Literal["collected", "listed", "excluded", "suspended", "surplus"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Discoveries:
     """The targets, the permissions of an App at each where they are known, and by entry the fate of each account."""
 
     targets: tuple[Target, ...] = ()
@@ -24,7 +24,9 @@ class Found:
     fates: Mapping[str, Mapping[str, Fate]] = field(default_factory=dict)
 
 
-def found(entries: Iterable[DiscoverEntry], memories: Mapping[str, Memory], listed: Iterable[Target]) -> Found:
+def discoveries_of(
+    entries: Iterable[DiscoverEntry], memories: Mapping[str, Memory], listed: Iterable[Target]
+) -> Discoveries:
     """What the entries have found; the first entry that has found an account collects from it."""
     taken = {str(target) for target in listed}
     targets: list[Target] = []
@@ -43,7 +45,7 @@ def found(entries: Iterable[DiscoverEntry], memories: Mapping[str, Memory], list
             targets.append(target)
             if known.account.granted is not None:
                 granted[target] = known.account.granted
-    return Found(tuple(targets), granted, fates)
+    return Discoveries(tuple(targets), granted, fates)
 
 
 def _fate(account: Account, entry: DiscoverEntry, taken: Collection[str], room: int) -> Fate:
