@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from exporter.catalogue import TokenKind
-from exporter.github.apps import SKEWED, App
+from exporter.github.apps import SKEWED, AppCredential
 from exporter.github.exchange import Exchange
-from exporter.github.network import Network
 
 
 @dataclass(slots=True)
-class AppIdentity:
+class AppIdentity(AppCredential):
     """The App itself. It has a rate limit of its own, apart from those of its installations."""
 
-    app: App
     _sent: SecretStr | None = field(default=None, init=False, repr=False, compare=False)
     _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
     _signed_at: float = field(default=0.0, init=False, repr=False, compare=False)
@@ -27,25 +24,6 @@ class AppIdentity:
     def name(self) -> str:
         """The credential's name."""
         return self.app.name
-
-    @property
-    def api_url(self) -> str:
-        """The API root of the App."""
-        return self.app.api_url
-
-    @property
-    def api_version(self) -> str:
-        """The API version of the App."""
-        return self.app.api_version
-
-    @property
-    def network(self) -> Network | None:
-        """The proxy and certificate authorities of the App."""
-        return self.app.network
-
-    def token_kind(self) -> TokenKind:
-        """Always `app`."""
-        return "app"
 
     async def token(self, exchange: Exchange) -> str:
         """A JWT that is valid for ten minutes; raises `AppRejected`."""
@@ -69,11 +47,3 @@ class AppIdentity:
     def is_fresh(self, token: str, now: float) -> bool:  # noqa: ARG002 - the protocol's
         """Never: GitHub's servers need not learn of a JWT."""
         return False
-
-    def problem(self) -> str:
-        """What is wrong with the App's key file; empty if nothing is."""
-        return self.app.problem()
-
-    def fingerprint(self, salt: bytes) -> str:
-        """The fingerprint of the App's key."""
-        return self.app.fingerprint(salt)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter import worker
+from exporter.catalogue import TokenKind
 from exporter.errors import CredentialRejected, Forbidden, NotFound
 from exporter.fetching import Reply
 from exporter.github.exchange import Exchange, Method
@@ -159,3 +160,37 @@ class App:
         """A JWT for ten minutes, the most that GitHub allows, dated a minute back because clocks differ."""
         claims: dict[str, str | int] = {"iss": self.client_id, "iat": int(now) - 60, "exp": int(now) + 540}
         return signed(key, claims)
+
+
+@dataclass(slots=True)
+class AppCredential:
+    """What the credentials of an App have from it: the App itself, and each of its installations."""
+
+    app: App
+
+    @property
+    def api_url(self) -> str:
+        """The API root of the App."""
+        return self.app.api_url
+
+    @property
+    def api_version(self) -> str:
+        """The API version of the App."""
+        return self.app.api_version
+
+    @property
+    def network(self) -> Network | None:
+        """The proxy and certificate authorities of the App."""
+        return self.app.network
+
+    def token_kind(self) -> TokenKind:
+        """Always `app`."""
+        return "app"
+
+    def problem(self) -> str:
+        """What is wrong with the App's key file; empty if nothing is."""
+        return self.app.problem()
+
+    def fingerprint(self, salt: bytes) -> str:
+        """The fingerprint of the App's key."""
+        return self.app.fingerprint(salt)

@@ -11,13 +11,11 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from exporter.catalogue import TokenKind
 from exporter.errors import Forbidden, Invalid, NotFound, Unavailable
-from exporter.github.apps import App, NotInstalled, Suspended
+from exporter.github.apps import AppCredential, NotInstalled, Suspended
 from exporter.github.credentials import FRESH
 from exporter.github.decoding import decode_json
 from exporter.github.exchange import Exchange
-from exporter.github.network import Network
 from exporter.instants import epoch_or_none
 
 RENEW_BEFORE = 300.0
@@ -49,10 +47,9 @@ class InstallationToken:
 
 
 @dataclass(slots=True)
-class Installation:
+class Installation(AppCredential):
     """An App installed on one organization or enterprise: the credential of that owner's quota pool."""
 
-    app: App
     kind: Literal["organization", "enterprise"]
     owner: str
     _id: int | None = field(default=None, init=False, repr=False, compare=False)
@@ -63,25 +60,6 @@ class Installation:
     def name(self) -> str:
         """`APP/OWNER`."""
         return f"{self.app.name}/{self.owner}"
-
-    @property
-    def api_url(self) -> str:
-        """The API root of the App."""
-        return self.app.api_url
-
-    @property
-    def api_version(self) -> str:
-        """The API version of the App."""
-        return self.app.api_version
-
-    @property
-    def network(self) -> Network | None:
-        """The proxy and certificate authorities of the App."""
-        return self.app.network
-
-    def token_kind(self) -> TokenKind:
-        """Always `app`."""
-        return "app"
 
     async def token(self, exchange: Exchange) -> str:
         """The installation's access token, renewed before it expires; raises `GitHubError`."""
@@ -108,14 +86,6 @@ class Installation:
         """Whether it was created less than a minute ago."""
         minted = self._minted
         return minted is not None and minted.token.get_secret_value() == token and abs(now - minted.since) < FRESH
-
-    def problem(self) -> str:
-        """What is wrong with the App's key file; empty if nothing is."""
-        return self.app.problem()
-
-    def fingerprint(self, salt: bytes) -> str:
-        """The fingerprint of the App's key."""
-        return self.app.fingerprint(salt)
 
     async def _mint(self, exchange: Exchange) -> InstallationToken:
         if self._id is not None:
