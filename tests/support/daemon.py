@@ -1,5 +1,6 @@
 """The exporter as a process from its first instant, before it listens."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,13 @@ def ignores(pid: int, number: int) -> bool:
             if line.startswith("SigIgn:"):
                 return bool(int(line.split()[1], 16) >> (number - 1) & 1)
     return False
+
+
+def memory(line: str, pid: int | str = "self") -> float:
+    """MiB of a process: what it has (`VmRSS`), the most it had (`VmHWM`)."""
+    match = re.search(rf"{line}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert match
+    return int(match[1]) / 1024
 
 
 def daemon(folder: Path) -> Exporter:

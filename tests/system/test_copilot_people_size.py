@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from exporter.github.pacing import Pool
 from exporter.simulator.messages import Receive, Send
 from exporter.simulator.serve import serving
 from tests.support.copilot import D2
+from tests.support.daemon import memory
 from tests.support.daily_reports import attempt, shown
 from tests.support.jobs import NOW, job_of
 
@@ -94,13 +94,6 @@ async def serve() -> None:
     async with serving(app) as url:
         print(url, flush=True)
         await asyncio.to_thread(sys.stdin.read)
-
-
-def memory(line: str) -> float:
-    """MiB of this process: what it has (`VmRSS`), the most it ever had (`VmHWM`)."""
-    found = re.search(rf"{line}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found
-    return int(found[1]) / 1024
 
 
 async def measure(url: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -41,6 +40,7 @@ from tests.support.copilot import (
     shown,
     whole,
 )
+from tests.support.daemon import memory
 from tests.support.jobs import NOW, job_of
 
 LANGUAGES, MODELS, MONTH, PARTS = 500, 50, 28, 4
@@ -112,13 +112,6 @@ async def serve(folder: Path) -> None:
     async with serving(app) as url:
         print(url, flush=True)
         await asyncio.to_thread(sys.stdin.read)
-
-
-def memory(line: str) -> float:
-    """MiB of this process: what it has (`VmRSS`), the most it ever had (`VmHWM`)."""
-    found = re.search(rf"{line}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found
-    return int(found[1]) / 1024
 
 
 async def measure(url: str) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from exporter.simulator.faults import Fault
 from exporter.simulator.ghes import server_statistics
 from exporter.simulator.world import World
 from exporter.state.snapshot_json import dump, load
+from tests.support.daemon import memory
 from tests.support.harness import Exporter, SimClock, simulated, until
 from tests.support.jobs import NOW, job_of, samples
 from tests.support.server_statistics import FULL, PATH, S, fetched, of, respond
@@ -430,13 +431,6 @@ def test_an_appliance_that_went_silent_ages_alone_though_runs_fail_and_over_a_re
         assert values(exporter, COLLECTED).keys() == values(exporter, INFO).keys() == {"server-0", "server-2"}
 
 
-def memory(process: int, line: str) -> float:
-    """MiB of a process: what it has (`VmRSS`), the most it had since it was asked to forget (`VmHWM`)."""
-    found = re.search(rf"{line}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
-    assert found
-    return int(found[1]) / 1024
-
-
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="a process' memory is read where Linux tells it")
 def test_a_year_of_a_fleet_in_one_answer_takes_little_memory_of_the_real_process(tmp_path: Path) -> None:
     scene = Scene(tmp_path, fleet=30)
@@ -445,14 +439,14 @@ def test_a_year_of_a_fleet_in_one_answer_takes_little_memory_of_the_real_process
         until(lambda: len(values(exporter, USERS)) == 30, "a few days are read")
         assert exporter.process is not None
         process = exporter.process.pid
-        idle = memory(process, "VmRSS")
+        idle = memory("VmRSS", process)
         Path(f"/proc/{process}/clear_refs").write_text("5")
         asked = len(scene.github.log)
         scene.estate.since = NOW - 400 * DAY
         until(lambda: len(scene.github.log) > asked + 2, "the year is read", 300, every=0.5)
         assert exporter.value(SUCCESS) == 1
         assert len(values(exporter, USERS)) == 30
-        grown = memory(process, "VmHWM") - idle
+        grown = memory("VmHWM", process) - idle
         assert grown < 64
     assert len(json.dumps(year(scene))) > 35_000_000
 
