@@ -11,6 +11,7 @@ from exporter.fetching import Api, Ask, Fetched, Subject
 from exporter.instants import HOUR
 from exporter.lateness import Late
 from exporter.options import BoundedOptions, CollectorOptions
+from exporter.past import Past
 from exporter.tables import Family, Labels, Table
 
 Scope = Literal["organization", "enterprise", "appliance"]
@@ -114,6 +115,7 @@ class Collector:
     - `nothing`: why a successful run may give no series, and what to do about it, without a full stop.
     - `filters`: the options that narrow the response; with other values it is another job.
     - `names_in_memory`: the key under which its memory (a mapping) has names of people.
+    - `past`: how its past is asked, if GitHub keeps one.
 
     For drill-downs:
 
@@ -145,6 +147,7 @@ class Collector:
     names_in_memory: str = ""
     deadline: float = 0.0
     late: Late | None = None
+    past: Past | None = None
     nothing: str = "GitHub's answer has no figures; compare it with what GitHub's own pages show"
     counting: Table | None = field(init=False)
 

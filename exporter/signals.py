@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WORDS = frozenset({"help", "version"})
 """Words that may stand for the flag of the same name."""
 
-ANSWERING = frozenset({"check", "plan", "doctor", "state", "metrics", "healthcheck"}) | WORDS
+ANSWERING = frozenset({"check", "plan", "doctor", "backfill", "state", "metrics", "healthcheck"}) | WORDS
 """Commands that print an answer and end; the others are daemons."""
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)

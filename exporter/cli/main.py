@@ -9,8 +9,8 @@ from exporter.collectors import COLLECTORS
 from exporter.settings import SettingsError, parse
 from exporter.signals import ANSWERING
 
-WRITING = {"state"}
-"""Commands whose answer may be too large to be held: they write it piece by piece."""
+WRITING = {"backfill", "state"}
+"""Commands that write their answer piece by piece: it is too large to be held, or takes hours."""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -147,6 +147,11 @@ def _requests_of_short_walks(job: Job, cost: Cost) -> tuple[float, float] | None
     return usual, cost.requests - usual + folds
 
 
+def expected_series(job: Job) -> int:
+    """The series of a job if GitHub's lists have the sizes that `plan` assumes."""
+    return _series(job, expected_cost(job, Sizes()))
+
+
 def _series(job: Job, cost: Cost) -> int:
     """The series of a job.
 

@@ -14,12 +14,14 @@ from dataclasses import replace
 from pydantic import Field
 
 from exporter.catalogue import Calls, Collector
+from exporter.collectors.reading.hours import KEPT, read_hours
 from exporter.collectors.reading.pages import ListSums, window_params
 from exporter.collectors.reading.walks import walk
 from exporter.collectors.summary_stats import LATENESS, PERMISSION, RECONCILIATION, DifferenceRow, window_sums
 from exporter.collectors.user_stats import ACTORS, ActorRow, is_valid_id
 from exporter.fetching import Api, Ask, Fetched, Subject
 from exporter.options import BoundedOptions
+from exporter.past import CountedHours, Part, Past, PastAnswer
 from exporter.privacy import is_app
 from exporter.tables import Amount, Labels, Row, Table, Timestamp, counter, gauge
 
@@ -131,6 +133,47 @@ async def _difference(rows: Iterable[SubjectRow], sums: ListSums, fetched: Fetch
     return [DifferenceRow(between="subjects", requests=difference)]
 
 
+async def list_past(api: Api, ask: Ask) -> tuple[Part, ...]:
+    """The busiest subjects of the whole time, each of which is read on its own, and the rest, if there is one."""
+    substring = ask.options.subject_name_substring
+    filters: dict[str, str | int] = {"subject_name_substring": substring} if substring else {}
+    path = f"/orgs/{ask.target}/insights/api/subject-stats"
+    params = {**window_params(ask), "sort": "subject_name", **filters}
+    fetched = await walk(api, path, params, SUBJECTS, None if substring else window_sums(api, ask))
+    rows = sorted(
+        (row for row in fetched.rows if isinstance(row, SubjectRow)),
+        key=lambda row: (-row.total_request_count, row.subject_type, row.subject_id),
+    )
+    shown = [row for row in rows[: ask.options.max_series] if subject_of((row.subject_type, str(row.subject_id)))]
+    parts = [Part(ask.start, ask.end, (row.subject_type, str(row.subject_id), _name(row, ask))) for row in shown]
+    if len(shown) < len(rows) and not substring:
+        parts.append(Part(ask.start, ask.end, ("other", "0", "")))
+    return tuple(parts)
+
+
+async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
+    """Read the requests of a subject by hour, or those of the organization, of which the other subjects are the rest.
+
+    A filter by name leaves no rest: the organization's requests are not those of the names.
+    """
+    kind, number, name = part.subject
+    is_rest = kind == "other"
+    hours, rejected = await read_hours(api, replace(ask, subject=subject_of((kind, number)) or ()), part)
+    row = SubjectRow(
+        subject_type=kind,
+        subject_id=int(number),
+        subject_name=name,
+        total_request_count=0,
+        rate_limited_request_count=0,
+    )
+    return PastAnswer(counted=(CountedHours(row, hours, is_total=is_rest),), rejected=rejected)
+
+
+def _name(row: SubjectRow, ask: Ask) -> str:
+    name = row.subject_name or ""
+    return ask.name_form(name) if name and row.people() else name
+
+
 COLLECTOR = Collector(
     name="subject_stats",
     scope="organization",
@@ -141,6 +184,7 @@ COLLECTOR = Collector(
     fetch=fetch,
     tables=(SUBJECTS, ACTORS, RECONCILIATION),
     options=Options,
+    past=Past(fetch_past, "whole", reach=KEPT, list_parts=list_past),
     calls=Calls(single=2, listed="subjects"),
     subject_of=subject_of,
     filters=("subject_name_substring",),

@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from exporter import worker
 from exporter.catalogue import Collector, Permission
+from exporter.collectors.reading.hours import KEPT, read_hours
 from exporter.collectors.reading.pages import ListSums, subject_path, window_params
 from exporter.collectors.reading.rows import decode_one
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.counting.keys import Numbers
 from exporter.errors import CredentialRejected, Forbidden, GitHubError, NotFound
 from exporter.fetching import Api, Ask, Fetched
+from exporter.past import CountedHours, Part, Past, PastAnswer
 from exporter.tables import Amount, Row, Table, counter, gauge
 
 LATENESS = "GitHub shows requests 4 to 6 hours late."
@@ -97,6 +99,15 @@ async def fetch(api: Api, ask: Ask) -> Fetched:
     return Fetched((await _summary(api, ask, unknown),), unknown=unknown)
 
 
+async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
+    """Read the requests of each hour: one request to time-stats, whose rows say of which hour they are."""
+    hours, rejected = await read_hours(api, ask, part)
+    row = SummaryRow(total_request_count=0, rate_limited_request_count=0)
+    return PastAnswer(counted=(CountedHours(row, hours),), rejected=rejected)
+
+
+PAST = Past(fetch_past, "whole", reach=KEPT)
+
 COLLECTOR = Collector(
     name="summary_stats",
     scope="organization",
@@ -105,6 +116,7 @@ COLLECTOR = Collector(
     lateness=LATENESS,
     permission=PERMISSION,
     fetch=fetch,
+    past=PAST,
     tables=(
         Table(
             row=SummaryRow,
@@ -134,6 +146,7 @@ OF_USER = Collector(
     permission=PERMISSION,
     fetch=fetch,
     totals="summary_stats",
+    past=PAST,
     tables=(
         Table(
             row=SummaryRow,
@@ -163,6 +176,7 @@ OF_ACTOR = Collector(
     permission=PERMISSION,
     fetch=fetch,
     totals="summary_stats",
+    past=PAST,
     tables=(
         Table(
             row=SummaryRow,

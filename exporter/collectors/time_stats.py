@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 
 from exporter import worker
 from exporter.catalogue import Calls, Collector
+from exporter.collectors.reading.hours import KEPT
 from exporter.collectors.reading.pages import subject_path
 from exporter.collectors.reading.rows import decode_list
 from exporter.collectors.reading.unknown_fields import UnknownFields
@@ -24,6 +25,7 @@ from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import HOUR, utc_time
 from exporter.lateness import STATUS_PAGE, Late
 from exporter.options import CollectorOptions
+from exporter.past import Part, Past, PastAnswer, Shown
 from exporter.tables import Amount, Family, Row, Table, Timestamp, gauge
 
 SETTLED = 6 * HOUR
@@ -185,6 +187,25 @@ def _table(of: str, *names: str) -> Table:
     )
 
 
+async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
+    """Read the intervals of a day and of those before that count in it: one request.
+
+    How late GitHub was is not known any more, so the newest data have no past.
+    """
+    start = part.start - (HOURS + 1) * 3600 - SETTLED
+    intervals, rejected = await _intervals(api, ask, start, part.end)
+    step, increment = int(ask.interval), ask.options.seconds
+    shown = await worker.run(
+        lambda: tuple(
+            Shown(at, (digest(intervals, at, increment).model_copy(update={"newest_data": None}),))
+            for at in range(-(-part.start // step) * step, part.end, step)
+        )
+    )
+    return PastAnswer(shown, rejected=rejected)
+
+
+PAST = Past(fetch_past, "day", reach=KEPT - (HOURS + 1) * HOUR - SETTLED)
+
 COLLECTOR = Collector(
     name="time_stats",
     scope="organization",
@@ -194,6 +215,7 @@ COLLECTOR = Collector(
     permission=PERMISSION,
     fetch=fetch_and_compare,
     options=Options,
+    past=PAST,
     calls=Calls(single=3),
     late=Late(
         8 * HOUR,
@@ -225,6 +247,7 @@ OF_USER = Collector(
     permission=PERMISSION,
     fetch=fetch,
     options=Options,
+    past=PAST,
     tables=(
         _table(
             " of a watched user",
@@ -249,6 +272,7 @@ OF_ACTOR = Collector(
     permission=PERMISSION,
     fetch=fetch,
     options=Options,
+    past=PAST,
     tables=(
         _table(
             " of a watched app or token",

@@ -19,14 +19,18 @@ LARGEST_RESERVE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`share` of the hourly limit may be sent, and nothing while fewer than `reserve` requests remain."""
+    """`share` of the hourly limit may be sent, and nothing while fewer than `reserve` requests remain.
+
+    `others` are the requests per hour that another process of ours sends from the same share.
+    """
 
     share: float
     reserve: int
+    others: int = 0
 
     def hourly(self, limit: float) -> int:
         """Requests that may be sent per hour: at least one, because the limit is known from responses only."""
-        return max(1, int(limit * self.share))
+        return max(1, int(limit * self.share) - self.others)
 
     def untouched(self, limit: float) -> float:
         """Requests that are left to other programs: nothing is sent while fewer remain."""

@@ -5,7 +5,7 @@ They read the values before validation, so that a mistake in one key does not hi
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from exporter.github.network.authorities import LARGEST_BUNDLE, trust
 from exporter.github.secret_files.encodings import kind_of_pem
 from exporter.github.secret_files.keys import signing_key
 from exporter.github.secret_files.tokens import is_github_token, token_in_file
+from exporter.options import split_list
 from exporter.regular_files import read_regular, unreadable
 from exporter.settings.choices import (
     check_discover,
@@ -26,7 +27,7 @@ from exporter.settings.choices import (
 )
 from exporter.settings.model import KINDS, SECTIONS
 from exporter.settings.names import PREFIX
-from exporter.settings.problems import ProblemReport, Where
+from exporter.settings.problems import ProblemReport, Where, hint
 
 
 def check(values: Mapping[str, Any], report: ProblemReport, *, contents: bool = False) -> dict[Where, str]:
@@ -158,3 +159,18 @@ def _check_watch(values: Mapping[str, Any], report: ProblemReport) -> None:
             if name is not None and name not in known:
                 where = ("watch", kind, index, "organization")
                 report.wrong(where, f"organization/{name} is not configured; add it to organizations")
+
+
+def check_backfill(values: Mapping[str, Any], report: ProblemReport, collectors: Sequence[str]) -> None:
+    """Report what the command needs, and words that name nothing."""
+    given = values.get("backfill") or {}
+    if not given.get("from_day"):
+        report.add("flag: --from", "name the first day that GitHub shall be asked for: --from=2026-01-31")
+    if not given.get("output") and not given.get("dry_run"):
+        report.add("flag: --output", "name a folder for the files: --output=FOLDER")
+    first, last = given.get("from_day") or "", given.get("to_day") or ""
+    if first and last and first > last:
+        report.add("flag: --to", f"{last} is before --from={first}")
+    for name in split_list(given.get("collectors") or "") or ():  # type: ignore[attr-defined] # of a text it is a list
+        if name not in collectors:
+            report.add("flag: --collectors", f"there is no collector {name[:40]}" + hint(name, collectors))

@@ -18,7 +18,7 @@ from exporter.settings.problems import SECRET_KEY, ProblemReport, hint
 from exporter.settings.sample_values import in_file_only
 
 _ALL = {**FLAGS, **COMMAND_FLAGS}
-_ADDRESSES = FLAGS["web", "listen_address"]
+_REPEATED = {FLAGS["web", "listen_address"], COMMAND_FLAGS["backfill", "labels"]}
 _STATE_ACTIONS: Sequence[str] = get_args(StateAction)
 _WORDS = {"help": "--help", "version": "--version"}
 """Words that may stand for a flag."""
@@ -116,8 +116,8 @@ def _state_command(words: Sequence[str], report: ProblemReport) -> dict[str, Any
 
 
 def _text_of(flag: str, texts: Sequence[str | None]) -> str:
-    """The text of a flag that may be repeated: all addresses, separated by commas; the last text of any other flag."""
-    return ",".join(text or "" for text in texts) if flag == _ADDRESSES else texts[-1] or ""
+    """The texts of a flag that may be repeated, separated by commas; the last text of any other flag."""
+    return ",".join(text or "" for text in texts) if flag in _REPEATED else texts[-1] or ""
 
 
 def _settings(command: str, values: Mapping[str, str | bool], report: ProblemReport) -> dict[str, Any]:

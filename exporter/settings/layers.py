@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDi
 
 from exporter.catalogue import Collector
 from exporter.jobs import CollectorSettings
-from exporter.settings.checks import check, chosen_credentials
+from exporter.settings.checks import check, check_backfill, chosen_credentials
 from exporter.settings.collectors_section import by_name, file_model
 from exporter.settings.config_file import read_file
 from exporter.settings.environment import host_name, read_environment
@@ -84,6 +84,8 @@ def parse(
     choices = chosen_credentials(values) if command == "state" else {}
     if complete:
         choices = check(values, report, contents=command == "check")
+    if command == "backfill":
+        check_backfill(values, report, list(by_name(collectors)))
     if command in SERVE and not reload:
         _check_web_config(values, report)
     shard = valid.shard if valid else ShardSection()

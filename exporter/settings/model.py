@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from exporter.jobs import CollectorSettings, Target
 from exporter.options import Duration, Integer
+from exporter.settings.backfill import BackfillSection
 from exporter.settings.discover import DiscoverEntry
 from exporter.settings.section import Section
 from exporter.settings.shards import owner
@@ -36,7 +37,9 @@ KINDS = ("token", "token_file", "app_client_id", "private_key_file")
 SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appliance": "appliances"}
 """The section of each kind of target."""
 
-NOT_IN_FILE = frozenset({"token", "config", "plan", "simulate", "state_command", "healthcheck", "discovered"})
+NOT_IN_FILE = frozenset(
+    {"token", "config", "plan", "backfill", "simulate", "state_command", "healthcheck", "discovered"}
+)
 """Keys that the file must not have: a secret, the file's own path, what one command uses, what GitHub named."""
 
 
@@ -266,6 +269,7 @@ class Settings(Section):
     log: Log = Field(Log(), description="The log.")
     config: Config = Field(Config(), description="The configuration file.")
     plan: Plan = Field(Plan(), description="The flags of the command `plan`.")
+    backfill: BackfillSection = Field(BackfillSection(), description="The flags of the command `backfill`.")
     simulate: Simulate = Field(Simulate(), description="The flags of the command `simulate`.")
     state_command: StateCommand = Field(StateCommand(), description="The words after the command `state`.")
     healthcheck: Healthcheck = Field(Healthcheck(), description="How the command `healthcheck` logs in.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from exporter.settings.backfill import BackfillSection
 from exporter.settings.model import Config, Healthcheck, Log, Plan, ShardSection, Simulate, StateSection
 from exporter.settings.section import Section
 from exporter.settings.web import WebSection
@@ -16,13 +17,14 @@ COMMANDS = {
     "check": "validate the configuration and print what would run; exit 1 with every error",
     "plan": "what it will cost: requests per hour, and series; exit 2 if it does not fit",
     "doctor": "ask each endpoint once: what each credential may read, and what is missing",
+    "backfill": "ask GitHub for its past, and write it to files for Prometheus",
     "state": "state list: what is kept of each target; state export [TARGET ...], state import: move it",
     "metrics": "print the metric reference",
     "healthcheck": "exit 0 if the local daemon is healthy",
 }
 """What each command does."""
 
-NEED_TARGETS = ("run", "check", "plan", "doctor")
+NEED_TARGETS = ("run", "check", "plan", "doctor", "backfill")
 """The commands that need targets and credentials."""
 
 SERVE = ("run", "demo", "check")
@@ -57,11 +59,19 @@ FLAGS: dict[tuple[str, ...], str] = {
 COMMAND_FLAGS: dict[tuple[str, ...], str] = {
     ("plan", "subjects"): "--subjects",
     ("plan", "live"): "--live",
+    ("backfill", "from_day"): "--from",
+    ("backfill", "to_day"): "--to",
+    ("backfill", "collectors"): "--collectors",
+    ("backfill", "targets"): "--targets",
+    ("backfill", "step"): "--step",
+    ("backfill", "labels"): "--label",
+    ("backfill", "output"): "--output",
+    ("backfill", "dry_run"): "--dry-run",
     ("simulate", "fault"): "--fault",
 }
 """Flags of one command alone. The daemon has no use for them, so they have no variable."""
 
-_MODELS: Mapping[str, type[Section]] = {**_WITH_FLAGS, "plan": Plan, "simulate": Simulate}
+_MODELS: Mapping[str, type[Section]] = {**_WITH_FLAGS, "plan": Plan, "backfill": BackfillSection, "simulate": Simulate}
 SWITCHES = (
     *(
         flag

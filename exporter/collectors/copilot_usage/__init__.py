@@ -17,11 +17,13 @@ from pydantic import Field
 
 from exporter.catalogue import Calls, Collector, Permission, Scope
 from exporter.collectors.copilot_usage.families import TABLES_OF_ENTERPRISE, TABLES_OF_ORGANIZATION
-from exporter.collectors.copilot_usage.newest_day import fetch_newest_day
+from exporter.collectors.copilot_usage.newest_day import fetch_newest_day, fetch_past_day
+from exporter.collectors.reading.daily_reports import FIRST_DAY, LONGEST, LOOK_BACK, SHOWN_AFTER
 from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR
 from exporter.lateness import STATUS_PAGE, Late
 from exporter.options import BoundedOptions, DownloadHosts
+from exporter.past import Part, Past, PastAnswer
 from exporter.tables import Table
 
 Breakdown = Literal[
@@ -83,6 +85,9 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
     async def fetch(api: Api, ask: Ask) -> Fetched:
         return await fetch_newest_day(api, ask, reports.format(ask.target), tables)
 
+    async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
+        return await fetch_past_day(api, ask, part, reports.format(ask.target))
+
     return Collector(
         name="copilot_usage",
         scope=scope,
@@ -96,6 +101,7 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         max_age=72 * HOUR,
         options=Options,
         calls=Calls(single=3),
+        past=Past(fetch_past, "day", LOOK_BACK, first_day=FIRST_DAY[scope], shown_after=SHOWN_AFTER, longest=LONGEST),
         late=Late(5.5 * DAY, f"Look at {STATUS_PAGE} and at the policy for Copilot usage metrics."),
         nothing=(
             "GitHub has no report of the last 28 days. Look whether anybody uses Copilot there, and whether the policy "

@@ -14,9 +14,22 @@ from exporter.collectors.reading.signed_reports import Unreadable
 from exporter.errors import GitHubError, HostRefused, LinkExpired, NotFound
 from exporter.fetching import Ask, Doubt, Fetched
 from exporter.instants import DAY, day_of, epoch
+from exporter.past import YEAR
 from exporter.tables import Row, Table
 
 DAYS_BACK = (2, 3, 4)
+
+SHOWN_AFTER = DAYS_BACK[0] * DAY
+"""Seconds from the start of a day until its figures are shown."""
+
+NO_REPORT = "GitHub has no report of the day"
+
+LOOK_BACK = YEAR - DAY
+"""How long GitHub keeps reports of a day, in seconds, less what passes while they are asked for."""
+FIRST_DAY: Mapping[str, str] = {"enterprise": "2025-10-10", "organization": "2025-12-12"}
+"""The first day with reports: https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics"""
+LONGEST = 31 * DAY
+"""The most seconds that a day is shown while GitHub has no newer one: the report of 28 days, and `max_age` after it."""
 
 
 class LastRun(NamedTuple):

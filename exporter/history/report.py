@@ -1,0 +1,66 @@
+"""What a backfill has written, what is missing and why, and what to do next."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from exporter.history.folder import MANIFEST, Folder
+from exporter.history.sources import Source
+from exporter.history.spool import Spool
+from exporter.instants import utc_time
+from exporter.privacy import Naming
+
+LONGEST_BLOCK = "162h"
+"""Of the blocks that promtool makes: it reads a file once for each of them, and the default is 2 hours."""
+
+
+def gaps_of(spool: Spool, sources: Mapping[str, Source], naming: Naming) -> tuple[list[dict[str, Any]], bool]:
+    """What is missing, neighbours joined; and whether some of it could not be read and is worth another try."""
+    found: list[dict[str, Any]] = []
+    failed = False
+    for gap in spool.gaps():
+        failed = failed or gap.state == "failed"
+        source = sources.get(gap.job)
+        title = naming.title(source.job) if source else gap.job
+        last = found[-1] if found else {}
+        same = (last.get("source"), last.get("why")) == (title, gap.why)
+        if same and last["to"] == utc_time(gap.start):
+            last["to"] = utc_time(gap.end)
+            continue
+        if same and last["from"] == utc_time(gap.start):
+            continue  # another subject of the same time
+        found.append(
+            {"source": title, "from": utc_time(gap.start), "to": utc_time(gap.end), "state": gap.state, "why": gap.why}
+        )
+    return found, failed
+
+
+def report(folder: Folder) -> str:
+    """The text at the end."""
+    manifest = folder.manifest
+    samples, size = (sum(file[key] for file in manifest.files.values()) for key in ("samples", "bytes"))
+    series = sum(file["series"] for file in manifest.files.values())
+    files = f"{len(manifest.files):,} files with {samples:,} samples of {series:,} series, {size / 1e6:,.1f} MB"
+    text = [f"{files}, are in {folder.path} ({MANIFEST} lists them).", *_gap_lines(manifest.gaps)]
+    if not manifest.is_complete:
+        text.append("Not complete: call the same command again, and it asks for what failed.")
+    if manifest.files:
+        text += ["", "Next:", *_commands(folder)]
+    return "\n".join(text) + "\n"
+
+
+def _gap_lines(gaps: Sequence[Mapping[str, Any]]) -> list[str]:
+    most = 20
+    lines = [f"  {gap['source']}, {gap['from']} to {gap['to']}: {gap['why']}" for gap in gaps[:most]]
+    if len(gaps) > most:
+        lines.append(f"  and {len(gaps) - most} more")
+    return ["Gaps:", *lines] if lines else []
+
+
+def _commands(folder: Folder) -> list[str]:
+    """How Prometheus gets the files."""
+    blocks = f"{folder.path}/blocks"
+    promtool = f"promtool tsdb create-blocks-from --max-block-duration={LONGEST_BLOCK} openmetrics"
+    return [
+        f'  for file in {folder.path}/*.om; do {promtool} "$file" {blocks}; done',
+        f"  mv {blocks}/* PROMETHEUS_DATA/",
+    ]
