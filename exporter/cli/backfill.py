@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from exporter import output, worker
@@ -55,7 +56,7 @@ class Plan:
 
 def main(settings: Settings) -> int:
     """Ask, write, and say what to do next; exit code 1 if something could not be read."""
-    clock, folder = SystemClock(), Folder(settings.backfill.output)
+    clock, folder = SystemClock(), Folder(settings.backfill.output or Path())
     try:
         discovered = discover(settings, clock) if settings.discover else Discovered(settings)
         jobs = chosen_jobs(discovered)

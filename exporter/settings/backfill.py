@@ -2,7 +2,6 @@
 
 import re
 from datetime import date
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -35,22 +34,22 @@ Words = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 Labels = Annotated[tuple[Annotated[str, AfterValidator(_label)], ...], BeforeValidator(split_list)]
 
 
-class BackfillSection(Section):
+class Backfill(Section):
     """The flags of the command `backfill`."""
 
-    from_day: Day = Field("", description="First day (UTC) to ask GitHub for, such as 2026-01-31.")
+    from_day: Day = Field("", description="First day (UTC) to ask GitHub for, such as 2026-01-31; it is needed.")
     to_day: Day = Field(
         "", description="Last day (UTC); by default up to where the exporter with this state began, or up to now."
     )
     collectors: Words = Field((), description="Only these collectors, separated by commas.")
     targets: Words = Field((), description="Only these targets, such as organization/acme, separated by commas.")
     step: Duration = Field(
-        300.0, description="Seconds between two samples of a series; Prometheus looks back five minutes."
+        300.0, description="Time between two samples of a series; Prometheus looks back five minutes."
     )
     labels: Labels = Field(
         (), description="NAME=VALUE that each series gets, such as job=github; the flag may be repeated."
     )
-    output: FilePath = Field(Path(), description="Folder that the files are written to.")
+    output: FilePath | None = Field(None, description="Folder that the files are written to; it is needed.")
     dry_run: bool = Field(False, description="Say what it would ask and write, and end.")
 
     @property

@@ -46,7 +46,8 @@ OWN: Mapping[str, Sequence[SettingPath]] = {
 """The flags that each command uses, beside `--help` and `--version`."""
 
 _DEFAULTS: Mapping[tuple[str, SettingPath], str] = {
-    (command, _ADDRESS): address for command, address in OWN_ADDRESSES.items()
+    **{(command, _ADDRESS): address for command, address in OWN_ADDRESSES.items()},
+    ("backfill", ("backfill", "step")): "5m",
 }
 _METAVARS = {
     "file": "PATH",
@@ -140,4 +141,4 @@ def _default(setting: FieldInfo) -> str:
     default: Any = setting.default
     if isinstance(default, bool) or default is None:
         return "no" if default is False else "none"
-    return ",".join(default) if isinstance(default, tuple) else str(default)
+    return (",".join(default) if isinstance(default, tuple) else str(default)) or "none"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from exporter.jobs import CollectorSettings, Target
 from exporter.options import Duration, Integer
-from exporter.settings.backfill import BackfillSection
+from exporter.settings.backfill import Backfill
 from exporter.settings.discover import DiscoverEntry
 from exporter.settings.section import Section
 from exporter.settings.shards import owner
@@ -269,7 +269,7 @@ class Settings(Section):
     log: Log = Field(Log(), description="The log.")
     config: Config = Field(Config(), description="The configuration file.")
     plan: Plan = Field(Plan(), description="The flags of the command `plan`.")
-    backfill: BackfillSection = Field(BackfillSection(), description="The flags of the command `backfill`.")
+    backfill: Backfill = Field(Backfill(), description="The flags of the command `backfill`.")
     simulate: Simulate = Field(Simulate(), description="The flags of the command `simulate`.")
     state_command: StateCommand = Field(StateCommand(), description="The words after the command `state`.")
     healthcheck: Healthcheck = Field(Healthcheck(), description="How the command `healthcheck` logs in.")

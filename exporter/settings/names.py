@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exporter.settings.backfill import BackfillSection
+from exporter.settings.backfill import Backfill
 from exporter.settings.model import Config, Healthcheck, Log, Plan, ShardSection, Simulate, StateSection
 from exporter.settings.section import Section
 from exporter.settings.web import WebSection
@@ -71,7 +71,7 @@ COMMAND_FLAGS: dict[tuple[str, ...], str] = {
 }
 """Flags of one command alone. The daemon has no use for them, so they have no variable."""
 
-_MODELS: Mapping[str, type[Section]] = {**_WITH_FLAGS, "plan": Plan, "backfill": BackfillSection, "simulate": Simulate}
+_MODELS: Mapping[str, type[Section]] = {**_WITH_FLAGS, "plan": Plan, "backfill": Backfill, "simulate": Simulate}
 SWITCHES = (
     *(
         flag

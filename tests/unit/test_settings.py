@@ -851,7 +851,7 @@ def test_what_serves_made_up_figures_listens_on_loopback_unless_told(argv: list[
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_only_commands_that_ask_github_need_something_to_do(command: str) -> None:
-    if command in ("run", "check", "plan", "doctor"):
+    if command in ("run", "check", "plan", "doctor", "backfill"):
         assert "environment: GITHUB_EXPORTER_ORGANIZATIONS: there is nothing to collect from" in report(command)
     else:
         assert parse([command], {}, KNOWN)[0] == command

@@ -28,7 +28,7 @@ def schema(collectors: Sequence[Collector]) -> str:
             del properties[name]
         for name, property_ in properties.items():
             properties[name] = _property(name, section.model_fields[name], property_)
-    for name in ("Config", "Plan", "Simulate", "StateCommand", "Healthcheck"):
+    for name in ("Config", "Plan", "Backfill", "Simulate", "StateCommand", "Healthcheck"):
         del result["$defs"][name]
     for entry in ("TargetEntry", "DiscoverEntry"):
         result["$defs"][entry] = {"anyOf": [{"type": "string"}, result["$defs"][entry]]}
