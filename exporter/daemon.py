@@ -227,8 +227,8 @@ class Exporter:
         self._snapshots.save_all(self._state.unsaved(shown))
         self._state.checkpoint()
 
-    async def _page(self) -> str:
-        """The status page. With a thousand targets it takes a second, so the worker makes it."""
+    async def _page(self, only: str) -> str:
+        """The status page, of the target `only` if that is not empty. The worker makes it: it takes up to a second."""
         now = self._clock.wall()
         quotas = self._quotas(now)
         return await worker.run(
@@ -241,12 +241,14 @@ class Exporter:
             now=now,
             health=self._health_of_pools(quotas, now),
             link_prefix=self._settings.web.link_prefix,
+            only=only,
         )
 
     async def _status(self) -> str:
         now = self._clock.wall()
-        health = self._health_of_pools(self._quotas(now), now)
-        return await worker.run(status_json, list(self._store), version=VERSION, now=now, health=health)
+        quotas = self._quotas(now)
+        health = self._health_of_pools(quotas, now)
+        return await worker.run(status_json, list(self._store), quotas, version=VERSION, now=now, health=health)
 
     def _health_of_pools(self, quotas: Sequence[Quota], now: float) -> Health:
         """The health with the pools' shares, which no metric needs: of a thousand pools they take many milliseconds."""
@@ -272,6 +274,7 @@ class Exporter:
             gaps=dict(self._own.counters.gaps),
             rejected_at=self._rejected_at,
             web=self._web_file.reload if self._web_file else self._started,
+            has_web_config=self._web_file is not None,
             shard=self._shard,
             discovery=self._discovery.statuses,
             targets=self._targets,

@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
-PICTURES = {"light": (900, 900), "dark": (900, 900), "phone": (360, 900)}
+PICTURES = {"light": (900, 900), "dark": (900, 900), "phone": (390, 900), "sources": (1100, 640)}
 SETTLED = 30
 """Seconds until every collector of the demo has run."""
 
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def take(url: str) -> None:
-    """Look at a page as light, dark and on a phone."""
+    """Look at a page as light, dark and on a phone, and at its sources."""
     with sync_playwright() as playwright:
         flags = ["--headless", "--no-sandbox", "--disable-gpu"]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
@@ -46,6 +46,8 @@ def take(url: str) -> None:
             size = {"width": width, "height": height}
             page = browser.new_context(viewport=size, color_scheme=scheme).new_page()  # type: ignore[arg-type]
             page.goto(url)
+            if name == "sources":
+                page.locator("section").evaluate("section => section.scrollIntoView()")
             page.screenshot(path=HERE / f"status-{name}.png")
         browser.close()
 

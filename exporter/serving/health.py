@@ -44,8 +44,9 @@ class Health:
     quota pool, `left` is the share of GitHub's limit that remains until its next reset, and `spent` the share of our
     budget that was used within the last hour. `gaps` has the newest gap of each collector since the start.
     `rejected_at` is when a slow scrape was last cut (epoch seconds). `web` is the newest load of the web configuration
-    file; without such a file, the exporter's start. `shard` is this exporter's part of the targets. `discovery` has
-    the entries of `discover`, `targets` how many targets this exporter reads, by kind and source.
+    file; without such a file (`has_web_config` is False), the exporter's start. `shard` is this exporter's part of the
+    targets. `discovery` has the entries of `discover`, `targets` how many targets this exporter reads, by kind and
+    source.
     """
 
     state: StateHealth = field(default_factory=StateHealth)
@@ -60,6 +61,7 @@ class Health:
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     rejected_at: float = 0.0
     web: Reload = field(default_factory=Reload)
+    has_web_config: bool = False
     shard: Shard = field(default_factory=Shard)
     discovery: Sequence[DiscoveryStatus] = ()
     targets: Mapping[tuple[str, str], int] = field(default_factory=dict)

@@ -37,6 +37,8 @@ JSON: Headers = [
 class Web:
     """The application. `ready`, `page` and `status` are called at each request; `clock` is monotonic.
 
+    `page` takes the target that is asked for, as `organization/acme`; it is empty if all are.
+
     `count_rejected` is called for each scrape that is cut. `reload` reloads the configuration and returns why it was
     refused, empty if it was not; `reload` is None where that is switched off.
     """
@@ -48,7 +50,7 @@ class Web:
     max_requests: int
     count_rejected: Callable[[], None]
     ready: Callable[[], bool]
-    page: Callable[[], Awaitable[str]]
+    page: Callable[[str], Awaitable[str]]
     status: Callable[[], Awaitable[str]]
     clock: Callable[[], float]
     reload: Callable[[], Awaitable[str]] | None = None
@@ -64,7 +66,7 @@ class Web:
         elif scope["path"] == self.telemetry_path:
             await self._metrics(scope, send)
         elif scope["path"] == "/":
-            await _answer(send, scope, 200, HTML, (await self.page()).encode())
+            await _answer(send, scope, 200, HTML, (await self.page(_target(scope["query_string"]))).encode())
         elif scope["path"] == "/api/v1/status":
             await _answer(send, scope, 200, JSON, (await self.status()).encode())
         elif scope["path"] == "/-/healthy":
@@ -144,6 +146,11 @@ def _filters(query: bytes) -> Filters:
     collectors = frozenset(value for name, value in pairs if name == "collect[]")
     names = frozenset(value for name, value in pairs if name == "name[]")
     return Filters(collectors or None, names or None)
+
+
+def _target(query: bytes) -> str:
+    """The target whose sources the page shows, in the form of the label `target`; empty for all."""
+    return dict(parse_qsl(query.decode("latin-1"))).get("target", "")
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -40,13 +40,15 @@ class Site:
     now: float = 100.0
     ready: bool = False
     own_rendered: int = 0
+    only: str = ""
     rejected: int = 0
     page_may_end: asyncio.Event = field(default_factory=asyncio.Event)
 
     def reject(self) -> None:
         self.rejected += 1
 
-    async def page(self) -> str:
+    async def page(self, only: str) -> str:
+        self.only = only
         await self.page_may_end.wait()
         return "<p>page</p>"
 

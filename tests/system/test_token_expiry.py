@@ -73,7 +73,7 @@ def test_the_end_of_a_token_is_shown_and_moves_with_it(running: Running, tmp_pat
     until(lambda: works(exporter, "summary_stats", "acme", "globex", "initech", "hooli"), "all are read")
     assert told(exporter) == {'{credential="github"}': end}, "one for a credential, none for an App"
     page = get(f"{exporter.url}/")[1]
-    assert f"The token of credential “github” expires on {utc_time(end)}" in page
+    assert f'The token of credential “github” expires <time datetime="{utc_time(end)}"' in page
     assert 'class="warn"' in page
     write(tmp_path / "token", "ghp_CANARYendless")
     until(lambda: told(exporter) == {}, "the old end does not stay")

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from exporter.collectors import COLLECTORS, copilot_usage, server_statistics, summary_stats, time_stats, usage_reports
+from exporter.discovery.memory import Failure
+from exporter.discovery.status import DiscoveryStatus, Lacking
 from exporter.github.dates import EXPIRES_SOON
 from exporter.instants import DAY
 from exporter.jobs import Target
-from exporter.serving.health import Gap, Health, Reload
+from exporter.serving.health import Gap, Health, Reload, Shard
 from exporter.serving.page.quotas import Quota, shares
 from exporter.serving.page.sources import facts_of, sources_of
 from exporter.serving.page.verdict import (
@@ -59,7 +61,7 @@ LATE_DATA = LateData("time_stats", 28_800.0, "Look.", ["organization/acme"])
             FIVE,
             Health(state=StateHealth("", "", 2, NOW - WRITE_FAILURE_SECONDS + 1)),
             "warn",
-            "State could not be written until 2026-11-21T14:00:01Z; it can be written again.",
+            "A write of the state failed 2026-11-21T14:00:01Z; it can be written again.",
             "Look in the log",
             id="state could not be written within the hour",
         ),
@@ -115,7 +117,7 @@ LATE_DATA = LateData("time_stats", 28_800.0, "Look.", ["organization/acme"])
             FIVE,
             Health(reload=Reload(NOW - 60, "line 3: unknown key")),
             "warn",
-            "The configuration was not reloaded: the one of 2026-11-21T14:59:00Z is still in use.",
+            "The configuration was not reloaded: the one loaded 2026-11-21T14:59:00Z is still in use.",
             "Correct it",
             id="a reload was refused",
         ),
@@ -177,7 +179,7 @@ LATE_DATA = LateData("time_stats", 28_800.0, "Look.", ["organization/acme"])
             FIVE,
             Health(gaps={"summary_stats": Gap(3 * 3_600, NOW - GAP_SECONDS + 1)}),
             "warn",
-            "summary_stats has a gap of 3 h, found at 2026-11-21T09:00:01Z: requests in it are not counted.",
+            "summary_stats has a gap of 3 h, found 2026-11-21T09:00:01Z: requests in it are not counted.",
             "It cannot be filled",
             id="a gap",
         ),
@@ -194,7 +196,7 @@ LATE_DATA = LateData("time_stats", 28_800.0, "Look.", ["organization/acme"])
             FIVE,
             Health(expiries={"default": NOW + EXPIRES_SOON - 1}),
             "warn",
-            "The token of credential “default” expires on 2026-12-05T14:59:59Z.",
+            "The token of credential “default” expires 2026-12-05T14:59:59Z.",
             "Make a new token",
             id="a token expires soon",
         ),
@@ -246,9 +248,44 @@ def test_programs_get_the_same_as_json() -> None:
     assert [one["level"] for one in status["findings"]] == ["bad", "warn"]
     assert status["findings"][1]["cause"] == "line 3"
     assert len(status["sources"]) == 61, "none is left out"
-    assert status["sources"][0]["failures"] == [{"reason": "unavailable", "message": "503"}]
+    (failure,) = status["sources"][0]["failures"]
+    assert (failure["reason"], failure["message"]) == ("unavailable", "503")
+    assert failure["fix"].startswith("nothing to do if it passes")
     well = json.loads(status_json([entry(FINE)], version="1.2.3", now=NOW, health=Health()))
     assert (well["level"], well["verdict"], well["findings"]) == ("ok", "All is well.", [])
+
+
+def test_the_json_has_every_part_of_the_page_and_each_of_its_fields_is_documented() -> None:
+    quota = Quota("app/acme", 15_000, 14_200, NOW + 720, 4_500, 800, NOW + 5)
+    found = DiscoveryStatus("app", "acme-corp", "", True, NOW, NOW + 60, Failure("invalid", "odd", "look"))
+    health = Health(
+        web=Reload(NOW, "line 4"),
+        has_web_config=True,
+        expiries={"finance": NOW + 86_400},
+        shard=Shard(0, 2, 1, {"organization": 2}),
+        targets={("organization", "listed"): 1},
+        discovery=[found._replace(lacking=[Lacking("x", ["time_stats"], ["organization/acme"])])],
+    )
+    entries = [entry(failed("invalid", "odd", unknown=("new_field",)))]
+    status = json.loads(status_json(entries, [quota, quota], version="1.2.3", now=NOW, health=health))
+    (pool,) = status["quota_pools"]
+    assert (pool["pool"], pool["remaining"], pool["used"], pool["paused_until"]) == ("app/acme", 14_200, 800, NOW + 5)
+    assert status["token_expiries"] == {"finance": NOW + 86_400}
+    assert status["sources"][0]["interval_seconds"] == 1_800
+    assert "new_field" in status["notes"][-1]
+    assert status["exporter"]["state"]["is_written"] is True
+    assert status["exporter"]["web_configuration"] == {"loaded": NOW, "problem": "line 4"}
+    assert status["exporter"]["targets"] == [{"kind": "organization", "source": "listed", "count": 1}]
+    documented = set(re.findall(r"`([a-z_]+)`", Path("docs/status.md").read_text()))
+    names = {"finance", "organization"}  # of a credential and of a kind
+    assert keys(status) - names <= documented
+
+
+def keys(data: Any) -> set[str]:
+    """Every name of a field in JSON data."""
+    if isinstance(data, list):
+        return set().union(*map(keys, data))
+    return set(data).union(*map(keys, data.values())) if isinstance(data, dict) else set()
 
 
 def test_a_limit_is_one_cause_for_which_all_wait() -> None:

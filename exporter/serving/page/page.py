@@ -6,7 +6,7 @@ One small HTML page without scripts, a pure function of its arguments. The other
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -16,15 +16,14 @@ from exporter.serving.health import Health
 from exporter.serving.page.discovery import discovery_notes, discovery_rows
 from exporter.serving.page.failures import failures
 from exporter.serving.page.notes import notes
+from exporter.serving.page.own import facts_of_exporter
 from exporter.serving.page.quotas import Quota, expiries_of, quota_rows
 from exporter.serving.page.sources import CONDITIONS, Source, facts_of, rejected_targets, sources_of
 from exporter.serving.page.style import STYLE
-from exporter.serving.page.verdict import Level, verdict
-from exporter.serving.page.words import Moment, moment
+from exporter.serving.page.targets import targets_of
+from exporter.serving.page.verdict import verdict
+from exporter.serving.page.words import in_words, moment
 
-FEW_TARGETS = 12
-"""With more targets than this, their tables are folded: failures are listed above them anyway."""
-_WORST_FIRST: tuple[Level, ...] = ("bad", "warn", "ok")
 _WELL = Health()
 
 _ENVIRONMENT = Environment(
@@ -37,31 +36,10 @@ _ENVIRONMENT = Environment(
 _ENVIRONMENT.filters["number"] = "{:,.0f}".format
 _ENVIRONMENT.globals |= {
     "style": STYLE,
+    "in_words": in_words,
     "signs": {"ok": "✓", "warn": "!", "bad": "✗"},
     "colours": {"ok": "1a7f37", "warn": "d29922", "bad": "cf222e"},
 }
-
-
-class SourceRow(NamedTuple):
-    """A source as a row of its target's table; `affected` of its `jobs` are in the state `state`."""
-
-    collector: str
-    jobs: int
-    level: Level
-    state: str
-    affected: int
-    data: Moment
-    success: Moment
-    next_run: Moment
-    series: int
-
-
-class TargetTable(NamedTuple):
-    """A target, and its sources as rows; its level is that of the worst source."""
-
-    name: str
-    level: Level
-    sources: Sequence[SourceRow]
 
 
 def status_page(
@@ -74,13 +52,18 @@ def status_page(
     now: float,
     health: Health = _WELL,
     link_prefix: str = "",
+    only: str = "",
 ) -> str:
-    """The whole page; `now` in epoch seconds, `docs` the URL of the documentation, `link_prefix` before our paths."""
+    """The whole page; `now` in epoch seconds, `docs` the URL of the documentation, `link_prefix` before our paths.
+
+    Of the targets it shows only the one with the name `only`, if that is not empty.
+    """
     ordered = sorted(entries, key=lambda entry: (entry.job.order, entry.job.key))
     sources = sources_of(ordered, health, now)
     facts = facts_of(sources)
     result = verdict(facts, health, now)
-    tables = _target_tables(sources, now)
+    targets = targets_of(sources, now, only)
+    levels = Counter(source.condition.level for source in sources)
     context: dict[str, Any] = {
         "top": result.top,
         "more": result.more,
@@ -88,16 +71,20 @@ def status_page(
         "failures": failures(ordered, rejected_targets(ordered, health), facts.stopped, now),
         "notes": [*discovery_notes(health.discovery), *notes([source.entries for source in sources])],
         "discovery": discovery_rows(health.discovery, now),
-        "targets": tables,
-        "is_open": len(tables) <= FEW_TARGETS,
+        "targets": targets,
+        "only": only,
+        "all_sources": len(sources),
+        "unwell": len(sources) - levels["ok"],
+        "failing": levels["bad"],
+        "own": list(facts_of_exporter(health, now)),
         "quotas": quota_rows(quotas, now),
         "expiries": expiries_of(health.expiries, now),
         "telemetry_path": telemetry_path,
         "link_prefix": link_prefix,
-        "shard": health.shard,
         "docs": docs,
         "version": version,
         "as_of": utc_time(now),
+        "now": now,
     }
     return _ENVIRONMENT.get_template("page.html").render(context)
 
@@ -114,29 +101,3 @@ def _summary(sources: Sequence[Source], now: float) -> dict[str, Any]:
         "series": sum(source.series for source in sources),
         "oldest": moment(min(successes), now) if successes else None,
     }
-
-
-def _target_tables(sources: Iterable[Source], now: float) -> list[TargetTable]:
-    """A table for each target, the worst first."""
-    rows: dict[str, list[SourceRow]] = {}
-    for source in sources:
-        rows.setdefault(str(source.target), []).append(_row(source, now))
-    tables = [
-        TargetTable(name, min((row.level for row in group), key=_WORST_FIRST.index), group)
-        for name, group in rows.items()
-    ]
-    return sorted(tables, key=lambda table: (_WORST_FIRST.index(table.level), table.name))
-
-
-def _row(source: Source, now: float) -> SourceRow:
-    return SourceRow(
-        source.collector,
-        len(source.entries),
-        source.condition.level,
-        source.state,
-        source.affected,
-        moment(source.data_time, now, "none yet"),
-        moment(source.last_success, now),
-        moment(max(source.next_run, now), now),
-        source.series,
-    )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from exporter.github.dates import EXPIRES_SOON
 from exporter.github.pacing import Pool
 from exporter.instants import HOUR
-from exporter.serving.page.verdict import Level
+from exporter.serving.page.verdict import SCARCE, SPENT, Level
 from exporter.serving.page.words import Moment, moment
 
 
@@ -25,18 +25,31 @@ class Quota:
     paused_until: float = 0.0
 
 
-class QuotaRow(NamedTuple):
-    """A quota pool as a row of the page. None means unknown (limit), unlimited (budget) or not paused (resumes).
+class Use(NamedTuple):
+    """How much is used of so much; None if that is unknown."""
 
-    `remaining` is what is left of the limit until `reset`; None if that instant is past or nothing is known.
+    used: float | None
+    total: float
+    level: Level = "ok"
+
+    @property
+    def share(self) -> float | None:
+        """The used share, above 1 if too much is used; None if it is unknown."""
+        return None if self.used is None or not self.total else self.used / self.total
+
+
+class QuotaRow(NamedTuple):
+    """A quota pool as a row of the page. None means unknown (limit, reset), unlimited (budget) or not paused (resumes).
+
+    `limit` is what all clients have used since the last reset, `budget` what the exporter has used within an hour,
+    which is also `sent`.
     """
 
     name: str
-    limit: float | None
-    remaining: float | None
+    limit: Use | None
     reset: Moment | None
-    budget: int | None
-    budget_left: int | None
+    budget: Use | None
+    sent: int
     resumes: Moment | None
 
 
@@ -82,13 +95,26 @@ def _row(quota: Quota, now: float) -> QuotaRow:
     is_current = quota.reset is not None and quota.reset > now
     return QuotaRow(
         quota.name,
-        quota.limit,
-        quota.remaining if is_current else None,
-        None if quota.reset is None else moment(quota.reset, now),
-        quota.budget,
-        None if quota.budget is None else max(0, quota.budget - quota.sent),
+        _use_of_limit(quota, is_current=is_current),
+        moment(quota.reset, now) if quota.reset is not None and is_current else None,
+        None if quota.budget is None else _use(quota.sent, quota.budget, SPENT),
+        quota.sent,
         moment(quota.paused_until, now) if quota.paused_until > now else None,
     )
+
+
+def _use_of_limit(quota: Quota, *, is_current: bool) -> Use | None:
+    """What is used of GitHub's limit: nothing if its reset is past."""
+    if quota.limit is None:
+        return None
+    if quota.reset is None or quota.remaining is None:
+        return Use(None, quota.limit)
+    return _use(max(0.0, quota.limit - quota.remaining) if is_current else 0.0, quota.limit, 1 - SCARCE)
+
+
+def _use(used: float, total: float, most: float) -> Use:
+    """What is used, amber above the share `most`."""
+    return Use(used, total, "warn" if used > most * total else "ok")
 
 
 def expiries_of(expiries: Mapping[str, float], now: float) -> list[Expiry]:

@@ -108,6 +108,11 @@ class Source:
         return min((time for time in times if time is not None), default=None)
 
     @property
+    def interval(self) -> float:
+        """How often it runs, in seconds."""
+        return self.entries[0].job.settings.interval
+
+    @property
     def next_run(self) -> float:
         """When its next job runs."""
         return min(entry.status.next_run for entry in self.entries)

@@ -119,7 +119,7 @@ def _of_state(health: Health, now: float) -> Iterator[Finding]:
     elif state.failed_writes and now - state.failed_at < WRITE_FAILURE_SECONDS:
         yield Finding(
             "warn",
-            f"State could not be written until {utc_time(state.failed_at)}; it can be written again.",
+            f"A write of the state failed {utc_time(state.failed_at)}; it can be written again.",
             "Look in the log for the cause. Nothing is lost unless the exporter restarted in the meantime.",
         )
     if state.incident:
@@ -188,7 +188,7 @@ def _of_reload(health: Health) -> Iterator[Finding]:
     if health.reload.problem:
         yield Finding(
             "warn",
-            f"The configuration was not reloaded: the one of {utc_time(health.reload.at)} is still in use.",
+            f"The configuration was not reloaded: the one loaded {utc_time(health.reload.at)} is still in use.",
             "Correct it, test it with `github-enterprise-exporter check`, and reload again (SIGHUP or POST /-/reload).",
             health.reload.problem,
         )
@@ -198,7 +198,7 @@ def _of_web_config(reload: Reload) -> Iterator[Finding]:
     if reload.problem:
         yield Finding(
             "warn",
-            f"The web configuration was not reloaded: the one of {utc_time(reload.at)} is still in use.",
+            f"The web configuration was not reloaded: the one loaded {utc_time(reload.at)} is still in use.",
             "Correct the file: it is read again when it changes. `github-enterprise-exporter check "
             "--web.config.file=FILE` tests it.",
             reload.problem,
@@ -211,7 +211,7 @@ def _of_expiries(stopped: Collection[str], expiries: Mapping[str, float], now: f
             is_over = end <= now
             yield Finding(
                 "bad" if is_over else "warn",
-                f"The token of credential “{credential}” {'expired' if is_over else 'expires'} on {utc_time(end)}.",
+                f"The token of credential “{credential}” {'expired' if is_over else 'expires'} {utc_time(end)}.",
                 "Make a new token with the same permissions and replace it.",
             )
 
@@ -235,7 +235,7 @@ def _of_gaps(health: Health, now: float) -> Iterator[Finding]:
         if now - at < GAP_SECONDS:
             yield Finding(
                 "warn",
-                f"{collector} has a gap of {span(seconds)}, found at {utc_time(at)}: requests in it are not counted.",
+                f"{collector} has a gap of {span(seconds)}, found {utc_time(at)}: requests in it are not counted.",
                 "It cannot be filled; what was counted before stays. The exporter was off, failed, or its clock was "
                 "wrong.",
             )

@@ -1,11 +1,13 @@
 """Texts for counts, times and sentences on the status page."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from exporter.instants import DAY, HOUR, utc_time
+from exporter.instants import DAY, HOUR, epoch_or_none, utc_time
 
-_UNITS = ((DAY, "d"), (HOUR, "h"), (60.0, "min"))
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
+_UNITS = ((DAY, "day"), (HOUR, "hour"), (60.0, "minute"))
 
 
 class Moment(NamedTuple):
@@ -16,7 +18,7 @@ class Moment(NamedTuple):
 
 
 def moment(instant: float | None, now: float, never: str = "never") -> Moment:
-    """An instant (epoch seconds) relative to `now`: `5 min ago`, `in 3 h`; `never` is the text if there is none."""
+    """An instant (epoch seconds) relative to `now`: `5 minutes ago`, `in 3 hours`; `never` if there is none."""
     if instant is None:
         return Moment(never)
     try:
@@ -24,11 +26,25 @@ def moment(instant: float | None, now: float, never: str = "never") -> Moment:
     except (ValueError, OverflowError, OSError):  # GitHub may send any number, also one outside of the calendar
         return Moment(never)
     seconds = abs(now - instant)
-    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= 2 * size), (1.0, "s"))
-    length = f"{seconds / size:.0f} {unit}"
     if seconds < 1:
         return Moment("now", exact)
-    return Moment(f"{length} ago" if instant < now else f"in {length}", exact)
+    return Moment(f"{length(seconds)} ago" if instant < now else f"in {length(seconds)}", exact)
+
+
+def in_words(text: str, now: float) -> list[Moment]:
+    """The pieces of a text: its instants (`2026-11-21T09:00:00Z`) relative to `now`, and the words between them."""
+    pieces = [piece for piece in _INSTANT.split(text) if piece]
+    return [Moment(piece) if (instant := _instant(piece)) is None else moment(instant, now, piece) for piece in pieces]
+
+
+def _instant(text: str) -> float | None:
+    return epoch_or_none(text) if _INSTANT.fullmatch(text) else None
+
+
+def length(seconds: float) -> str:
+    """A length of time in whole units, of the largest of which there are two: `5 seconds`, `90 minutes`, `3 days`."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= 2 * size), (1.0, "second"))
+    return many(round(seconds / size), unit)
 
 
 def span(seconds: float) -> str:
