@@ -8,6 +8,8 @@ GitHub publishes no figures of teams: they are its report of people joined with 
 day, user and entity. Both are read as they come, so memory does not grow with the files. A team's name is that of
 `user-teams-1-day`, which has teams with at least five seats. Somebody in two teams counts in both.
 
+Its past is GitHub's reports of each day of a year, of which each is shown until there is a newer one with figures.
+
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
 """
 
@@ -24,7 +26,14 @@ from exporter.collectors.copilot_people.families import (
     TABLES_OF_ORGANIZATION,
 )
 from exporter.collectors.copilot_people.memberships import Entity, Memberships
-from exporter.collectors.reading.daily_reports import fetched_day, find_day
+from exporter.collectors.reading.daily_reports import (
+    FIRST_DAY,
+    LOOK_BACK,
+    SHOWN_AFTER,
+    fetched_day,
+    find_day,
+    read_past_day,
+)
 from exporter.collectors.reading.record_files import RecordFile
 from exporter.collectors.reading.signed_reports import Source, read_report
 from exporter.collectors.reading.unknown_fields import UnknownFields
@@ -32,6 +41,7 @@ from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR
 from exporter.lateness import STATUS_PAGE, Late
 from exporter.options import BoundedOptions, DownloadHosts
+from exporter.past import Part, Past, PastAnswer
 from exporter.tables import Table
 
 MOST_BYTES = 2 * 1024 * 1024 * 1024
@@ -90,8 +100,11 @@ class TeamsOfDay:
 def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission: Permission, anchor: str) -> Collector:
     """The collector of a scope; `reports` is the path of its reports."""
 
+    def teams_of_day(api: Api, ask: Ask) -> TeamsOfDay:
+        return TeamsOfDay(api, ask, reports.replace(f"{{{scope}}}", ask.target), f"{scope}_id")
+
     async def fetch(api: Api, ask: Ask) -> Fetched:
-        of_day = TeamsOfDay(api, ask, reports.replace(f"{{{scope}}}", ask.target), f"{scope}_id")
+        of_day = teams_of_day(api, ask)
         found = await find_day(ask, of_day.read, of_day.has_reports)
         unknown = UnknownFields()
         if found.reading is None:
@@ -99,6 +112,9 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         for fields in (found.reading.memberships.unknown, found.reading.unknown):
             unknown.join(fields)
         return fetched_day(ask, found, await worker.run(tuple, found.reading.rows()), unknown, tables)
+
+    async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
+        return await read_past_day(part, teams_of_day(api, ask).read, Activity.rows)
 
     return Collector(
         name="copilot_people",
@@ -114,6 +130,7 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         options=Options,
         calls=Calls(single=2),
         deadline=LONGEST_RUN,
+        past=Past(fetch_past, "day", LOOK_BACK, first_day=FIRST_DAY[scope], requests=2, shown_after=SHOWN_AFTER),
         late=Late(5.5 * DAY, f"Look at {STATUS_PAGE} and at the policy for Copilot usage metrics."),
         nothing=(
             "GitHub lists no team of the last days: it has teams with at least five Copilot seats only. If there is "

@@ -5,6 +5,8 @@
 
 Off by default: every repository with a pull request on the day is a row.
 
+Its past is GitHub's report of each day of a year, of which each is shown until there is a newer one with figures.
+
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
 """
 
@@ -17,13 +19,21 @@ from exporter.catalogue import Calls, Collector, Permission, Scope
 from exporter.collectors import copilot_usage
 from exporter.collectors.copilot_repositories.families import TABLES_OF_ENTERPRISE, TABLES_OF_ORGANIZATION
 from exporter.collectors.copilot_repositories.repositories import RepositoriesOfDay
-from exporter.collectors.reading.daily_reports import fetched_day, find_day
+from exporter.collectors.reading.daily_reports import (
+    FIRST_DAY,
+    LOOK_BACK,
+    SHOWN_AFTER,
+    fetched_day,
+    find_day,
+    read_past_day,
+)
 from exporter.collectors.reading.record_files import RecordFile
 from exporter.collectors.reading.signed_reports import Source, read_report
 from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR
 from exporter.lateness import STATUS_PAGE, Late
 from exporter.options import BoundedOptions, DownloadHosts
+from exporter.past import Part, Past, PastAnswer
 from exporter.tables import Table
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -42,19 +52,21 @@ class Options(BoundedOptions):
 def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission: Permission, anchor: str) -> Collector:
     """The collector of a scope; `reports` is the path of its reports."""
 
-    async def fetch(api: Api, ask: Ask) -> Fetched:
+    async def read(api: Api, ask: Ask, day: str) -> RepositoriesOfDay:
         path = f"{reports.format(ask.target)}/repos-1-day"
+        source = Source(path, {"day": day}, ask.options.download_hosts, MOST_BYTES)
+        return await read_report(api, source, partial(RepositoriesOfDay, day), lambda into: RecordFile(into.take))
 
-        async def read(day: str) -> RepositoriesOfDay:
-            source = Source(path, {"day": day}, ask.options.download_hosts, MOST_BYTES)
-            return await read_report(api, source, partial(RepositoriesOfDay, day), lambda into: RecordFile(into.take))
-
+    async def fetch(api: Api, ask: Ask) -> Fetched:
         async def has_reports() -> object:
             return await api.get(f"{reports.format(ask.target)}/{scope}-28-day/latest")
 
-        found = await find_day(ask, read, has_reports)
+        found = await find_day(ask, partial(read, api, ask), has_reports)
         rows = await worker.run(tuple, found.reading.rows()) if found.reading else ()
         return fetched_day(ask, found, rows, found.reading.unknown if found.reading else {}, tables)
+
+    async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
+        return await read_past_day(part, partial(read, api, ask), RepositoriesOfDay.rows)
 
     return Collector(
         name="copilot_repositories",
@@ -70,6 +82,7 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         enabled=False,
         options=Options,
         calls=Calls(single=1),
+        past=Past(fetch_past, "day", LOOK_BACK, first_day=FIRST_DAY[scope], shown_after=SHOWN_AFTER),
         late=Late(5.5 * DAY, f"Look at {STATUS_PAGE} and at the policy for Copilot usage metrics."),
         nothing=(
             "GitHub has no report of pull requests by repository of the last days. Look whether there was any, and "

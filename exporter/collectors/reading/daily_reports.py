@@ -6,15 +6,16 @@ So a day that has no report after four days was without usage: the data are date
 https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from exporter import worker
 from exporter.collectors.reading.signed_reports import Unreadable
 from exporter.errors import GitHubError, HostRefused, LinkExpired, NotFound
 from exporter.fetching import Ask, Doubt, Fetched
 from exporter.instants import DAY, day_of, epoch
-from exporter.past import YEAR
+from exporter.past import YEAR, Part, PastAnswer, Shown
 from exporter.tables import Row, Table
 
 DAYS_BACK = (2, 3, 4)
@@ -131,3 +132,17 @@ def fetched_day(
         unknown=unknown,
         doubts=tuple(Doubt(table, gone) for table in tables) if is_older else (),
     )
+
+
+async def read_past_day(
+    part: Part, read: Callable[[str], Awaitable[AnyDay]], rows_of: Callable[[AnyDay], Iterable[Row]]
+) -> PastAnswer:
+    """The figures of one day of the past. A day without figures changes nothing: the day before it stays shown."""
+    try:
+        reading = await read(day_of(part.start))
+    except NotFound:
+        return PastAnswer(missing=NO_REPORT)
+    except Unreadable as error:
+        raise error.reason from None
+    rows = await worker.run(lambda: tuple(rows_of(reading))) if reading.has_figures else ()
+    return PastAnswer((Shown(part.start + SHOWN_AFTER, rows),), rejected=reading.rejected)
