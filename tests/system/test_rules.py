@@ -1,4 +1,4 @@
-"""Alerts, recording rules, runbooks and the rules of docs/migrating.md, by promtool and on the demo."""
+"""Alerts, recording rules and runbooks, by promtool and on the demo."""
 
 import json
 import re
@@ -17,7 +17,6 @@ from tests.support.harness import Prometheus, get, until
 from tests.support.rules import FILES, FOLDER, RECORDED, RECORDED_NAMES, ROOT, Rule, catalogue, rules
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
-MIGRATING = ROOT / "docs" / "migrating.md"
 TESTS = sorted((FOLDER / "tests").glob("*.test.yaml"))
 PROMETHEUS_OWN = {"up", "scrape_duration_seconds"}
 MUST_FIRE = {
@@ -32,8 +31,7 @@ BOOKED_FIRST = 2
 
 
 ALERTS = {rule["alert"]: rule for rule in rules(*FILES, kind="alert")}
-MIGRATION_BLOCKS = re.findall(r"```yaml\n(groups:.*?)```", MIGRATING.read_text(), re.DOTALL)
-MIGRATION = [rule for block in MIGRATION_BLOCKS for group in yaml.safe_load(block)["groups"] for rule in group["rules"]]
+MIGRATION = rules(*(FOLDER / "migration").glob("*.yaml"), kind="record")
 QUERIES = [
     pytest.param(query.strip(), id=f"{page.stem}-{number}")
     for page in sorted(RUNBOOKS.glob("*.md"))
@@ -171,16 +169,3 @@ def test_the_demo_makes_it_fire_within_minutes(what: str, demo: Prometheus) -> N
 def test_the_demo_makes_nothing_fire_that_is_about_the_exporter_itself(demo: Prometheus) -> None:
     firing = {one["metric"]["alertname"] for one in demo.query('ALERTS{alertstate="firing"}')}
     assert not {name for name in firing if name.startswith("GithubExporter")}
-
-
-def test_promtool_takes_the_rules_of_the_migration_page(tmp_path: Path) -> None:
-    assert len(MIGRATION_BLOCKS) >= 5
-    for number, block in enumerate(MIGRATION_BLOCKS):
-        file = tmp_path / f"{number}.yaml"
-        file.write_text(block)
-        assert "SUCCESS" in promtool("check", "rules", str(file))
-
-
-@pytest.mark.parametrize("rule", MIGRATION, ids=lambda rule: rule["record"])
-def test_a_rule_of_the_migration_page_gives_the_old_name_values(rule: Rule, demo: Prometheus) -> None:
-    assert until(lambda: demo.query(rule["expr"]), f"{rule['record']} has values", 30, every=1)
