@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, Literal
 
 from exporter.fetching import Api, Ask
-from exporter.instants import DAY
+from exporter.instants import DAY, HOUR
 from exporter.tables import Labels, Row
 
 
@@ -68,6 +68,7 @@ class Past:
     - `fetch`: reads one part. `Ask.start` and `Ask.end` are those of the part, `Ask.subject` is the job's.
     - `part`: what one part is: a day, a month, or the whole time; for `list_parts` says it by GitHub's answers.
     - `reach`: how far back GitHub has it, in seconds, and `first_day`, since when at the earliest.
+    - `margin`: how much of the reach is not asked for, because it vanishes at GitHub while a run waits for its budget.
     - `requests`: how many a part needs.
     - `shown_after`: seconds from the start of a day or month until its figures were shown.
     - `longest`: the most seconds that figures were shown while GitHub had nothing newer.
@@ -80,6 +81,7 @@ class Past:
     requests: int = 1
     shown_after: int = 0
     longest: float = inf
+    margin: int = 2 * HOUR
     list_parts: Callable[[Api, Ask], Coroutine[Any, Any, tuple[Part, ...]]] | None = field(default=None)
 
 

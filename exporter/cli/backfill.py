@@ -62,15 +62,15 @@ def main(settings: Settings) -> int:
         jobs = chosen_jobs(discovered)
         asked = _asked(discovered.settings, jobs)
         is_begun = not settings.backfill.dry_run and folder.open(asked)
-        plan = _plan(discovered.settings, jobs, int(clock.wall()), folder.manifest.fixed if is_begun else None)
+        plan = _plan(discovered.settings, jobs, int(clock.wall()), folder.fixed if is_begun else None)
         if settings.backfill.dry_run:
             output.write(asyncio.run(_dry_run(plan, clock)))
             return 0
-        if folder.manifest.is_complete:
+        if folder.is_complete:
             output.write(report(folder))
             return 0
         if not is_begun:
-            folder.begin(plan.fixed)
+            folder.begin(asked, plan.fixed)
         output.write("".join(f"{note}\n" for note in plan.notes))
         asyncio.run(_run(plan, folder, clock))
     except (Unusable, UnusableFolder, seam.UnreadableState) as problem:
@@ -80,7 +80,7 @@ def main(settings: Settings) -> int:
         output.complain(f"{settings.backfill.output}: {error}; call the same command again to go on")
         return 1
     output.write(report(folder))
-    return 0 if folder.manifest.is_complete and discovered.works else 1
+    return 0 if folder.is_complete and discovered.works else 1
 
 
 def chosen_jobs(discovered: Discovered) -> list[Job]:
@@ -164,7 +164,7 @@ async def _run(plan: Plan, folder: Folder, clock: Clock) -> None:
         again = set(await worker.run(spool.reopen_failed))
         for source in plan.sources:
             if source.job.key in again:
-                files.rewrite(source.file)
+                files.write_again(source.file)
         with Progress(clock) as progress:
             asking = Asking(spool, files, clock, plan.running.naming, _samples(plan, by_file), progress)
             await _with_accesses(plan, clock, asking.run)
@@ -172,10 +172,7 @@ async def _run(plan: Plan, folder: Folder, clock: Clock) -> None:
         gaps, failed = await worker.run(gaps_of, spool, titles, plan.running.naming)
     finally:
         await worker.run(spool.close)
-    folder.manifest.gaps, folder.manifest.is_complete = gaps, not failed
-    await worker.run(folder.save)
-    if not failed:
-        await worker.run(folder.finish)
+    await worker.run(folder.end, gaps, is_complete=not failed)
 
 
 async def _with_accesses(plan: Plan, clock: Clock, use: Any) -> Any:

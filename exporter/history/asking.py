@@ -5,21 +5,25 @@ server that does not answer is asked again. What fails all the same is a gap, wh
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from traceback import extract_tb
 from typing import Protocol, TypeVar
 
 from exporter import worker
 from exporter.clock import Clock
 from exporter.collecting.access import Access
-from exporter.errors import CredentialRejected, Forbidden, GitHubError, RateLimited, Retired, Unavailable
+from exporter.errors import CredentialRejected, Forbidden, GitHubError, Invalid, RateLimited, Retired, Unavailable
 from exporter.fetching import Ask
 from exporter.history.files import Files
 from exporter.history.samples import Samples
-from exporter.history.sources import Source, parts
+from exporter.history.sources import Source, parts, still_kept
 from exporter.history.spans import MarkKind
 from exporter.history.spool import Spool
+from exporter.instants import utc_time
 from exporter.past import Part, PastAnswer
 from exporter.privacy import Naming, hide_subject
 
@@ -30,6 +34,8 @@ TRIES = (5.0, 30.0, 120.0)
 SOONEST = 1.0
 DEADLINE = 1_800.0
 """Seconds after which a part is given up."""
+
+EXPIRED = "GitHub does not keep it any more: it was asked for too late"
 
 Result = TypeVar("Result")
 
@@ -69,9 +75,12 @@ class Asking:
             async with limit:
                 await self._pool(sources)
 
-        async with asyncio.TaskGroup() as group:
-            for sources in by_pool.values():
-                group.create_task(pool(sources))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for sources in by_pool.values():
+                    group.create_task(pool(sources))
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
 
     async def _pool(self, sources: Sequence[tuple[Source, Access]]) -> None:
         rejected: GitHubError | None = None
@@ -117,11 +126,19 @@ class Asking:
         return None
 
     async def _fetch(self, source: Source, access: Access, part: Part) -> PastAnswer:
+        kept = still_kept(source, part, int(access.github.now()))
+        if kept is None:
+            return PastAnswer(missing=EXPIRED)
         try:
             async with asyncio.timeout(DEADLINE):
-                return await source.past.fetch(access.github, _ask(source, part, self.naming), part)
+                answer = await source.past.fetch(access.github, _ask(source, kept, self.naming), kept)
+        except (GitHubError, OSError, sqlite3.Error):
+            raise
         except TimeoutError:
             raise Unavailable(f"no complete answer within {DEADLINE:.0f} s") from None
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the reading of all others
+            raise Invalid(f"unexpected {_place_of(error)}: please report this") from None
+        return answer if kept is part else replace(answer, missing=f"before {utc_time(kept.start)}: {EXPIRED}")
 
     def _keep(self, source: Source, number: int, part: Part, answer: PastAnswer) -> None:
         samples = self.samples[source.job.key]
@@ -222,3 +239,9 @@ def _ask(source: Source, part: Part, naming: Naming) -> Ask:
         interval=job.settings.interval,
         max_age=job.max_age,
     )
+
+
+def _place_of(error: Exception) -> str:
+    """An exception's type and the line that raised it; its message may name a person."""
+    frame = extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from exporter.history.folder import SUFFIX, Folder
-from exporter.history.month import FilePlan, Written, lines
+from exporter.history.month import FilePlan, lines
 from exporter.history.samples import families_of
 from exporter.history.sources import Source
 from exporter.history.spans import months, next_month
@@ -26,11 +27,6 @@ class Files:
         """Write the months of a file that no part is missing of any more."""
         self._write(file, up_to=self._ready_until(file))
 
-    def write_complete(self, file: str) -> None:
-        """Write all months of a file, if all of its sources are read."""
-        if all(self.spool.has_parts(source.job.key) for source in self.sources[file]):
-            self.write_ready(file)
-
     def _ready_until(self, file: str) -> float:
         """Until when everything is read."""
         until = float("inf")
@@ -49,12 +45,12 @@ class Files:
             is_ready = up_to >= min(epoch(f"{next_month(month)}-01"), end)
             if not is_ready:
                 return
-            if (file, month) not in self._written and f"{file}.{month}{SUFFIX}" not in self.folder.manifest.files:
+            if (file, month) not in self._written and f"{file}.{month}{SUFFIX}" not in self.folder.files:
                 self._write_month(file, month)
             self._written.add((file, month))
 
     def _write_month(self, file: str, month: str) -> None:
-        sources, written = self.sources[file], Written()
+        sources = self.sources[file]
         plan = FilePlan(
             file=file,
             families=families_of([source.job for source in sources]),
@@ -65,20 +61,15 @@ class Files:
             longest={source.job.key: source.past.longest for source in sources},
             spans={source.job.key: (source.start, source.end) for source in sources},
         )
-        name = f"{file}.{month}{SUFFIX}"
-        size, digest = self.folder.write(name, lines(self.spool, plan, written))
-        if size:
-            self.folder.manifest.files[name] = {
-                "samples": written.samples,
-                "series": written.series,
-                "bytes": size,
-                "sha256": digest,
-                "from": utc_time(max(plan.begin, min(source.start for source in sources))),
-                "to": utc_time(min(plan.end, max(source.end for source in sources))),
-            }
-            self.folder.save()
+        facts: dict[str, Any] = {
+            "from": utc_time(max(plan.begin, min(source.start for source in sources))),
+            "to": utc_time(min(plan.end, max(source.end for source in sources))),
+            "series": 0,
+            "samples": 0,
+        }
+        self.folder.write(f"{file}.{month}{SUFFIX}", lines(self.spool, plan, facts), facts)
 
-    def rewrite(self, file: str) -> None:
+    def write_again(self, file: str) -> None:
         """Forget that a file is written: a part of it that could not be read is read again."""
-        for name in [name for name in self.folder.manifest.files if name.startswith(f"{file}.2")]:
-            del self.folder.manifest.files[name]
+        if names := [name for name in self.folder.files if name.startswith(f"{file}.2")]:
+            self.folder.write_again(names)

@@ -2,52 +2,53 @@
 
 A file is finished when it has its name: it is written under another one, saved to disk and then renamed. The same
 answers of GitHub give the same bytes, so a file that was renamed but is not in the manifest yet is written once more.
+
+The manifest has a line of JSON for each thing that was done, in order:
+
+    {"begun": {"asked": {…}, "fixed": {…}}}
+    {"written": {"name": "summary_stats.organization-acme.2026-11.om", "samples": 8640, …}}
+    {"again": ["summary_stats.organization-acme.2026-11.om"]}
+    {"ended": {"complete": true, "gaps": [{…}]}}
 """
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MANIFEST = "manifest.json"
+MANIFEST = "manifest.jsonl"
 SPOOL = "unfinished.db"
-FORMAT = "github-enterprise-exporter backfill"
-VERSION = 1
+FORMAT = "github-enterprise-exporter backfill 1"
 SUFFIX = ".om"
 _UNFINISHED = ".part"
-_OURS = (SPOOL, f"{SPOOL}-wal", f"{SPOOL}-shm", MANIFEST, f"{MANIFEST}{_UNFINISHED}")
+_SPOOL_FILES = (SPOOL, f"{SPOOL}-wal", f"{SPOOL}-shm")
+_ANOTHER = "name an empty folder with --output"
 
 
 class UnusableFolder(Exception):
     """The folder cannot be used; `str()` says why, and what to do about it."""
 
 
-@dataclass(slots=True)
-class Manifest:
-    """What the folder's backfill is, and what is done.
+class Folder:
+    """The folder of one backfill. It blocks: its methods are called in the worker, or before the event loop runs.
 
     `asked` are the flags and settings that its files depend on, `fixed` what the first run found out, so that later
-    ones go on with it. `files` has what is written, by name.
+    runs go on with it. `files` has what is written, by name. `gaps` and `is_complete` are those of the last run.
     """
-
-    asked: Mapping[str, Any]
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    gaps: Sequence[Mapping[str, Any]] = ()
-    is_complete: bool = False
-
-
-class Folder:
-    """The folder of one backfill. It blocks: its methods are called in the worker."""
 
     def __init__(self, path: Path) -> None:
         """Look at nothing yet."""
         self.path = path
-        self.manifest = Manifest({})
+        self.asked: Mapping[str, Any] = {}
+        self.fixed: Mapping[str, Any] = {}
+        self.files: dict[str, Mapping[str, Any]] = {}
+        self.gaps: Sequence[Mapping[str, Any]] = ()
+        self.is_complete = False
+        self._lock = -1
 
     @property
     def spool(self) -> Path:
@@ -59,35 +60,40 @@ class Folder:
 
         Nothing is written to a folder with other files, or with another backfill.
         """
-        path = self.path / MANIFEST
-        names = sorted(entry.name for entry in self.path.iterdir()) if self.path.is_dir() else []
-        if self.path.exists() and not self.path.is_dir():
-            raise UnusableFolder(f"{self.path} is no folder: name another one with --output")
-        if MANIFEST not in names:
-            if names:
-                raise UnusableFolder(f"{self.path} has other files ({names[0]}): name an empty folder with --output")
-            self.manifest = Manifest(asked)
+        if not self.path.exists():
             return False
-        self.manifest = _read(path)
-        others = [name for name in names if name not in _OURS and not name.endswith((SUFFIX, SUFFIX + _UNFINISHED))]
+        if not self.path.is_dir():
+            raise UnusableFolder(f"{self.path} is no folder: name another one with --output")
+        self._hold()
+        names = {entry.name for entry in self.path.iterdir()}
+        ours = {MANIFEST, *_SPOOL_FILES, "blocks"} if MANIFEST in names else set()
+        others = sorted(name for name in names - ours if not (ours and name.endswith((SUFFIX, SUFFIX + _UNFINISHED))))
         if others:
-            raise UnusableFolder(f"{self.path} has other files ({others[0]}): name an empty folder with --output")
-        if self.manifest.asked != json.loads(json.dumps(asked)):
-            differing = [name for name in asked if self.manifest.asked.get(name) != json.loads(json.dumps(asked[name]))]
+            raise UnusableFolder(f"{self.path} has other files ({others[0]}): {_ANOTHER}")
+        if MANIFEST not in names:
+            return False
+        self._read()
+        asked = json.loads(json.dumps(asked))
+        if differing := [name for name in asked if self.asked.get(name) != asked[name]]:
             raise UnusableFolder(
                 f"{self.path} has a backfill with other flags or settings ({', '.join(differing)}): "
                 "name another folder with --output, or call it as before"
             )
         return True
 
-    def begin(self, fixed: Mapping[str, Any]) -> None:
+    def begin(self, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
         """Create the folder, and write down what its files depend on."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.manifest.fixed = fixed
-        self.save()
+        if self._lock < 0:
+            self._hold()
+        self.asked, self.fixed = asked, fixed
+        self._note({"begun": {"format": FORMAT, "asked": asked, "fixed": fixed}})
 
-    def write(self, name: str, pieces: Iterable[str]) -> tuple[int, str]:
-        """Write a file, whole or not at all; returns its bytes and their SHA-256. Without a piece there is no file."""
+    def write(self, name: str, pieces: Iterable[str], facts: Mapping[str, Any]) -> None:
+        """Write a file, whole or not at all, and note it with its facts. Without a piece there is no file.
+
+        The facts are read after the last piece.
+        """
         unfinished, size, digest = self.path / f"{name}{_UNFINISHED}", 0, hashlib.sha256()
         try:
             with unfinished.open("wb") as file:
@@ -101,47 +107,72 @@ class Folder:
             if size:
                 unfinished.replace(self.path / name)
                 self._sync()
+                self.files[name] = {"bytes": size, "sha256": digest.hexdigest(), **facts}
+                self._note({"written": {"name": name, **self.files[name]}})
         finally:
             unfinished.unlink(missing_ok=True)
-        return size, digest.hexdigest() if size else ""
 
-    def save(self) -> None:
-        """Write the manifest."""
-        manifest = self.manifest
-        content = {
-            "format": FORMAT,
-            "version": VERSION,
-            "complete": manifest.is_complete,
-            "asked": manifest.asked,
-            "fixed": manifest.fixed,
-            "files": dict(sorted(manifest.files.items())),
-            "gaps": list(manifest.gaps),
-        }
-        self.write(MANIFEST, [json.dumps(content, indent=1) + "\n"])
+    def write_again(self, names: Sequence[str]) -> None:
+        """Note that files are to be written again."""
+        for name in names:
+            del self.files[name]
+        self._note({"again": names})
 
-    def finish(self) -> None:
-        """Remove the spool: everything is written."""
-        for name in (SPOOL, f"{SPOOL}-wal", f"{SPOOL}-shm"):
-            (self.path / name).unlink(missing_ok=True)
+    def end(self, gaps: Sequence[Mapping[str, Any]], *, is_complete: bool) -> None:
+        """Note the end of a run. Once everything is read, the spool is removed."""
+        self.gaps, self.is_complete = gaps, is_complete
+        self._note({"ended": {"complete": is_complete, "gaps": gaps}})
+        if is_complete:
+            for name in _SPOOL_FILES:
+                (self.path / name).unlink(missing_ok=True)
+
+    def _hold(self) -> None:
+        """Keep other runs away, as long as this process lives."""
+        self._lock = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UnusableFolder(f"{self.path} is being written to by another backfill: wait for its end") from None
+
+    def _note(self, what: Mapping[str, Any]) -> None:
+        """Append a line to the manifest, on disk when this returns."""
+        with (self.path / MANIFEST).open("ab") as file:
+            file.write(f"{json.dumps(what)}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _read(self) -> None:
+        """Read the manifest; what a killed run left of its last line is cut off."""
+        path = self.path / MANIFEST
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        try:
+            lines = [json.loads(line) for line in whole.split(b"\n") if line]
+            for line in lines:
+                self._take(line)
+            if lines and "begun" not in lines[0]:
+                raise UnusableFolder(f"{path} is of another program: {_ANOTHER}")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnusableFolder(f"{path} cannot be read ({error}): {_ANOTHER}") from None
+        if len(whole) < len(content):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        match line:
+            case {"begun": begun}:
+                if begun["format"] != FORMAT:
+                    raise UnusableFolder(f"{self.path / MANIFEST} is of another version: {_ANOTHER}")
+                self.asked, self.fixed = begun["asked"], begun["fixed"]
+            case {"written": dict(facts)}:
+                self.files[facts.pop("name")], self.is_complete = facts, False
+            case {"again": names}:
+                for name in names:
+                    self.files.pop(name, None)
+            case {"ended": ended}:
+                self.gaps, self.is_complete = ended["gaps"], ended["complete"]
 
     def _sync(self) -> None:
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # some file systems cannot
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _read(path: Path) -> Manifest:
-    try:
-        content = json.loads(path.read_bytes())
-        known = (content["format"], content["version"])
-        manifest = Manifest(
-            content["asked"], content["fixed"], dict(content["files"]), content["gaps"], bool(content["complete"])
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnusableFolder(f"{path} cannot be read ({error}): name an empty folder with --output") from None
-    if known != (FORMAT, VERSION):
-        raise UnusableFolder(f"{path} is of another program or version: name an empty folder with --output")
-    return manifest
+        """Save the names of the folder."""
+        with suppress(OSError):  # some file systems cannot
+            os.fsync(self._lock)

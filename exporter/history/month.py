@@ -46,26 +46,18 @@ class FilePlan:
     spans: Mapping[str, tuple[int, int]]
 
 
-@dataclass(slots=True)
-class Written:
-    """What a file has."""
-
-    samples: int = 0
-    series: int = 0
-
-
-def lines(spool: Spool, plan: FilePlan, written: Written) -> Iterator[str]:
-    """The file in pieces, series by series; nothing if there is no sample. It counts in `written`."""
+def lines(spool: Spool, plan: FilePlan, counts: dict[str, int]) -> Iterator[str]:
+    """The file in pieces, series by series; nothing if there is no sample. `counts` gets its `series` and `samples`."""
     last_family = -1
     for family, series_lines, samples in _series(spool, plan):
         if family != last_family:
             declared = plan.families[family]
             yield header(declared.name, declared.kind, declared.help, "openmetrics").decode()
             last_family = family
-        written.samples += samples
-        written.series += 1
+        counts["samples"] += samples
+        counts["series"] += 1
         yield series_lines
-    if written.samples:
+    if counts["samples"]:
         yield END["openmetrics"].decode()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.catalogue import Collector
 from exporter.history.spans import months, next_month
@@ -64,8 +64,17 @@ def sources(jobs: Iterable[Job], times: Times) -> list[Source]:
 def oldest(past: Past, now: int) -> int:
     """The first midnight of which GitHub has the past; of a past in hours the first whole hour."""
     unit = HOUR if past.part == "whole" else DAY
-    kept = -(-(now - past.reach) // unit) * unit
+    kept = -(-(now - past.reach + past.margin) // unit) * unit
     return max(kept, int(epoch(past.first_day)) if past.first_day else 0)
+
+
+def still_kept(source: Source, part: Part, now: int) -> Part | None:
+    """What GitHub still has of a part; None if nothing that can be used. Hours are of use without those before them."""
+    oldest_kept = -(-(now - source.past.reach) // HOUR) * HOUR
+    if part.start >= oldest_kept:
+        return part
+    is_usable = source.past.part == "whole" and oldest_kept < part.end
+    return replace(part, start=oldest_kept) if is_usable else None
 
 
 def too_early(jobs: Sequence[Job], start: int, now: int) -> str:

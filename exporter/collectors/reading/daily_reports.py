@@ -25,8 +25,8 @@ SHOWN_AFTER = DAYS_BACK[0] * DAY
 
 NO_REPORT = "GitHub has no report of the day"
 
-LOOK_BACK = YEAR - DAY
-"""How long GitHub keeps reports of a day, in seconds, less what passes while they are asked for."""
+LOOK_BACK = YEAR
+"""How long GitHub keeps reports of a day, in seconds."""
 FIRST_DAY: Mapping[str, str] = {"enterprise": "2025-10-10", "organization": "2025-12-12"}
 """The first day with reports: https://docs.github.com/enterprise-cloud@latest/rest/copilot/copilot-usage-metrics"""
 LONGEST = 31 * DAY

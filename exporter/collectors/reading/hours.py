@@ -14,8 +14,8 @@ from exporter.instants import HOUR
 from exporter.past import Part
 from exporter.tables import Amount, Row, Timestamp
 
-KEPT = Windows().retention - Windows().margin
-"""How long GitHub keeps requests, in seconds, less what passes while they are asked for."""
+KEPT = Windows().retention
+"""How long GitHub keeps requests, in seconds."""
 MOST_HOURS = 1_000
 
 
