@@ -242,10 +242,16 @@ class Prometheus:
     """A real Prometheus that scrapes one exporter every second, and evaluates rules as often."""
 
     def __init__(
-        self, folder: Path, target: str, rules: Sequence[str] = (), scrape: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        target: str,
+        rules: Sequence[str] = (),
+        scrape: Mapping[str, Any] | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
-        """`scrape` is more of the scrape's configuration, such as `tls_config`."""
+        """`scrape` is more of the scrape's configuration, such as `tls_config`; `flags` are those of Prometheus."""
         self.folder = folder
+        self._flags = flags
         self.target_url = f"http://{target}"
         folder.mkdir(parents=True, exist_ok=True)
         config = {
@@ -270,6 +276,7 @@ class Prometheus:
                         f"--config.file={self.folder / 'prometheus.yaml'}",
                         f"--storage.tsdb.path={self.folder / 'data'}",
                         f"--web.listen-address=127.0.0.1:{port}",
+                        *self._flags,
                     ],
                     stdout=log,
                     stderr=log,
