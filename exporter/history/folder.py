@@ -126,6 +126,12 @@ class Folder:
             for name in _SPOOL_FILES:
                 (self.path / name).unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Let others have the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
     def _hold(self) -> None:
         """Keep other runs away, as long as this process lives."""
         self._lock = os.open(self.path, os.O_RDONLY)
@@ -148,12 +154,13 @@ class Folder:
         whole = content[: content.rfind(b"\n") + 1]
         try:
             lines = [json.loads(line) for line in whole.split(b"\n") if line]
+            is_ours = not lines or "begun" in lines[0]
             for line in lines:
                 self._take(line)
-            if lines and "begun" not in lines[0]:
-                raise UnusableFolder(f"{path} is of another program: {_ANOTHER}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnusableFolder(f"{path} cannot be read ({error}): {_ANOTHER}") from None
+        if not is_ours:
+            raise UnusableFolder(f"{path} is of another program: {_ANOTHER}")
         if len(whole) < len(content):
             with path.open("r+b") as file:
                 file.truncate(len(whole))
