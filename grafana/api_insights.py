@@ -1,79 +1,61 @@
 """API Insights: organization → subject → actor → route; throttling; how late GitHub is."""
 
 from grafana.board import Board, Row, Variable, choices
-from grafana.common import APP_LIMIT, LATE, ORGANIZATION, REFUSED_SUBJECTS, SUBJECTS, USER_LIMIT, near_limit
+from grafana.common import LATE, ORGANIZATION, REFUSED_SUBJECTS, SUBJECTS, near_limit
+from grafana.fields import ANY_IS_NOTABLE, PLAIN, REFUSED_SHARE, SHARE_OF_LIMIT, Steps
 from grafana.links import cell, series, to
-from grafana.panels import (
-    ANY_IS_NOTABLE,
-    PLAIN,
-    SHARE_OF_LIMIT,
-    Column,
-    Steps,
-    bars,
-    stat,
-    table,
-    timeseries,
-)
+from grafana.panels import stat, timeseries
+from grafana.tables import Column, Label, table
 
 TOTAL = "github_api_insights_requests_total"
 REFUSED = "github_api_insights_rate_limited_requests_total"
 BY_USER = "github_api_insights_user_actor_requests_total"
+REFUSED_BY_USER = "github_api_insights_user_actor_rate_limited_requests_total"
 BY_ROUTE = "github_api_insights_route_requests_total"
+REFUSED_BY_ROUTE = "github_api_insights_route_rate_limited_requests_total"
 SUBJECT = "organization, subject_type, subject_name"
 ROUTE = "organization, actor_type, actor_id, http_method, api_route"
 DELAY: Steps = ((None, "green"), (25_200, "orange"), (43_200, "red"))
-REFUSED_SHARE: Steps = ((None, "green"), (0.001, "yellow"), (0.01, "orange"), (0.05, "red"))
-ACTOR = "topk by (organization, actor_type, actor_id) (1, github_api_insights_actor_info)"
-USER = (
-    "label_replace(topk by (organization, subject_id) (1, "
-    'github_api_insights_subject_last_request_timestamp_seconds{subject_type="user"}), '
-    '"user_id", "$1", "subject_id", "(.+)")'
+DELAY_HOURS: Steps = ((None, "green"), (7, "orange"), (12, "red"))
+COVERAGE: Steps = ((None, "orange"), (0.5, "green"))
+OF_CALLERS = '{organization=~"$organization|", subject_name=~"$subject_name"}'
+NAME_OF_USER = "* on (job, organization, user_id) group_left (user_name) user:github_api_insights_name:info"
+NAME_OF_ACTOR = (
+    "* on (job, organization, actor_type, actor_id) group_left (actor_name) actor:github_api_insights_name:info"
+)
+NAMES_OF_BOTH = (
+    "* on (job, organization, user_id, actor_type, actor_id) group_left (user_name, actor_name) "
+    "user_actor:github_api_insights_name:info"
 )
 
 
-def named(query: str) -> str:
-    """Rows by actor, with the actor's name."""
-    return f"{query} * on (organization, actor_type, actor_id) group_left (actor_name) {ACTOR}"
+def risen(metric: str, by: str, names: str = "") -> str:
+    """A counter by labels in the time selected, with names."""
+    return f"sum by ({by}) (increase({metric}[$__range]) {names})"
 
 
-def routes(metric: str) -> str:
-    """A counter by route in the time selected, with the actor's name."""
-    return named(f"sum by ({ROUTE}) (increase({metric}[$__range]))")
+def of_limit(kind: str, busiest: str) -> str:
+    """Requests of an hour by the hourly limit of users or Apps."""
+    limit = f'subject_type:github_api_insights_hourly_limit:requests{{subject_type="{kind}"}}'
+    return f"{busiest} / on () group_left () max({limit})"
 
 
-def tokens(metric: str) -> str:
-    """A counter by user and actor in the time selected, with both names; who is in no list of subjects has none."""
-    by = "organization, user_id, actor_type, actor_id"
-    found = named(f"sum by ({by}) (increase({metric}[$__range]))")
-    match = "on (organization, user_id)"
-    return f"({found}) * {match} group_left (subject_name) (0 * {USER} + 1) or (({found}) unless {match} {USER})"
+def largest(callers: str) -> str:
+    """The ten callers whose largest number of the time selected is highest: the same ten at each point."""
+    chosen = callers + OF_CALLERS
+    return f"{chosen} and topk(10, max_over_time({chosen}[$__range] @ end()))"
 
 
-def subjects(metric: str) -> str:
-    """A counter by subject in the time selected."""
-    return f"sum by (organization, subject_type, subject_name) (increase({metric}[$__range]))"
-
-
-def busiest(query: str, by: str, of: str) -> str:
-    """The rows of a query that are among the 200 with most requests, so that a table stays small."""
-    return f"{query} and on ({by}) topk(200, {of})"
-
-
-def since(timestamp: str) -> Column:
-    """How long ago it was, for the busiest subjects."""
-    ago = f"time() - max by ({SUBJECT}) ({timestamp})"
-    return Column(busiest(f"({ago})", SUBJECT, subjects(SUBJECTS)), "s", decimals=0)
-
-
+CALLER = "{{subject_name}} ({{subject_type}}) {{organization}}"
 THIS = (("Only this one", to("api-insights", organization=cell("organization"), subject_name=cell("subject_name"))),)
 ROUTES_OF = (("Its routes", to("api-insights", organization=cell("organization"), actor_id=cell("actor_id"))),)
+OF_USER = "organization, user_name, actor_type, actor_name, actor_id"
 
 API_INSIGHTS = Board(
     name="api-insights",
     title="GitHub Enterprise / API Insights",
     description="Who uses the REST API, how much, for what, and who is refused: from the organization down to the "
-    "app or "
-    f"user, its tokens and the routes. {LATE}",
+    f"app or user, its tokens and the routes. {LATE}",
     variables=(
         ORGANIZATION,
         choices("subject_name", "App or user", SUBJECTS),
@@ -85,8 +67,6 @@ API_INSIGHTS = Board(
             regex='/actor_id="(?<value>[^"]*)", ?actor_name="(?<text>[^"]*)"/',
             description="Whose routes and tokens are shown; only those that the drill-down follows.",
         ),
-        APP_LIMIT,
-        USER_LIMIT,
     ),
     rows=(
         Row(
@@ -95,18 +75,16 @@ API_INSIGHTS = Board(
                 stat(
                     "Requests",
                     f"REST API requests to the organizations that became visible in the time selected above. {LATE}",
-                    f"sum(increase({TOTAL}[$__range]))",
+                    f"round(sum(increase({TOTAL}[$__range])))",
                     "short",
-                    decimals=0,
                 ),
                 stat(
                     "Refused",
-                    "Those that a primary rate limit refused: the callers' work was not done. The table below "
-                    "names them.",
-                    f"sum(increase({REFUSED}[$__range]))",
+                    "Those that a primary rate limit refused: the callers' work was not done. The tables below "
+                    "name them.",
+                    f"round(sum(increase({REFUSED}[$__range])))",
                     "short",
                     ANY_IS_NOTABLE,
-                    decimals=0,
                 ),
                 stat(
                     "Share refused",
@@ -115,7 +93,7 @@ API_INSIGHTS = Board(
                     f"sum(increase({REFUSED}[$__range])) / (sum(increase({TOTAL}[$__range])) > 0)",
                     "percentunit",
                     REFUSED_SHARE,
-                    decimals=2,
+                    decimals=1,
                 ),
                 stat(
                     "Apps and users seen",
@@ -125,15 +103,6 @@ API_INSIGHTS = Board(
                     "short",
                 ),
                 stat(
-                    "Busiest hour",
-                    "Requests in the busiest clock hour of the last 24 settled ones, of the organization where it "
-                    "was busiest. "
-                    "GitHub's limits are per hour and caller, not per organization.",
-                    "max(github_api_insights_busiest_hour_requests)",
-                    "short",
-                    decimals=0,
-                ),
-                stat(
                     "GitHub's delay",
                     "Age of the newest requests that GitHub shows, in the organization where it is worst. 4 to 6 "
                     "hours are normal.",
@@ -141,65 +110,25 @@ API_INSIGHTS = Board(
                     "s",
                     DELAY,
                     decimals=0,
+                    width=8,
                 ),
                 timeseries(
                     "Requests in the last hour, by organization",
                     f"What became visible in the hour before each point. {LATE}",
-                    {"{{organization}}": f"sum by (organization) (increase({TOTAL}[1h]))"},
+                    {"{{organization}}": f"round(sum by (organization) (increase({TOTAL}[1h])))"},
                     "short",
                     stacked=True,
-                    decimals=0,
                     clicks=(("Only this organization", to("api-insights", organization=series("organization"))),),
                 ),
                 timeseries(
                     "Refused in the last hour, by organization",
                     "Requests refused by a primary rate limit that became visible in the hour before each point. 0 "
                     "is good.",
-                    {"{{organization}}": f"sum by (organization) (increase({REFUSED}[1h]))"},
+                    {"{{organization}}": f"round(sum by (organization) (increase({REFUSED}[1h])))"},
                     "short",
                     ANY_IS_NOTABLE,
                     stacked=True,
-                    decimals=0,
                     clicks=(("Only this organization", to("api-insights", organization=series("organization"))),),
-                ),
-                timeseries(
-                    "GitHub's delay over time",
-                    "Age of the newest requests that GitHub shows. A line that climbs is an incident at GitHub; "
-                    "when it falls, "
-                    "several hours become visible at once and the counters jump.",
-                    {
-                        "{{organization}}": "clamp_min(time() - max by (organization) "
-                        "(github_api_insights_newest_data_timestamp_seconds), 0)"
-                    },
-                    "s",
-                    DELAY,
-                ),
-                table(
-                    "Busiest hour of each organization",
-                    "The busiest clock hour (UTC) of the last 24 settled ones: its start, its requests, and how "
-                    "many were refused.",
-                    {"organization": "Organization"},
-                    {
-                        "Began": Column(
-                            "1000 * max by (organization) (github_api_insights_busiest_hour_start_timestamp_seconds)",
-                            "dateTimeAsIso",
-                        ),
-                        "Requests": Column(
-                            "max by (organization) (github_api_insights_busiest_hour_requests)", "short", decimals=0
-                        ),
-                        "Refused": Column(
-                            "max by (organization) (github_api_insights_busiest_hour_rate_limited_requests)",
-                            "short",
-                            ANY_IS_NOTABLE,
-                            decimals=0,
-                        ),
-                    },
-                    sort="Requests",
-                    width=12,
-                    height=8,
-                    clicks={
-                        "organization": (("Only this one", to("api-insights", organization=cell("organization"))),)
-                    },
                 ),
             ),
         ),
@@ -208,67 +137,49 @@ API_INSIGHTS = Board(
             (
                 table(
                     "Apps and users",
-                    "Each app (installation) and user: requests that became visible in the time selected, those "
-                    "refused, the share of the organization's requests, and how long ago the newest (and the "
-                    "newest refused) request was. Click a name to filter by it.",
-                    {"organization": "Organization", "subject_type": "Kind", "subject_name": "App or user"},
+                    "The 200 apps (installations) and users with most requests that became visible in the time "
+                    "selected: how many, which share of all requests, how many were refused, and how long ago the "
+                    "newest of these was. Click a name to filter by it.",
+                    {"subject_name": Label("App or user", 220), "subject_type": "Kind", "organization": "Organization"},
                     {
-                        "Requests": Column(f"topk(200, {subjects(SUBJECTS)})", "short", decimals=0),
-                        "Refused": Column(
-                            busiest(subjects(REFUSED_SUBJECTS), SUBJECT, subjects(SUBJECTS)),
-                            "short",
-                            ANY_IS_NOTABLE,
-                            decimals=0,
-                        ),
+                        "Requests": Column(f"topk(200, {risen(SUBJECTS, SUBJECT)})", "locale"),
                         "Share": Column(
-                            f"topk(200, {subjects(SUBJECTS)} / on (organization) group_left () "
-                            f"(sum by (organization) (increase({TOTAL}[$__range])) > 0))",
+                            f"topk(200, {risen(SUBJECTS, SUBJECT)} / scalar(sum(increase({TOTAL}[$__range]))))",
                             "percentunit",
                             decimals=1,
                             bar=True,
                         ),
-                        "Newest request": since("github_api_insights_subject_last_request_timestamp_seconds"),
-                        "Newest refusal": since("github_api_insights_subject_last_rate_limited_timestamp_seconds"),
+                        "Refused": Column(f"topk(200, {risen(REFUSED_SUBJECTS, SUBJECT)})", "locale", ANY_IS_NOTABLE),
+                        "Newest refusal": Column(
+                            f"time() - max by ({SUBJECT}) "
+                            "(github_api_insights_subject_last_rate_limited_timestamp_seconds)",
+                            "s",
+                            decimals=0,
+                        ),
                     },
                     sort="Requests",
+                    complete="Requests",
                     clicks={"subject_name": THIS},
                 ),
-                bars(
-                    "Closest to their hourly limit",
-                    "Requests that became visible in the last hour, as a share of the caller's limit (set at the "
-                    "top). An App has one in each organization, a user one for all tokens. Above 100 % requests "
-                    "were refused, or several hours became visible at once.",
-                    near_limit(15),
-                    "{{subject_name}} ({{subject_type}}) {{organization}}",
-                    "percentunit",
-                    steps=SHARE_OF_LIMIT,
-                    height=10,
-                    highest=1,
-                ),
+                near_limit(', subject_name=~"$subject_name"', height=10, clicks=THIS),
                 timeseries(
-                    "The ten busiest apps and users",
-                    "Requests that became visible in the hour before each point. If a caller is also refused, "
-                    "look at its routes below.",
-                    {
-                        "{{subject_name}} ({{subject_type}}) {{organization}}": f"topk(10, sum by ({SUBJECT}) "
-                        f"(increase({SUBJECTS}[1h])))"
-                    },
-                    "short",
+                    "The ten closest to their limit",
+                    "Requests that became visible in the hour before each point, as a share of the caller's hourly "
+                    "limit. If a caller is also refused, look at its routes below.",
+                    {CALLER: largest("caller:github_api_insights_hourly_limit:ratio_increase1h")},
+                    "percentunit",
+                    SHARE_OF_LIMIT,
                     height=10,
-                    decimals=0,
                 ),
                 timeseries(
                     "Who is refused",
-                    "Requests of each app and user that a primary rate limit refused, of those that became visible "
-                    "in the hour before each point.",
-                    {
-                        "{{subject_name}} ({{subject_type}}) {{organization}}": f"topk(10, sum by ({SUBJECT}) "
-                        f"(increase({REFUSED_SUBJECTS}[1h])))"
-                    },
+                    "The ten apps and users of which a primary rate limit refused most requests, of those that became "
+                    "visible in the hour before each point.",
+                    {CALLER: f"round({largest('caller:github_api_insights_rate_limited_requests:increase1h')})"},
                     "short",
                     ANY_IS_NOTABLE,
                     width=24,
-                    decimals=0,
+                    empty="Nobody was refused",
                 ),
             ),
         ),
@@ -277,26 +188,21 @@ API_INSIGHTS = Board(
             (
                 table(
                     "Users and their tokens",
-                    "For users in the drill-down (the busiest, and those named in watch): requests "
-                    "by token or app in the time selected. This shows which of a user's tokens it was.",
+                    "For users in the drill-down (the busiest, and those named in watch): requests by token or app in "
+                    "the time selected, the 200 largest. Click a token for its routes.",
                     {
+                        "user_name": Label("User", 160),
+                        "actor_name": Label("Token or app", 200),
+                        "actor_type": Label("Kind of token", 150),
                         "organization": "Organization",
-                        "subject_name": "User",
-                        "user_id": "User id",
-                        "actor_type": "Kind of token",
-                        "actor_name": "Token or app",
-                        "actor_id": "Id",
+                        "actor_id": Label("Id", hidden=True),
                     },
                     {
-                        "Requests": Column(f"topk(200, {tokens(BY_USER)})", "short", decimals=0),
-                        "Refused": Column(
-                            tokens("github_api_insights_user_actor_rate_limited_requests_total"),
-                            "short",
-                            ANY_IS_NOTABLE,
-                            decimals=0,
-                        ),
+                        "Requests": Column(f"topk(200, {risen(BY_USER, OF_USER, NAMES_OF_BOTH)})", "locale"),
+                        "Refused": Column(risen(REFUSED_BY_USER, OF_USER, NAMES_OF_BOTH), "locale", ANY_IS_NOTABLE),
                     },
                     sort="Requests",
+                    complete="Requests",
                     width=16,
                     clicks={"actor_name": ROUTES_OF},
                 ),
@@ -304,12 +210,11 @@ API_INSIGHTS = Board(
                     "By kind of token",
                     "Requests of the users followed, by kind of token, in the hour before each point. Replace "
                     "classic tokens: they are hard to limit and to trace.",
-                    {"{{actor_type}}": f"sum by (actor_type) (increase({BY_USER}[1h]))"},
+                    {"{{actor_type}}": f"round(sum by (actor_type) (increase({BY_USER}[1h])))"},
                     "short",
                     width=8,
                     height=10,
                     stacked=True,
-                    decimals=0,
                 ),
             ),
         ),
@@ -318,69 +223,62 @@ API_INSIGHTS = Board(
             (
                 table(
                     "Routes",
-                    "Routes of the busiest apps and tokens in the time selected, with GitHub's method and route "
-                    "names. One route with most of the requests is usually polling that a webhook could replace.",
+                    "The 200 busiest routes of the busiest apps and tokens in the time selected, with GitHub's method "
+                    "and route names. One route with most of the requests is usually polling that a webhook could "
+                    "replace.",
                     {
-                        "organization": "Organization",
-                        "actor_name": "Token or app",
+                        "http_method": Label("Method", 80),
+                        "api_route": Label("Route", 460),
+                        "actor_name": Label("Token or app", 180),
                         "actor_type": "Kind",
-                        "http_method": "Method",
-                        "api_route": "Route",
-                        "actor_id": "Id",
+                        "organization": "Organization",
+                        "actor_id": Label("Id", hidden=True),
                     },
                     {
-                        "Requests": Column(f"topk(200, {routes(BY_ROUTE)})", "short", decimals=0),
-                        "Refused": Column(
-                            busiest(
-                                routes("github_api_insights_route_rate_limited_requests_total"),
-                                ROUTE,
-                                f"sum by ({ROUTE}) (increase({BY_ROUTE}[$__range]))",
-                            ),
-                            "short",
-                            ANY_IS_NOTABLE,
-                            decimals=0,
+                        "Requests": Column(
+                            f"topk(200, {risen(BY_ROUTE, f'{ROUTE}, actor_name', NAME_OF_ACTOR)})", "locale"
                         ),
+                        "Refused": Column(f"topk(200, {risen(REFUSED_BY_ROUTE, ROUTE)})", "locale", ANY_IS_NOTABLE),
                     },
                     sort="Requests",
+                    complete="Requests",
                     clicks={"actor_name": ROUTES_OF},
                 ),
                 timeseries(
                     "The ten busiest routes",
-                    "Requests that became visible in the hour before each point, by app or token and route.",
+                    "Requests that became visible in the hour before each point, by route, of all apps and tokens that "
+                    "the drill-down follows: the ten routes with most requests in the time selected.",
                     {
-                        "{{actor_name}}: {{http_method}} {{api_route}} ({{organization}})": "topk(10, "
-                        + named(
-                            "sum by (organization, actor_type, actor_id, http_method, api_route) "
-                            f"(increase({BY_ROUTE}[1h]))"
-                        )
-                        + ")"
+                        "{{api_route}}": f"sum by (api_route) (increase({BY_ROUTE}[1h])) and "
+                        f"topk(10, sum by (api_route) (increase({BY_ROUTE}[$__range] @ end())))"
                     },
                     "short",
                     width=24,
                     height=9,
-                    decimals=0,
                 ),
             ),
         ),
         Row(
-            "Is it complete? How far the drill-down goes, and whether GitHub's figures agree",
+            "Is it complete, and how late is GitHub?",
             (
                 stat(
-                    "Known by user's token",
+                    "Covered by the token table",
                     "Share of all users' requests that the table of tokens covers. To raise it, raise top_users "
                     "of user_stats.",
                     f"sum(increase({BY_USER}[$__range])) / (sum(increase({SUBJECTS}"
                     '{subject_type="user"}[$__range])) > 0)',
                     "percentunit",
+                    COVERAGE,
                     decimals=0,
                     width=6,
                 ),
                 stat(
-                    "Known by route",
+                    "Covered by the route table",
                     "Share of all requests that the table of routes covers. To raise it, raise top_actors of "
                     "route_stats.",
                     f"sum(increase({BY_ROUTE}[$__range])) / (sum(increase({TOTAL}[$__range])) > 0)",
                     "percentunit",
+                    COVERAGE,
                     decimals=0,
                     width=6,
                 ),
@@ -391,7 +289,6 @@ API_INSIGHTS = Board(
                     "max(abs(github_api_insights_reconciliation_difference_requests))",
                     "short",
                     ANY_IS_NOTABLE,
-                    decimals=0,
                     width=6,
                 ),
                 stat(
@@ -403,7 +300,20 @@ API_INSIGHTS = Board(
                     decimals=0,
                     width=6,
                 ),
+                timeseries(
+                    "GitHub's delay over time",
+                    "Age of the newest requests that GitHub shows. A line that climbs is an incident at GitHub; "
+                    "when it falls, several hours become visible at once and the counters jump.",
+                    {
+                        "{{organization}}": "clamp_min(time() - max by (organization) "
+                        "(github_api_insights_newest_data_timestamp_seconds), 0) / 3600"
+                    },
+                    "h",
+                    DELAY_HOURS,
+                    width=24,
+                ),
             ),
+            collapsed=True,
         ),
         Row(
             "Watched apps and users (named in the exporter's configuration under watch)",
@@ -411,25 +321,31 @@ API_INSIGHTS = Board(
                 table(
                     "Watched users",
                     "Totals of the users named in watch, over all of their tokens: in the time selected, and in "
-                    "their busiest hour.",
-                    {"organization": "Organization", "user_id": "User id"},
+                    "their busiest hour of the last 24 settled ones, as a share of a user's limit.",
+                    {
+                        "user_name": Label("User", 160),
+                        "organization": "Organization",
+                        "user_id": Label("Id", hidden=True),
+                    },
                     {
                         "Requests": Column(
-                            "sum by (organization, user_id) "
-                            "(increase(github_api_insights_user_requests_total[$__range]))",
-                            "short",
-                            decimals=0,
+                            risen(
+                                "github_api_insights_user_requests_total",
+                                "organization, user_id, user_name",
+                                NAME_OF_USER,
+                            ),
+                            "locale",
                         ),
                         "Refused": Column(
-                            "sum by (organization, user_id) "
-                            "(increase(github_api_insights_user_rate_limited_requests_total[$__range]))",
-                            "short",
+                            risen("github_api_insights_user_rate_limited_requests_total", "organization, user_id"),
+                            "locale",
                             ANY_IS_NOTABLE,
-                            decimals=0,
                         ),
-                        "Busiest hour, of the limit": Column(
-                            "max by (organization, user_id) (github_api_insights_user_busiest_hour_requests) / "
-                            "$user_limit",
+                        "Busiest hour": Column(
+                            of_limit(
+                                "user",
+                                "max by (organization, user_id) (github_api_insights_user_busiest_hour_requests)",
+                            ),
                             "percentunit",
                             SHARE_OF_LIMIT,
                             decimals=0,
@@ -441,37 +357,37 @@ API_INSIGHTS = Board(
                 ),
                 table(
                     "Watched apps and tokens",
-                    "Totals of the apps and tokens named in watch: in the time selected, and in their busiest hour.",
+                    "Totals of the apps and tokens named in watch: in the time selected, and in their busiest hour of "
+                    "the last 24 settled ones, as a share of an App's limit.",
                     {
-                        "organization": "Organization",
-                        "actor_name": "App or token",
+                        "actor_name": Label("App or token", 160),
                         "actor_type": "Kind",
-                        "actor_id": "Id",
+                        "organization": "Organization",
+                        "actor_id": Label("Id", hidden=True),
                     },
                     {
                         "Requests": Column(
-                            named(
-                                "sum by (organization, actor_type, actor_id) "
-                                "(increase(github_api_insights_actor_requests_total[$__range]))"
+                            risen(
+                                "github_api_insights_actor_requests_total",
+                                "organization, actor_type, actor_id, actor_name",
+                                NAME_OF_ACTOR,
                             ),
-                            "short",
-                            decimals=0,
+                            "locale",
                         ),
                         "Refused": Column(
-                            named(
-                                "sum by (organization, actor_type, actor_id) "
-                                "(increase(github_api_insights_actor_rate_limited_requests_total[$__range]))"
+                            risen(
+                                "github_api_insights_actor_rate_limited_requests_total",
+                                "organization, actor_type, actor_id",
                             ),
-                            "short",
+                            "locale",
                             ANY_IS_NOTABLE,
-                            decimals=0,
                         ),
-                        "Busiest hour, of the limit": Column(
-                            named(
+                        "Busiest hour": Column(
+                            of_limit(
+                                "installation",
                                 "max by (organization, actor_type, actor_id) "
-                                "(github_api_insights_actor_busiest_hour_requests)"
-                            )
-                            + " / $app_limit",
+                                "(github_api_insights_actor_busiest_hour_requests)",
+                            ),
                             "percentunit",
                             SHARE_OF_LIMIT,
                             decimals=0,
@@ -480,6 +396,7 @@ API_INSIGHTS = Board(
                     sort="Requests",
                     width=12,
                     height=6,
+                    clicks={"actor_name": ROUTES_OF},
                 ),
             ),
             collapsed=True,

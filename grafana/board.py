@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from grafana.links import UIDS
-from grafana.panels import DATASOURCE, Panel
+from grafana.fields import DATASOURCE
+from grafana.links import OF_HOURS, UIDS, title
+from grafana.panels import Panel
 from grafana.queries import select
 
 Json = dict[str, Any]
@@ -19,7 +20,7 @@ class Variable:
     """A choice at the top of the dashboard; its name is the label that it filters.
 
     `query` is what Grafana asks Prometheus for the choices. `every` is the regular expression of "All"; without it
-    there is one choice at a time. `typed` is a number to type, and nothing is asked.
+    there is one choice at a time. `typed` is a number to type, and nothing is asked. What is `hidden` comes with links.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Variable:
     newest_first: bool = False
     typed: str = ""
     description: str = ""
+    hidden: bool = False
 
     @property
     def filters(self) -> bool:
@@ -38,7 +40,8 @@ class Variable:
 
     def json(self, before: Sequence[str]) -> Json:
         """Grafana's form; the variables `before` this one narrow its choices."""
-        common = {"name": self.name, "label": self.label, "description": self.description, "hide": 0}
+        common: Json = {"name": self.name, "label": self.label, "description": self.description}
+        common["hide"] = 2 if self.hidden else 0
         if self.typed:
             chosen = {"text": self.typed, "value": self.typed, "selected": True}
             return common | {"type": "textbox", "query": self.typed, "current": chosen, "options": [chosen]}
@@ -88,23 +91,49 @@ class Row:
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark in all graphs while `query` has a value, with a text."""
+    """A mark in graphs while `query` has a value; in those called `panels`, or in all.
 
-    text: str
+    `title` and `text` are shown at the mark and may hold `{{label}}`; `name` is what switches the marks off, unless
+    they are `always` there.
+    """
+
+    name: str
     query: str
+    title: str
+    text: str = ""
+    step: str = "1h"
+    color: str = "orange"
+    always: bool = True
+    panels: Sequence[str] = ()
 
-    def json(self, filters: Sequence[str]) -> Json:
+    def json(self, filters: Sequence[str], panels: Sequence[Json]) -> Json:
         """Grafana's form; the keys from `expr` on are those of its Prometheus data source."""
+        ids = [panel["id"] for panel in panels if panel["title"] in self.panels]
         return {
             "datasource": DATASOURCE,
             "enable": True,
-            "hide": True,
-            "iconColor": "orange",
-            "name": self.text,
+            "hide": self.always,
+            "iconColor": self.color,
+            "name": self.name,
+            **({"filter": {"exclude": False, "ids": ids}} if ids else {}),
             "expr": select(self.query, filters),
-            "step": "1h",
-            "titleFormat": self.text,
+            "step": self.step,
+            "titleFormat": self.title,
+            "textFormat": self.text,
         }
+
+
+FIRES = 'ALERTS{alertstate="firing", alertname=~"Github.*", job=~"$job|"}'
+BEGINS = Mark(
+    "Alerts",
+    f"{FIRES} unless {FIRES} offset 5m",
+    "{{alertname}} begins to fire",
+    "{{severity}} {{organization}} {{enterprise}} {{account}} {{appliance}} {{collector}} {{target}} {{subject_name}}",
+    step="5m",
+    color="red",
+    always=False,
+)
+"""A mark where one of our alerts begins. Alerts without a job are about exporters that are not there."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +147,8 @@ class Board:
     rows: Sequence[Row]
     since: str = "now-24h"
     marks: Sequence[Mark] = ()
+    by_instance: bool = False
+    """Whether the instance is chosen here; elsewhere a choice comes with links."""
     tags: Sequence[str] = field(default=("github", "github-enterprise-exporter"))
 
     def text(self) -> str:
@@ -126,6 +157,8 @@ class Board:
 
     def json(self) -> Json:
         """Grafana's classic form, as 10.4 writes it; later versions convert it."""
+        panels = list(self._panels())
+        everything = [*panels, *(one for row in panels for one in row.get("panels", []))]
         return {
             "uid": UIDS[self.name],
             "title": self.title,
@@ -139,10 +172,10 @@ class Board:
             "time": {"from": self.since, "to": "now"},
             "timezone": "utc",
             "fiscalYearStartMonth": 0,
-            "annotations": {"list": [mark.json(self._filters) for mark in self.marks]},
-            "links": [_link(name, uid) for name, uid in UIDS.items() if name != self.name],
+            "annotations": {"list": [mark.json(self._filters, everything) for mark in (BEGINS, *self.marks)]},
+            "links": [self._link(name) for name in UIDS if name != self.name],
             "templating": {"list": [SOURCE, *self._variables()]},
-            "panels": list(self._panels()),
+            "panels": panels,
         }
 
     @property
@@ -151,10 +184,24 @@ class Board:
 
     def _variables(self) -> Iterator[Json]:
         before: list[str] = []
-        for one in (JOB, INSTANCE, *self.variables):
+        for one in (JOB, replace(INSTANCE, hidden=not self.by_instance), *self.variables):
             yield one.json(before)
             if one.filters and one.name not in OF_THE_TARGET:
                 before.append(one.name)
+
+    def _link(self, name: str) -> Json:
+        return {
+            "title": title(name),
+            "type": "link",
+            "icon": "dashboard",
+            "tooltip": "",
+            "url": f"/d/{UIDS[name]}",
+            "tags": [],
+            "asDropdown": False,
+            "targetBlank": False,
+            "includeVars": True,
+            "keepTime": {name, self.name} <= OF_HOURS,
+        }
 
     def _panels(self) -> Iterator[Json]:
         number, top = 0, 0
@@ -181,18 +228,3 @@ def _placed(panels: Sequence[Panel], filters: Sequence[str], number: int, top: i
         placed.append(panel.json(filters) | {"id": number + len(placed), "gridPos": at})
         left, height = left + panel.width, max(height, panel.height)
     return placed, top + height - start
-
-
-def _link(name: str, uid: str) -> Json:
-    return {
-        "title": name.replace("-", " "),
-        "type": "link",
-        "icon": "dashboard",
-        "tooltip": "",
-        "url": f"/d/{uid}",
-        "tags": [],
-        "asDropdown": False,
-        "targetBlank": False,
-        "includeVars": True,
-        "keepTime": True,
-    }

@@ -1,11 +1,12 @@
 """Copilot: adoption, activity, features, models, seats."""
 
-from datetime import UTC, datetime
-
-from grafana.board import Board, Mark, Row, choices
-from grafana.common import GROSS, RUNNING, SEAT_PRICE
+from grafana.board import Board, Row, choices
+from grafana.common import GROSS, OF_RUNNING, SEAT_PRICE
+from grafana.fields import DAY, Steps
 from grafana.links import cell, to
-from grafana.panels import Column, Steps, bars, stat, table, timeseries
+from grafana.panels import bars, stat, timeseries
+from grafana.shifts import shifts
+from grafana.tables import Column, Label, table
 
 SEATS = "github_copilot_seats"
 IDLE = "github_copilot_seats_inactive_this_cycle"
@@ -20,26 +21,15 @@ DAYS = "GitHub's days are two to four days old, and each is a day of its own: no
 BY_CHOICE = "Needs the breakdown {} in the exporter's configuration."
 
 
-SHIFTS = {
-    "2026-04-10": "Copilot CLI enters the totals: up",
-    "2026-06-15": "GitHub's servers count users whom telemetry misses: active users up",
-    "2026-07-28": "the Copilot app enters the totals: up",
-    "2026-10-06": "agents' sessions come without an editor: interactions and lines of agents down",
-}
-"""Days from which GitHub counts differently: docs/copilot.md, "Levels that move without a change in use"."""
-
-
-def shift(day: str, text: str) -> Mark:
-    """A mark while the figures of that day are shown, by the report of an organization or of the enterprise."""
-    begin = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
-    reports = (f"max({level}report_day_timestamp_seconds) == {begin:.0f}" for level in (ORG, ENT))
-    return Mark(f"GitHub counts differently: {text}", " or ".join(reports))
-
-
 def of_month(field: str) -> str:
     """Share of the month's users who used a part of Copilot."""
     users = f"max by (enterprise) ({MONTHLY})"
     return f"max by (enterprise) ({ENT}monthly_active_{field}_users) / on (enterprise) ({users} > 0)"
+
+
+def hours_to_merge(whose: str) -> str:
+    """The median time to merge, as a mean over organizations."""
+    return f"avg({ORG}pull_requests_median_seconds_to_merge{whose}) / 3600"
 
 
 def top(metric: str, by: str, count: int = 10) -> str:
@@ -47,10 +37,34 @@ def top(metric: str, by: str, count: int = 10) -> str:
     return f"topk({count}, sum by ({by}) ({ORG}{metric}))"
 
 
-def in_order(metric: str, label: str, values: str) -> str:
-    """Sums by a label, the known values first and in this order: `or` keeps it."""
-    known = [f'sum by ({label}) ({metric}{{{label}="{value}"}})' for value in values]
-    return " or ".join([*known, f"sum by ({label}) ({metric})"])
+FEATURES = {
+    "agent_edit": "edits by agents",
+    "chat_inline": "chat, inline",
+    "chat_panel": "chat",
+    "chat_panel_agent_mode": "chat, agent mode",
+    "chat_panel_ask_mode": "chat, ask mode",
+    "chat_panel_custom_mode": "chat, custom mode",
+    "chat_panel_edit_mode": "chat, edit mode",
+    "chat_panel_plan_mode": "chat, plan mode",
+    "chat_panel_unknown_mode": "chat, unknown mode",
+    "code_completion": "code completion",
+    "copilot_cli": "command line",
+    "others": "others",
+}
+"""GitHub's names of features, in words."""
+FEATURE_WORDS = {name: (text, "text") for name, text in FEATURES.items()}
+PHASES = {
+    "0 none": "0",
+    "1 completions or agents' edits": "1",
+    "2 one agent on GitHub's side": "2",
+    "3 several, or the app": "3",
+}
+SURFACES = {
+    "command line": "cli",
+    "Copilot app": "copilot_app",
+    "cloud agent": "copilot_cloud_agent",
+    "code review": "copilot_code_review",
+}
 
 
 COPILOT = Board(
@@ -60,7 +74,7 @@ COPILOT = Board(
     "people: they are never "
     f"added up over organizations, days or features. {DAYS}",
     since="now-30d",
-    marks=[shift(day, text) for day, text in SHIFTS.items()],
+    marks=shifts(),
     variables=(
         choices("organization", "Organization", SEATS),
         choices("enterprise", "Enterprise", MONTHLY),
@@ -71,10 +85,11 @@ COPILOT = Board(
             "Is it used, and is it worth its seats?",
             (
                 stat(
-                    "Seats",
-                    "Copilot seats that are paid for, in the organizations chosen.",
-                    f"sum({SEATS})",
-                    "short",
+                    "Data from",
+                    "The newest complete day of which GitHub shows figures: of all organizations and the enterprise "
+                    f"the oldest such day. {DAYS}",
+                    f"1000 * min({ORG}report_day_timestamp_seconds or {ENT}report_day_timestamp_seconds)",
+                    DAY,
                 ),
                 stat(
                     "Seats in use",
@@ -92,7 +107,6 @@ COPILOT = Board(
                     f"sum({IDLE}) * $seat_price",
                     "currencyUSD",
                     ((None, "green"), (1000, "orange"), (10_000, "red")),
-                    decimals=0,
                 ),
                 stat(
                     "Users in 28 days",
@@ -101,7 +115,7 @@ COPILOT = Board(
                     "short",
                 ),
                 stat(
-                    "Habit",
+                    "Active on the day",
                     "Of the people who used it in 28 days, the share who did so on the newest complete day. It "
                     "is low on weekends: see the chart below.",
                     f"sum({ENT}daily_active_users) / (sum({MONTHLY}) > 0)",
@@ -113,43 +127,33 @@ COPILOT = Board(
                     "Cost per user of the month",
                     "Copilot usage of the running month so far at list price (USD), per person who used it in 28 "
                     "days. Needs usage reports.",
-                    f'sum({GROSS}{{product="copilot"}} and on (enterprise, month) {RUNNING}) / (sum({MONTHLY}) > 0)',
+                    f'sum({GROSS}{{product="copilot"}} {OF_RUNNING}) / (sum({MONTHLY}) > 0)',
                     "currencyUSD",
                     ((None, "green"), (60, "orange"), (100, "red")),
                     decimals=2,
                 ),
                 table(
                     "Organizations",
-                    "Seats, their users, and how much of Copilot's output is accepted. A member of two "
+                    "Seats, their users, and how much of Copilot's output is accepted, on which day. A member of two "
                     "organizations counts in both.",
-                    {"organization": "Organization"},
+                    {"organization": Label("Organization", 160)},
                     {
-                        "Seats": Column(f"max by (organization) ({SEATS})", "short"),
-                        "Idle": Column(f"max by (organization) ({IDLE})", "short"),
+                        "Data from": Column(f"1000 * max by (organization) ({ORG}report_day_timestamp_seconds)", DAY),
+                        "Seats": Column(f"max by (organization) ({SEATS})", "locale"),
+                        "Idle": Column(f"max by (organization) ({IDLE})", "locale"),
                         "Idle share": Column(
                             f"max by (organization) ({IDLE} / ({SEATS} > 0))", "percentunit", IDLE_SHARE, decimals=0
                         ),
-                        "Idle, per month": Column(
-                            f"max by (organization) ({IDLE}) * $seat_price", "currencyUSD", decimals=0
-                        ),
-                        "Pending invitations": Column(
-                            "max by (organization) (github_copilot_seats_pending_invitation)", "short"
-                        ),
-                        "Users in 28 days": Column(f"max by (organization) ({ORG}monthly_active_users)", "short"),
-                        "Users on the day": Column(f"max by (organization) ({ORG}daily_active_users)", "short"),
-                        "Acceptance": Column(
+                        "Idle, per month": Column(f"max by (organization) ({IDLE}) * $seat_price", "currencyUSD"),
+                        "Users in 28 days": Column(f"max by (organization) ({ORG}monthly_active_users)", "locale"),
+                        "Users on the day": Column(f"max by (organization) ({ORG}daily_active_users)", "locale"),
+                        "Accepted": Column(
                             f"max by (organization) ({ORG}code_acceptance_activity / ({ORG}code_generation_activity "
                             f"> 0))",
                             "percentunit",
                             decimals=0,
                         ),
-                        "Lines added on the day": Column(f"max by (organization) ({ORG}loc_added)", "short"),
-                        "Age of the day": Column(
-                            f"time() - max by (organization) ({ORG}report_day_timestamp_seconds)",
-                            "s",
-                            AGE,
-                            decimals=0,
-                        ),
+                        "Lines added": Column(f"max by (organization) ({ORG}loc_added)", "locale"),
                     },
                     sort="Idle",
                     height=7,
@@ -175,14 +179,12 @@ COPILOT = Board(
                         "{{enterprise}}, day": f"max by (enterprise) ({ENT}daily_active_users)",
                     },
                     "short",
-                    decimals=0,
                 ),
                 timeseries(
                     "People who use Copilot, by organization",
                     f"Distinct people of each organization in 28 days; not to be added up. {DAYS}",
                     {"{{organization}}": f"max by (organization) ({ORG}monthly_active_users)"},
                     "short",
-                    decimals=0,
                 ),
                 timeseries(
                     "What they use it for",
@@ -203,26 +205,17 @@ COPILOT = Board(
                     "People of the enterprise by GitHub's phase: 0 none, 1 completions or edits by an agent, 2 one "
                     "agent on GitHub's side, 3 two or "
                     f"more, or the Copilot app. {BY_CHOICE.format('ai_adoption_phase')}",
-                    in_order(f"{ENT}ai_adoption_phase_total_engaged_users", "phase_number", "0123"),
-                    "phase {{phase_number}}",
+                    {
+                        name: f'sum({ENT}ai_adoption_phase_total_engaged_users{{phase_number="{number}"}})'
+                        for name, number in PHASES.items()
+                    },
                     "short",
                 ),
                 bars(
                     "On the day, by surface",
                     "People of the enterprise who used the command line, the Copilot app, the cloud agent, or code "
                     "review on the newest complete day.",
-                    "sort_desc("
-                    + " or ".join(
-                        f'label_replace(sum({ENT}daily_active_{field}_users), "surface", "{name}", "", "")'
-                        for field, name in {
-                            "cli": "command line",
-                            "copilot_app": "Copilot app",
-                            "copilot_cloud_agent": "cloud agent",
-                            "copilot_code_review": "code review",
-                        }.items()
-                    )
-                    + ")",
-                    "{{surface}}",
+                    {name: f"sum({ENT}daily_active_{field}_users)" for name, field in SURFACES.items()},
                     "short",
                 ),
                 timeseries(
@@ -254,21 +247,19 @@ COPILOT = Board(
                     f"Lines that Copilot added and deleted in the organizations chosen. {DAYS}",
                     {"added": f"sum({ORG}loc_added)", "deleted": f"sum({ORG}loc_deleted)"},
                     "short",
-                    decimals=0,
                 ),
                 bars(
                     "Prompts by feature",
                     "Prompts to Copilot on the day, by feature, in the organizations chosen.",
-                    top("feature_user_initiated_interaction", "feature"),
-                    "{{feature}}",
+                    {"{{feature}}": top("feature_user_initiated_interaction", "feature")},
                     "short",
                     width=8,
+                    names=FEATURES,
                 ),
                 bars(
                     "Lines added by editor",
                     "Lines that Copilot added on the day, by editor, in the organizations chosen.",
-                    top("ide_loc_added", "ide"),
-                    "{{ide}}",
+                    {"{{ide}}": top("ide_loc_added", "ide")},
                     "short",
                     width=8,
                 ),
@@ -276,8 +267,7 @@ COPILOT = Board(
                     "Lines added by language",
                     "Lines that Copilot added on the day, by language, in the organizations chosen. "
                     + BY_CHOICE.format("language_feature"),
-                    top("language_feature_loc_added", "language"),
-                    "{{language}}",
+                    {"{{language}}": top("language_feature_loc_added", "language")},
                     "short",
                     width=8,
                 ),
@@ -290,8 +280,7 @@ COPILOT = Board(
                     "Prompts by model",
                     "Prompts on the day, by model, in the organizations chosen; others is GitHub's own name for "
                     "what it summed. " + BY_CHOICE.format("model_feature"),
-                    top("model_feature_user_initiated_interaction", "model"),
-                    "{{model}}",
+                    {"{{model}}": top("model_feature_user_initiated_interaction", "model")},
                     "short",
                     width=8,
                 ),
@@ -299,12 +288,12 @@ COPILOT = Board(
                     "Model and feature",
                     "Prompts, lines added and acceptance on the day, by model and feature, in the organizations "
                     "chosen. " + BY_CHOICE.format("model_feature"),
-                    {"model": "Model", "feature": "Feature"},
+                    {"model": Label("Model", 160), "feature": Label("Feature", 160, FEATURE_WORDS)},
                     {
                         "Prompts": Column(
-                            f"sum by (model, feature) ({ORG}model_feature_user_initiated_interaction)", "short"
+                            f"sum by (model, feature) ({ORG}model_feature_user_initiated_interaction)", "locale"
                         ),
-                        "Lines added": Column(f"sum by (model, feature) ({ORG}model_feature_loc_added)", "short"),
+                        "Lines added": Column(f"sum by (model, feature) ({ORG}model_feature_loc_added)", "locale"),
                         "Acceptance": Column(
                             f"sum by (model, feature) ({ORG}model_feature_code_acceptance_activity) / "
                             f"(sum by (model, feature) ({ORG}model_feature_code_generation_activity) > 0)",
@@ -359,14 +348,14 @@ COPILOT = Board(
                 ),
                 timeseries(
                     "Time to merge",
-                    "Median time from creation to merge, of all pull requests and of Copilot's; the mean over "
+                    "Median hours from creation to merge, of all pull requests and of Copilot's; the mean over "
                     "organizations. Absent on days without one.",
                     {
-                        "all": f"avg({ORG}pull_requests_median_seconds_to_merge)",
-                        "created by Copilot": f"avg({ORG}pull_requests_median_seconds_to_merge_copilot_authored)",
-                        "reviewed by Copilot": f"avg({ORG}pull_requests_median_seconds_to_merge_copilot_reviewed)",
+                        "all": hours_to_merge(""),
+                        "created by Copilot": hours_to_merge("_copilot_authored"),
+                        "reviewed by Copilot": hours_to_merge("_copilot_reviewed"),
                     },
-                    "s",
+                    "h",
                 ),
                 timeseries(
                     "Pull requests on the day",
@@ -377,7 +366,6 @@ COPILOT = Board(
                         "merged": f"sum({ORG}pull_requests_total_merged)",
                     },
                     "short",
-                    decimals=0,
                 ),
             ),
         ),
@@ -394,7 +382,6 @@ COPILOT = Board(
                         "{{agent_id}}": f"sum by (agent_id) ({ENT}third_party_agent_session)",
                     },
                     "short",
-                    decimals=0,
                 ),
                 timeseries(
                     "Tokens",
@@ -407,7 +394,6 @@ COPILOT = Board(
                         "app, got": f"sum({ENT}copilot_app_output_tokens)",
                     },
                     "short",
-                    decimals=0,
                 ),
             ),
             collapsed=True,

@@ -1,8 +1,10 @@
 """The exporter itself: collectors, budgets, rate limits, errors, freshness."""
 
 from grafana.board import Board, Row, choices
+from grafana.fields import ANY_IS_BAD, ANY_IS_NOTABLE, DAY, Steps
 from grafana.links import cell, to
-from grafana.panels import ANY_IS_BAD, ANY_IS_NOTABLE, Column, Steps, stat, table, timeline, timeseries
+from grafana.panels import stat, timeline, timeseries
+from grafana.tables import Column, Label, table
 
 STATE = "github_exporter_endpoint_state"
 SUCCESS = "github_exporter_collector_success"
@@ -12,27 +14,28 @@ SENT = "github_exporter_api_requests_total"
 ERRORS = "github_exporter_collector_errors_total"
 EXPIRY = "github_exporter_credential_expiry_timestamp_seconds"
 SUNSET = "github_exporter_endpoint_sunset_timestamp_seconds"
+NEVER = 1_000_000_000
+"""The age of what was never read, in seconds."""
+SINCE_READ = f"time() - {LAST} or {SUCCESS} * 0 + {NEVER}"
+NEVER_READ = {str(NEVER): ("never", "red")}
 LEFT: Steps = ((None, "red"), (0.1, "orange"), (0.2, "green"))
+LEFT_LINES: Steps = ((None, "transparent"), (0.1, "red"), (0.2, "orange"))
+"""Where a falling line becomes notable, and bad."""
+NO_LIMIT = 2
+"""The share that is left of what has no limit; shares end at 1."""
 USED: Steps = ((None, "green"), (0.8, "orange"), (1, "red"))
 AGE: Steps = ((None, "green"), (90_000, "orange"), (259_200, "red"))
 WORKS = {"0": ("fails", "red"), "1": ("works", "green")}
 STATES = {
-    "1": ("ok", "green"),
-    "2": ("rate_limited", "yellow"),
-    "3": ("unavailable", "orange"),
-    "4": ("invalid", "orange"),
-    "5": ("not_found", "red"),
-    "6": ("forbidden", "red"),
-    "7": ("retired", "purple"),
+    "ok": ("ok", "green"),
+    "rate_limited": ("rate limited", "yellow"),
+    "unavailable": ("unavailable", "orange"),
+    "invalid": ("invalid", "orange"),
+    "not_found": ("not found", "red"),
+    "forbidden": ("forbidden", "red"),
+    "retired": ("retired", "purple"),
 }
 SOURCE = "collector, target"
-
-
-def state() -> str:
-    """The number of the state in which each source is, in the order of `STATES`."""
-    return " or ".join(
-        f'{number} * max by ({SOURCE}) ({STATE}{{state="{name}"}} == 1)' for number, (name, _) in STATES.items()
-    )
 
 
 def per_source(metric: str) -> str:
@@ -46,6 +49,7 @@ EXPORTER = Board(
     description="Does the exporter work: which source fails and why, how old the numbers are, and how much of "
     "GitHub's rate limit is used.",
     since="now-6h",
+    by_instance=True,
     variables=(
         choices("collector", "Collector", SUCCESS),
         choices("target", "Target", SUCCESS),
@@ -90,11 +94,12 @@ EXPORTER = Board(
                 stat(
                     "Oldest numbers",
                     "Time since the last complete read, of the oldest source. Sources are read every 15 minutes "
-                    "to once a day.",
-                    f"max(time() - {LAST})",
+                    "to once a day. Never: a source was tried, and not once read.",
+                    f"max({SINCE_READ})",
                     "s",
                     AGE,
                     decimals=0,
+                    words=NEVER_READ,
                 ),
                 stat(
                     "State not saved",
@@ -103,34 +108,38 @@ EXPORTER = Board(
                     "sum(increase(github_exporter_state_writes_failed_total[$__range]))",
                     "short",
                     ANY_IS_BAD,
-                    decimals=0,
                 ),
                 table(
                     "Sources",
-                    "Each collector and target: state of the endpoint, age of the numbers, time to the next "
-                    "attempt, duration, number of series, rows summed as other, and failures in the time "
-                    "selected.",
-                    {"collector": "Collector", "target": "Target"},
+                    "Each collector and target, those that failed in their last attempt first: state of the endpoint, "
+                    "failures in the time selected, time since the last complete read, time to the next attempt, "
+                    "number of series, and rows that were summed as other.",
                     {
-                        "State": Column(state(), "none", words=STATES),
-                        "Last attempt": Column(per_source(SUCCESS), "none", words=WORKS),
-                        "Read": Column(per_source(f"time() - {LAST}"), "s", AGE, decimals=0),
-                        "Data from": Column(
-                            per_source("time() - github_exporter_collector_data_timestamp_seconds"), "s", decimals=0
+                        "state": Label("State", words=STATES),
+                        "collector": Label("Collector", 180),
+                        "target": Label("Target", 220),
+                    },
+                    {
+                        "Last attempt": Column(
+                            f"max by ({SOURCE}, state) "
+                            f"({SUCCESS} * on (job, instance, {SOURCE}) group_right () ({STATE} == 1))",
+                            "none",
+                            words=WORKS,
                         ),
+                        "Failures": Column(
+                            f"sum by ({SOURCE}) (increase({ERRORS}[$__range]))", "locale", ANY_IS_NOTABLE
+                        ),
+                        "Read": Column(per_source(SINCE_READ), "s", AGE, words=NEVER_READ, decimals=0),
                         "Next attempt in": Column(
                             per_source(f"{NEXT} - time()"), "s", ((None, "orange"), (-60, "blue")), decimals=0
                         ),
-                        "Took": Column(per_source("github_exporter_collector_duration_seconds"), "s", decimals=1),
-                        "Series": Column(per_source("github_exporter_collector_series"), "short"),
-                        "Rows in other": Column(
-                            per_source("github_exporter_collector_series_folded"), "short", ANY_IS_NOTABLE
-                        ),
-                        "Failures": Column(
-                            f"sum by ({SOURCE}) (increase({ERRORS}[$__range]))", "short", ANY_IS_NOTABLE, decimals=0
+                        "Series": Column(per_source("github_exporter_collector_series"), "locale"),
+                        "In other": Column(
+                            per_source("github_exporter_collector_series_folded"), "locale", ANY_IS_NOTABLE
                         ),
                     },
-                    sort="Failures",
+                    sort="Last attempt",
+                    ascending=True,
                     height=12,
                     clicks={
                         "collector": (("Only this collector", to("exporter", collector=cell("collector"))),),
@@ -139,29 +148,38 @@ EXPORTER = Board(
                 ),
                 timeline(
                     "When did it fail?",
-                    "The last attempt of each source over time: green works, red failed. Red for all targets of "
-                    "a collector: a fault at GitHub or a permission; for all collectors of a target: the "
-                    "credential.",
-                    per_source(SUCCESS),
+                    "The last attempt over time of each source that failed in the time selected: green works, red "
+                    "failed. Red for all targets of a collector: a fault at GitHub or a permission; for all collectors "
+                    "of a target: the credential.",
+                    f"{per_source(SUCCESS)} and on ({SOURCE}) min_over_time({SUCCESS}[$__range] @ end()) == 0",
                     "{{collector}} {{target}}",
                     WORKS,
+                    height=8,
+                    empty="No source failed",
                 ),
                 timeseries(
-                    "Failures by reason",
-                    "Failed attempts in the hour before each point, the ten most frequent. credential and "
-                    "forbidden need action; unavailable and rate_limited usually pass.",
-                    {"{{collector}}: {{reason}}": f"topk(10, sum by (collector, reason) (increase({ERRORS}[1h])))"},
-                    "short",
+                    "Sources that fail, by state",
+                    "Number of sources by the state of their endpoint, without those that are ok. forbidden and "
+                    "not_found need action; unavailable and rate_limited usually pass.",
+                    {"{{state}}": f'count by (state) ({STATE}{{state!="ok"}} == 1)'},
+                    "none",
                     ANY_IS_NOTABLE,
+                    stacked=True,
                     decimals=0,
+                    empty="All endpoints are ok",
                 ),
                 timeseries(
-                    "Age of the numbers",
-                    "Time since the last complete read of each collector's oldest target. A line that only "
-                    "climbs is a source that fails or waits.",
-                    {"{{collector}}": f"max by (collector) (time() - {LAST})"},
-                    "s",
-                    AGE,
+                    "Late numbers",
+                    "Time since the last complete read, in intervals of the source: only sources that are later than "
+                    "one. Above 2 a source fails, or waits for its share of the rate limit.",
+                    {
+                        "{{collector}} {{target}}": f"max by ({SOURCE}) (source:github_exporter_collector_age:intervals"
+                        '{collector=~"$collector", target=~"$target"}) > 1'
+                    },
+                    "none",
+                    ((None, "green"), (2, "orange")),
+                    decimals=1,
+                    empty="No source is late",
                 ),
             ),
         ),
@@ -177,7 +195,7 @@ EXPORTER = Board(
                         "github_exporter_rate_limit_limit)"
                     },
                     "percentunit",
-                    LEFT,
+                    LEFT_LINES,
                     highest=1,
                     width=8,
                 ),
@@ -202,30 +220,31 @@ EXPORTER = Board(
                     "short",
                     stacked=True,
                     width=8,
-                    decimals=0,
                 ),
                 table(
                     "Quota pools",
-                    "Each credential's limit, what is left of it, when it resets, and the exporter's own budget.",
-                    {"pool": "Quota pool"},
+                    "Each credential's limit, what is left of it, when it resets, and the exporter's own budget. "
+                    "Appliances may have no limit.",
+                    {"pool": Label("Quota pool", 180)},
                     {
-                        "Limit per hour": Column("max by (pool) (github_exporter_rate_limit_limit)", "short"),
-                        "Left": Column("min by (pool) (github_exporter_rate_limit_remaining)", "short"),
-                        "Left, share": Column(
-                            "min by (pool) (github_exporter_rate_limit_remaining / github_exporter_rate_limit_limit)",
+                        "Left": Column(
+                            "min by (pool) (github_exporter_rate_limit_remaining / github_exporter_rate_limit_limit) "
+                            f"or sum by (pool) (increase({SENT}[1h])) * 0 + {NO_LIMIT}",
                             "percentunit",
                             LEFT,
+                            words={str(NO_LIMIT): ("no limit", "text")},
                             decimals=0,
                         ),
+                        "Limit per hour": Column("max by (pool) (github_exporter_rate_limit_limit)", "locale"),
                         "Resets in": Column(
                             "clamp_min(max by (pool) (github_exporter_rate_limit_reset_timestamp_seconds) - time(), 0)",
                             "s",
                             decimals=0,
                         ),
-                        "Own budget": Column("max by (pool) (github_exporter_api_budget_requests)", "short"),
-                        "Own requests, last hour": Column(f"sum by (pool) (increase({SENT}[1h]))", "short", decimals=0),
+                        "Own budget": Column("max by (pool) (github_exporter_api_budget_requests)", "locale"),
+                        "Own requests": Column(f"sum by (pool) (increase({SENT}[1h]))", "locale"),
                     },
-                    sort="Left, share",
+                    sort="Left",
                     ascending=True,
                     width=16,
                     height=8,
@@ -266,7 +285,6 @@ EXPORTER = Board(
                     "short",
                     ((None, "green"), (100, "orange")),
                     width=6,
-                    decimals=0,
                 ),
                 stat(
                     "Values that could not be read",
@@ -276,7 +294,6 @@ EXPORTER = Board(
                     "short",
                     ANY_IS_NOTABLE,
                     width=6,
-                    decimals=0,
                 ),
                 stat(
                     "Clock difference",
@@ -290,25 +307,34 @@ EXPORTER = Board(
                 ),
                 table(
                     "Endpoints that end",
-                    "Endpoints that GitHub deprecated or will close. After that day their numbers vanish; the "
-                    "documentation names successors.",
-                    {"collector": "Collector", "target": "Target"},
+                    "Endpoints that GitHub deprecated or will close, those that have ended first. After that day their "
+                    "numbers vanish; the documentation names successors.",
+                    {"collector": Label("Collector", 150), "target": Label("Target", 180)},
                     {
-                        "Deprecated since": Column(
-                            f"1000 * max by ({SOURCE}) (github_exporter_endpoint_deprecation_timestamp_seconds)",
-                            "dateTimeAsIso",
-                        ),
-                        "Ends": Column(f"1000 * max by ({SOURCE}) ({SUNSET})", "dateTimeAsIso"),
-                        "Time left": Column(
-                            f"max by ({SOURCE}) ({SUNSET}) - time()",
+                        "Ends": Column(f"1000 * max by ({SOURCE}) ({SUNSET})", DAY),
+                        "Ended, ago": Column(
+                            f"clamp_min(time() - max by ({SOURCE}) ({SUNSET}), 0)",
                             "s",
-                            ((None, "red"), (2_592_000, "orange"), (15_552_000, "green")),
+                            ((None, "red"),),
+                            words={"0": ("not yet", "green")},
                             decimals=0,
                         ),
+                        "Ends in": Column(
+                            f"clamp_min(max by ({SOURCE}) ({SUNSET}) - time(), 0)",
+                            "s",
+                            ((None, "orange"), (15_552_000, "green")),
+                            words={"0": ("has ended", "red")},
+                            decimals=0,
+                        ),
+                        "Deprecated": Column(
+                            f"1000 * max by ({SOURCE}) (github_exporter_endpoint_deprecation_timestamp_seconds)", DAY
+                        ),
                     },
-                    sort="Time left",
+                    sort="Ends",
                     ascending=True,
+                    width=14,
                     height=6,
+                    empty="GitHub has announced no end",
                 ),
                 table(
                     "Tokens that expire",
@@ -316,7 +342,7 @@ EXPORTER = Board(
                     "tokens without an expiry are not listed. Replace the file before; no restart is needed.",
                     {"credential": "Credential"},
                     {
-                        "Expires": Column(f"1000 * min by (credential) ({EXPIRY})", "dateTimeAsIso"),
+                        "Expires": Column(f"1000 * min by (credential) ({EXPIRY})", DAY),
                         "Time left": Column(
                             f"min by (credential) ({EXPIRY}) - time()",
                             "s",
@@ -326,7 +352,9 @@ EXPORTER = Board(
                     },
                     sort="Time left",
                     ascending=True,
-                    height=5,
+                    width=10,
+                    height=6,
+                    empty="No token has an end",
                 ),
             ),
         ),
@@ -341,7 +369,6 @@ EXPORTER = Board(
                     "short",
                     width=8,
                     stacked=True,
-                    decimals=0,
                 ),
                 timeseries(
                     "Memory",
@@ -385,7 +412,6 @@ EXPORTER = Board(
                     "short",
                     ANY_IS_NOTABLE,
                     width=8,
-                    decimals=0,
                 ),
             ),
             collapsed=True,

@@ -1,15 +1,19 @@
 """GHES: the fleet of appliances, its growth, dormant users, packages, security."""
 
 from grafana.board import Board, Row, choices
+from grafana.fields import PLAIN, Steps
 from grafana.links import cell, to
-from grafana.panels import PLAIN, Column, Steps, bars, stat, table, timeseries
+from grafana.panels import bars, stat, timeseries
+from grafana.tables import Column, Label, table
 
 USERS = "github_server_statistics_total_users"
 DORMANT = "github_server_statistics_total_dormant_users"
 REPOS = "github_server_statistics_total_repos"
+MERGEABLE = "github_server_statistics_mergeable_pulls"
+UNMERGEABLE = "github_server_statistics_unmergeable_pulls"
 WITH_ACTIONS = "github_server_statistics_number_of_repos_using_actions"
 COLLECTED = "github_server_statistics_collection_timestamp_seconds"
-INFO = "topk by (account, server_id) (1, github_server_statistics_info)"
+NAME = "server:github_server_statistics_name:info"
 COMMITTERS = "github_appliance_security_active_committers"
 BOUGHT = "github_appliance_security_purchased_committers"
 WATCHED = "github_appliance_security_secret_scanning_enabled_repos"
@@ -18,35 +22,33 @@ DORMANCY: Steps = ((None, "green"), (0.2, "orange"), (0.4, "red"))
 LICENCES: Steps = ((None, "green"), (0.8, "orange"), (1, "red"))
 COVERAGE: Steps = ((None, "red"), (0.5, "orange"), (0.8, "green"))
 HOST = "{{host_name}}"
+FLEET = "host_name, ghes_version, account"
 
 
-def named(query: str) -> str:
+def named(query: str, by: str = "host_name") -> str:
     """By appliance, with its host name and version."""
-    return (
-        f"max by (account, server_id) ({query}) * on (account, server_id) group_left (host_name, ghes_version) {INFO}"
-    )
+    return f"max by ({by}) ({query} * on (job, account, server_id) group_left (host_name, ghes_version) {NAME})"
 
 
 def share(part: str, whole: str) -> str:
     """The share over all appliances that report both."""
-    return f"sum({part}) / (sum({whole} and on (account, server_id) {part}) > 0)"
+    return f"sum({part}) / (sum({whole} and {part}) > 0)"
 
 
 def covered(product: str) -> str:
-    """Share of the repositories in which a security product is enabled, labelled with its name."""
+    """Share of the repositories in which a security product is enabled, on the appliances that report it."""
     enabled = f"github_appliance_security_{product}_enabled_repos"
-    total = f"(sum(github_appliance_security_total_repos and on (appliance) {enabled}) > 0)"
-    return f'label_replace(sum({enabled}) / {total}, "product", "{product.replace("_", " ")}", "", "")'
+    return f"sum({enabled}) / sum(github_appliance_security_total_repos and {enabled})"
 
 
-PRODUCTS = (
-    "secret_scanning",
-    "secret_scanning_push_protection",
-    "code_scanning",
-    "dependabot_alerts",
-    "dependabot_security_updates",
-    "advanced_security",
-)
+PRODUCTS = {
+    "secret scanning": "secret_scanning",
+    "push protection": "secret_scanning_push_protection",
+    "code scanning": "code_scanning",
+    "Dependabot alerts": "dependabot_alerts",
+    "Dependabot updates": "dependabot_security_updates",
+    "Advanced Security": "advanced_security",
+}
 
 GHES = Board(
     name="ghes",
@@ -108,26 +110,18 @@ GHES = Board(
                     "Fleet",
                     "Each appliance with its own name, version, size, dormant users, and the age of its report. "
                     "An old version lacks security fixes: GitHub supports a release for about a year.",
+                    {"host_name": Label("Host", 200), "ghes_version": Label("Version", 90), "account": "Account"},
                     {
-                        "host_name": "Host",
-                        "ghes_version": "Version",
-                        "account": "Account",
-                        "server_id": "Server id",
-                    },
-                    {
-                        "Users": Column(named(USERS), "short"),
-                        "Dormant": Column(named(f"{DORMANT} / ({USERS} > 0)"), "percentunit", DORMANCY, decimals=1),
-                        "Suspended": Column(named("github_server_statistics_suspended_users"), "short"),
-                        "Administrators": Column(named("github_server_statistics_admin_users"), "short"),
-                        "Organizations": Column(named("github_server_statistics_total_orgs"), "short"),
-                        "Repositories": Column(named(REPOS), "short"),
-                        "Open pull requests": Column(
-                            named(
-                                "github_server_statistics_mergeable_pulls + github_server_statistics_unmergeable_pulls"
-                            ),
-                            "short",
+                        "Reported, ago": Column(named(f"(time() - {COLLECTED})", FLEET), "s", AGE, decimals=0),
+                        "Users": Column(named(USERS, FLEET), "locale"),
+                        "Dormant": Column(
+                            named(f"{DORMANT} / ({USERS} > 0)", FLEET), "percentunit", DORMANCY, decimals=1
                         ),
-                        "Age of the report": Column(named(f"(time() - {COLLECTED})"), "s", AGE, decimals=0),
+                        "Suspended": Column(named("github_server_statistics_suspended_users", FLEET), "locale"),
+                        "Administrators": Column(named("github_server_statistics_admin_users", FLEET), "locale"),
+                        "Organizations": Column(named("github_server_statistics_total_orgs", FLEET), "locale"),
+                        "Repositories": Column(named(REPOS, FLEET), "locale"),
+                        "Open pull requests": Column(named(f"({MERGEABLE} + {UNMERGEABLE})", FLEET), "locale"),
                     },
                     sort="Users",
                     height=6,
@@ -142,14 +136,12 @@ GHES = Board(
                     "User accounts of each appliance, as it reported them once a day.",
                     {HOST: named(USERS)},
                     "short",
-                    decimals=0,
                 ),
                 timeseries(
                     "Repositories over time",
                     "Repositories of each appliance, with forks, as it reported them once a day.",
                     {HOST: named(REPOS)},
                     "short",
-                    decimals=0,
                 ),
                 table(
                     "Growth in the time selected",
@@ -157,7 +149,7 @@ GHES = Board(
                     "week: the numbers change once a day.",
                     {"host_name": "Host"},
                     {
-                        name: Column(f"max by (host_name) ({named(f'delta({metric}[$__range])')})", "short", decimals=0)
+                        name: Column(named(f"delta({metric}[$__range])"), "locale")
                         for name, metric in {
                             "Users": USERS,
                             "Repositories": REPOS,
@@ -184,18 +176,16 @@ GHES = Board(
                 ),
                 table(
                     "Unused accounts",
-                    "Dormant accounts may hold a licence; suspended ones do not. The threshold is set on the "
-                    "appliance.",
+                    "Dormant accounts may hold a licence; suspended ones do not. After so many days without "
+                    "activity an account is dormant: that is set on the appliance.",
                     {"host_name": "Host"},
                     {
-                        "Dormant": Column(f"max by (host_name) ({named(DORMANT)})", "short"),
-                        "Dormant after": Column(
-                            f"max by (host_name) ({named('github_server_statistics_dormancy_threshold_seconds')})", "s"
+                        "Dormant": Column(named(DORMANT), "locale"),
+                        "After, days": Column(
+                            named("github_server_statistics_dormancy_threshold_seconds / 86400"), "none", decimals=0
                         ),
-                        "Suspended": Column(
-                            f"max by (host_name) ({named('github_server_statistics_suspended_users')})", "short"
-                        ),
-                        "All": Column(f"max by (host_name) ({named(USERS)})", "short"),
+                        "Suspended": Column(named("github_server_statistics_suspended_users"), "locale"),
+                        "All": Column(named(USERS), "locale"),
                     },
                     sort="Dormant",
                     width=12,
@@ -209,39 +199,38 @@ GHES = Board(
                 bars(
                     "Published packages",
                     "Packages and images on all appliances, by ecosystem.",
-                    "sort_desc(sum by (ecosystem) (github_server_statistics_published_packages))",
-                    "{{ecosystem}}",
+                    {"{{ecosystem}}": "sort_desc(sum by (ecosystem) (github_server_statistics_published_packages))"},
                     "short",
-                    width=8,
+                    width=7,
                 ),
                 bars(
                     "Downloads on the day reported",
                     "Downloads in the 24 hours before the report, by ecosystem. It is a number of one day, not a "
                     "counter.",
-                    "sort_desc(sum by (ecosystem) (github_server_statistics_daily_download))",
-                    "{{ecosystem}}",
+                    {"{{ecosystem}}": "sort_desc(sum by (ecosystem) (github_server_statistics_daily_download))"},
                     "short",
-                    width=8,
+                    width=7,
                 ),
                 table(
                     "Ecosystems",
-                    "Packages by visibility, and whether the ecosystem is enabled; readonly accepts no new packages.",
-                    {"ecosystem": "Ecosystem"},
+                    "Packages by visibility, and on how many appliances the ecosystem is read only: it accepts no new "
+                    "packages.",
+                    {"ecosystem": Label("Ecosystem", 100)},
                     {
-                        "Private": Column("sum by (ecosystem) (github_server_statistics_private_packages)", "short"),
-                        "Internal": Column("sum by (ecosystem) (github_server_statistics_internal_packages)", "short"),
+                        "Private": Column("sum by (ecosystem) (github_server_statistics_private_packages)", "locale"),
+                        "Internal": Column("sum by (ecosystem) (github_server_statistics_internal_packages)", "locale"),
                         "Public": Column(
                             "sum by (ecosystem) (github_server_statistics_public_packages)",
-                            "short",
+                            "locale",
                             ((None, "blue"), (1, "orange")),
                         ),
-                        "Appliances that are read only": Column(
+                        "Read only": Column(
                             'sum by (ecosystem) (github_server_statistics_package_ecosystem_state{state="readonly"})',
-                            "short",
+                            "locale",
                         ),
                     },
                     sort="Private",
-                    width=8,
+                    width=10,
                     height=8,
                 ),
             ),
@@ -254,7 +243,7 @@ GHES = Board(
                     "Committers that use a licence, of the licences bought. At 100 % no more repositories can be "
                     "protected; "
                     "below 50 % you pay for more than you use.",
-                    f"sum({COMMITTERS} and on (appliance) {BOUGHT}) / (sum({BOUGHT}) > 0)",
+                    f"sum({COMMITTERS} and {BOUGHT}) / (sum({BOUGHT}) > 0)",
                     "percentunit",
                     LICENCES,
                     width=6,
@@ -273,7 +262,7 @@ GHES = Board(
                     "Repositories watched for secrets",
                     "Share of the repositories in which secret scanning is enabled. In the others leaked "
                     "passwords stay unnoticed.",
-                    f"sum({WATCHED}) / (sum(github_appliance_security_total_repos and on (appliance) {WATCHED}) > 0)",
+                    share(WATCHED, "github_appliance_security_total_repos"),
                     "percentunit",
                     COVERAGE,
                     width=6,
@@ -292,30 +281,39 @@ GHES = Board(
                     "Repositories protected, by product",
                     "Share of the repositories in which each security product is enabled, on the appliances that "
                     "report it.",
-                    "sort_desc(" + " or ".join(covered(product) for product in PRODUCTS) + ")",
-                    "{{product}}",
+                    {name: covered(product) for name, product in PRODUCTS.items()},
                     "percentunit",
                     steps=COVERAGE,
                     highest=1,
+                    decimals=0,
                 ),
                 table(
-                    "From the appliances themselves",
-                    "Current figures from the appliances themselves. They differ from the daily report above by "
-                    "what happened since.",
-                    {"appliance": "Appliance"},
+                    "Protection of each appliance",
+                    "Current figures from the appliances themselves: licences used of those bought, the share of the "
+                    "repositories in which a product is enabled, and hooks that are switched off.",
+                    {"appliance": Label("Appliance", 180)},
                     {
-                        "Users": Column("max by (appliance) (github_appliance_total_users)", "short"),
-                        "Suspended": Column("max by (appliance) (github_appliance_suspended_users)", "short"),
-                        "Organizations": Column("max by (appliance) (github_appliance_total_orgs)", "short"),
-                        "Repositories": Column("max by (appliance) (github_appliance_total_repos)", "short"),
                         "Licences used": Column(
-                            f"max by (appliance) ({COMMITTERS} / ({BOUGHT} > 0))",
-                            "percentunit",
-                            LICENCES,
-                            decimals=0,
+                            f"max by (appliance) ({COMMITTERS} / ({BOUGHT} > 0))", "percentunit", LICENCES, decimals=0
                         ),
+                        **{
+                            title: Column(
+                                f"max by (appliance) (github_appliance_security_{PRODUCTS[product]}_enabled_repos "
+                                "/ (github_appliance_security_total_repos > 0))",
+                                "percentunit",
+                                COVERAGE,
+                                decimals=0,
+                            )
+                            for title, product in {
+                                "Secrets": "secret scanning",
+                                "Code": "code scanning",
+                                "Dependencies": "Dependabot alerts",
+                            }.items()
+                        },
+                        "Inactive hooks": Column("max by (appliance) (github_appliance_inactive_hooks)", "locale"),
                     },
-                    sort="Users",
+                    sort="Appliance",
+                    ascending=True,
                     width=12,
                     height=8,
                     clicks={"appliance": (("Only this one", to("ghes", "account", appliance=cell("appliance"))),)},
@@ -326,25 +324,28 @@ GHES = Board(
             "Work on the appliances",
             (
                 timeseries(
-                    "Pull requests",
-                    "Merged, mergeable and unmergeable pull requests on all appliances.",
+                    "Done in a day",
+                    "Pull requests merged and issues closed in the day before each point, on all appliances.",
                     {
-                        "merged": "sum(github_server_statistics_merged_pulls)",
-                        "can be merged": "sum(github_server_statistics_mergeable_pulls)",
-                        "cannot be merged": "sum(github_server_statistics_unmergeable_pulls)",
+                        "pull requests merged": "sum(delta(github_server_statistics_merged_pulls[1d]))",
+                        "issues closed": "sum(delta(github_server_statistics_closed_issues[1d]))",
                     },
                     "short",
-                    decimals=0,
+                    width=8,
                 ),
                 timeseries(
-                    "Issues",
-                    "Open and closed issues on all appliances.",
-                    {
-                        "open": "sum(github_server_statistics_open_issues)",
-                        "closed": "sum(github_server_statistics_closed_issues)",
-                    },
+                    "Open pull requests",
+                    "Open pull requests on all appliances: those that can be merged, and those with conflicts.",
+                    {"can be merged": f"sum({MERGEABLE})", "cannot be merged": f"sum({UNMERGEABLE})"},
                     "short",
-                    decimals=0,
+                    width=8,
+                ),
+                timeseries(
+                    "Open issues",
+                    "Issues that are open on all appliances.",
+                    {"open": "sum(github_server_statistics_open_issues)"},
+                    "short",
+                    width=8,
                 ),
             ),
             collapsed=True,

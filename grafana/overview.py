@@ -1,33 +1,32 @@
 """The first page: whether all is well, who is near a limit, what it costs."""
 
 from grafana.board import Board, Row
-from grafana.common import (
-    APP_LIMIT,
-    ENTERPRISE,
-    LATE,
-    NET,
-    ORGANIZATION,
-    RUNNING,
-    SEAT_PRICE,
-    USER_LIMIT,
-    forecast,
-    near_limit,
-)
-from grafana.links import cell, series, to
-from grafana.panels import ANY_IS_BAD, ANY_IS_NOTABLE, SHARE_OF_LIMIT, Column, bars, stat, table, timeseries
+from grafana.common import ENTERPRISE, LATE, NET, OF_RUNNING, ORGANIZATION, SEAT_PRICE, forecast, near_limit
+from grafana.fields import ANY_IS_BAD, ANY_IS_NOTABLE, REFUSED_SHARE
+from grafana.links import RUNBOOKS, cell, series, to
+from grafana.panels import stat, timeseries
+from grafana.shifts import shifts
+from grafana.tables import Column, Label, table
 
 MORE_API = (("More: API Insights", to("api-insights", "organization")),)
 MORE_EXPORTER = (("More: the exporter", to("exporter")),)
 MORE_SPEND = (("More: spend", to("spend", "enterprise")),)
 MORE_COPILOT = (("More: Copilot", to("copilot", "organization", "enterprise")),)
 MORE_GHES = (("More: GHES", to("ghes")),)
+SUCCESS = "github_exporter_collector_success"
+NEVER = 1_000_000_000
+"""The age of what was never read, in seconds."""
+SEVERITIES = {"critical": ("critical", "red"), "warning": ("warning", "orange"), "info": ("info", "blue")}
+ABOUT = '"subject_name", "collector", "target", "organization", "enterprise", "entity", "product_sku", "pool"'
+"""Labels that say what an alert is about; each has some of them."""
 
 OVERVIEW = Board(
     name="overview",
     title="GitHub Enterprise / Overview",
     description="Does everything work, who is near a limit, and what does it cost? Each panel links to a "
     "dashboard with details.",
-    variables=(ORGANIZATION, ENTERPRISE, APP_LIMIT, USER_LIMIT, SEAT_PRICE),
+    variables=(ORGANIZATION, ENTERPRISE, SEAT_PRICE),
+    marks=shifts("Who uses Copilot"),
     rows=(
         Row(
             "Does everything work?",
@@ -44,12 +43,14 @@ OVERVIEW = Board(
                 stat(
                     "Oldest numbers",
                     "Time since the last complete read, of the oldest source. Sources are read every 15 minutes "
-                    "to once a day, so up to a day is normal.",
-                    "max(time() - github_exporter_collector_last_success_timestamp_seconds)",
+                    "to once a day, so up to a day is normal. Never: a source was tried, and not once read.",
+                    "max(time() - github_exporter_collector_last_success_timestamp_seconds "
+                    f"or {SUCCESS} * 0 + {NEVER})",
                     "s",
                     ((None, "green"), (90_000, "orange"), (259_200, "red")),
                     links=MORE_EXPORTER,
                     decimals=0,
+                    words={str(NEVER): ("never read", "red")},
                 ),
                 stat(
                     "GitHub's delay",
@@ -63,17 +64,19 @@ OVERVIEW = Board(
                     decimals=0,
                 ),
                 stat(
-                    "Refused requests, last hour",
-                    "API requests that GitHub refused because an app or user was over its limit, of those that "
-                    f"became visible in the last hour. These callers could not do their work. {LATE}",
-                    "sum(increase(github_api_insights_rate_limited_requests_total[1h]))",
-                    "short",
-                    ANY_IS_NOTABLE,
+                    "Refused in the last hour",
+                    "Share of the API requests that GitHub refused because an app or user was over its limit, of those "
+                    f"that became visible in the last hour. Above 1 % callers could not do their work. {LATE}",
+                    "sum(increase(github_api_insights_rate_limited_requests_total[1h])) "
+                    "/ (sum(increase(github_api_insights_requests_total[1h])) > 0)",
+                    "percentunit",
+                    REFUSED_SHARE,
                     links=MORE_API,
-                    decimals=0,
+                    decimals=1,
+                    empty="no requests",
                 ),
                 stat(
-                    "Least quota left for the exporter",
+                    "Exporter's quota left",
                     "Share of GitHub's hourly limit that is left, for the credential with the least. Below 20 % "
                     "other clients of the same credential may be refused.",
                     "min(github_exporter_rate_limit_remaining / github_exporter_rate_limit_limit)",
@@ -93,30 +96,42 @@ OVERVIEW = Board(
                     links=MORE_GHES,
                     decimals=0,
                 ),
+                table(
+                    "Alerts",
+                    "Alerts of our rules that fire now, the newest first, and what each is about. Click an alert for "
+                    "its runbook. It needs deploy/prometheus/alerts.yaml in Prometheus, and shows no other alerts.",
+                    {
+                        "alertname": Label("Alert", 260),
+                        "severity": Label("Severity", words=SEVERITIES),
+                        "about": Label("About", 420),
+                    },
+                    {
+                        "Firing for": Column(
+                            "time() - min by (alertname, severity, about) (label_join("
+                            'ALERTS_FOR_STATE{alertname=~"Github.*", job=~"$job|"} '
+                            'and ignoring (alertstate) ALERTS{alertstate="firing"}, '
+                            f'"about", " ", {ABOUT}))',
+                            "s",
+                            decimals=0,
+                        )
+                    },
+                    sort="Firing for",
+                    ascending=True,
+                    height=8,
+                    links=MORE_EXPORTER,
+                    clicks={"alertname": (("What to do", f"{RUNBOOKS}/{cell('alertname')}.md"),)},
+                    empty="No alert is firing",
+                ),
             ),
         ),
         Row(
             "Who is near a limit?",
             (
-                bars(
-                    "Closest to their hourly limit",
-                    "Requests that became visible in the last hour, as a share of the caller's limit (set at the "
-                    "top): an App has one in each organization, a user one for all tokens. From 80 % on expect "
-                    "refusals in busy hours; above 100 % requests were refused, or several hours became visible "
-                    "at once.",
-                    near_limit(10),
-                    "{{subject_name}} ({{subject_type}}) {{organization}}",
-                    "percentunit",
-                    steps=SHARE_OF_LIMIT,
+                near_limit(
+                    "",
                     height=9,
-                    highest=1,
                     links=MORE_API,
-                    clicks=(
-                        (
-                            "What ${__field.labels.subject_name} does",
-                            to("api-insights", "organization", subject_name=series("subject_name")),
-                        ),
-                    ),
+                    clicks=(("What it does", to("api-insights", "organization", subject_name=cell("subject_name"))),),
                 ),
                 timeseries(
                     "API requests in the last hour",
@@ -127,38 +142,40 @@ OVERVIEW = Board(
                     stacked=True,
                     links=MORE_API,
                     clicks=(("This organization", to("api-insights", organization=series("organization"))),),
-                    decimals=0,
                 ),
                 table(
                     "Organizations",
-                    "API use of each organization in the time that is selected above, and its busiest clock hour "
-                    "of the last 24 settled ones. Click an organization to see its callers.",
+                    "API use of each organization in the time that is selected above, its busiest clock hour (UTC) of "
+                    "the last 24 settled ones, who used Copilot in 28 days, and what the running month costs so far. "
+                    "Click an organization to see more.",
                     {"organization": "Organization"},
                     {
                         "Requests": Column(
-                            "sum by (organization) (increase(github_api_insights_requests_total[$__range]))",
-                            "short",
-                            decimals=0,
+                            "sum by (organization) (increase(github_api_insights_requests_total[$__range]))", "locale"
                         ),
                         "Refused": Column(
                             "sum by (organization) "
                             "(increase(github_api_insights_rate_limited_requests_total[$__range]))",
-                            "short",
+                            "locale",
                             ANY_IS_NOTABLE,
-                            decimals=0,
                         ),
                         "Busiest hour": Column(
-                            "max by (organization) (github_api_insights_busiest_hour_requests)", "short", decimals=0
+                            "max by (organization) (github_api_insights_busiest_hour_requests)", "locale"
                         ),
-                        "Copilot seats": Column("max by (organization) (github_copilot_seats)", "short"),
-                        "Used Copilot in 28 days": Column(
-                            "max by (organization) (github_copilot_organization_monthly_active_users)", "short"
+                        "It began": Column(
+                            "1000 * max by (organization) (github_api_insights_busiest_hour_start_timestamp_seconds)",
+                            "dateTimeAsIso",
                         ),
-                        "Net spend of the month (USD)": Column(
-                            f"sum by (organization) ({NET} and on (enterprise, month) {RUNNING})",
-                            "currencyUSD",
-                            decimals=0,
+                        "Refused in it": Column(
+                            "max by (organization) (github_api_insights_busiest_hour_rate_limited_requests)",
+                            "locale",
+                            ANY_IS_NOTABLE,
                         ),
+                        "Copilot seats": Column("max by (organization) (github_copilot_seats)", "locale"),
+                        "Copilot users": Column(
+                            "max by (organization) (github_copilot_organization_monthly_active_users)", "locale"
+                        ),
+                        "Net spend": Column(f"sum by (organization) ({NET} {OF_RUNNING})", "currencyUSD"),
                     },
                     sort="Requests",
                     height=7,
@@ -173,28 +190,25 @@ OVERVIEW = Board(
             ),
         ),
         Row(
-            "What does it cost?",
+            "What does it cost, and who uses it?",
             (
                 stat(
                     "Net spend this month",
                     "What is charged for the running month so far (USD), after discounts and what the plan "
                     "includes. GitHub "
                     "books a day one or two days late. Without usage reports this is the sum of the billing API.",
-                    f"sum({NET} and on (enterprise, month) {RUNNING}) or "
-                    f"sum(github_billing_usage_enterprise_net_amount_usd)",
+                    f"sum({NET} {OF_RUNNING}) or sum(github_billing_usage_enterprise_net_amount_usd)",
                     "currencyUSD",
                     links=MORE_SPEND,
-                    decimals=0,
                 ),
                 stat(
                     "Forecast for the month",
                     "Net spend at the month's end if all of its days cost as much as those booked so far (USD). Too "
                     "high in the first "
                     "days if licences are booked at once.",
-                    f"sum({forecast(NET)} and on (enterprise, month) {RUNNING})",
+                    forecast(f"({NET} {OF_RUNNING})"),
                     "currencyUSD",
                     links=MORE_SPEND,
-                    decimals=0,
                 ),
                 stat(
                     "Copilot seats in use",
@@ -213,7 +227,6 @@ OVERVIEW = Board(
                     "currencyUSD",
                     ((None, "green"), (1000, "orange"), (10_000, "red")),
                     links=MORE_COPILOT,
-                    decimals=0,
                 ),
                 stat(
                     "GHES users",
@@ -239,10 +252,10 @@ OVERVIEW = Board(
                     "It begins at 0 when a month begins (UTC) and rises as GitHub books days; a fall within a month "
                     "is a correction "
                     "by GitHub.",
-                    {"{{enterprise}}": f"sum by (enterprise) ({NET} and on (enterprise, month) {RUNNING})"},
+                    {"{{enterprise}}": f"sum by (enterprise) ({NET} {OF_RUNNING})"},
                     "currencyUSD",
                     links=MORE_SPEND,
-                    decimals=0,
+                    since="30d",
                 ),
                 timeseries(
                     "Who uses Copilot",
@@ -257,7 +270,7 @@ OVERVIEW = Board(
                     },
                     "short",
                     links=MORE_COPILOT,
-                    decimals=0,
+                    since="30d",
                 ),
             ),
         ),

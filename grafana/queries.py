@@ -1,6 +1,8 @@
 """PromQL is written as in the documentation; the dashboard's variables are added to every metric here.
 
 A variable filters every metric that has a label of its name, so `organization=~"$organization"` is never forgotten.
+What our rules record (`level:metric:operation`) has the exporter's `job` and no instance; a query that needs another
+filter there says so.
 """
 
 import re
@@ -9,7 +11,9 @@ from types import MappingProxyType
 
 from exporter.collectors import COLLECTORS
 
-METRIC = re.compile(r"\b((?:github|process)_[a-z0-9_]+)\b(?:\{([^}]*)\})?")
+METRIC = re.compile(r"(?<![\w:])((?:[a-z_]+:)?(?:github|process)_[a-z0-9_]+(?::[a-z0-9_]+)?)(?:\{([^}]*)\})?")
+CONSTANTS = frozenset({"subject_type:github_api_insights_hourly_limit:requests"})
+"""Recorded numbers that belong to no exporter."""
 TARGET = ("collector", "target")
 OWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -38,11 +42,13 @@ def labels(metric: str) -> frozenset[str]:
 
 
 def select(promql: str, variables: Iterable[str]) -> str:
-    """The query with a matcher for each variable whose label the metric has; `job` and `instance` always."""
+    """The query with a matcher for each variable whose label the metric has; `job` always, `instance` if served."""
     filters = tuple(variables)
 
     def matched(found: re.Match[str]) -> str:
-        names = ["job", "instance", *(name for name in filters if name in labels(found[1]))]
+        target = ["job"] if ":" in found[1] else ["job", "instance"]
+        target = [] if found[1] in CONSTANTS else target
+        names = [*target, *(name for name in filters if name in labels(found[1]))]
         matchers = [f'{name}=~"${name}"' for name in names] + ([found[2]] if found[2] else [])
         return f"{found[1]}{{{', '.join(matchers)}}}"
 

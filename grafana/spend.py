@@ -1,17 +1,21 @@
 """Spend: to date, run rate, forecast, by product, organization, cost center."""
 
 from grafana.board import Board, Row, Variable, choices
-from grafana.common import BOOKED, ENTERPRISE, GROSS, NET, SEAT_PRICE, forecast, run_rate
+from grafana.common import BOOKED, ENTERPRISE, GROSS, NET, OF_RUNNING, SEAT_PRICE, forecast, run_rate
+from grafana.fields import ANY_IS_NOTABLE, DAY, Steps
 from grafana.links import cell, to
-from grafana.panels import ANY_IS_NOTABLE, Column, Steps, bars, stat, table, timeseries
+from grafana.panels import bars, stat, timeseries
+from grafana.tables import Column, table
 
 DISCOUNT = "github_usage_report_discount_amount_usd"
 QUANTITY = "github_usage_report_quantity"
 REPOSITORY = "github_usage_report_repository_gross_amount_usd"
+ALL = "enterprise_month:github_usage_report_net_amount_usd:sum"
 IN_A_REPOSITORY = ', repository!=""'
 OF_COPILOT = ', product="copilot"'
 OF_BUDGET: Steps = ((None, "green"), (0.9, "orange"), (1, "red"))
 MONTH = 'month="$month"'
+MONTHS = "enterprise, month"
 CHARGED = (
     "Net is what is charged; gross is use at list price; discount is what the plan includes or was agreed. A month "
     "begins "
@@ -27,18 +31,16 @@ def chosen(metric: str, more: str = "") -> str:
 def by(label: str) -> dict[str, Column]:
     """Columns: how much a product, an organization or a cost center spends in the month selected."""
     return {
-        "Net (USD)": Column(f"sum by ({label}) ({chosen(NET)})", "currencyUSD", decimals=0),
+        "Net": Column(f"sum by ({label}) ({chosen(NET)})", "currencyUSD"),
         "Share": Column(
-            f"sum by ({label}) ({chosen(NET)}) / on () group_left () (sum({chosen(NET)}) > 0)",
+            f'sum by ({label}) ({chosen(NET)}) / on () group_left () sum({ALL}{{{MONTH}, enterprise=~"$enterprise"}})',
             "percentunit",
             decimals=1,
             bar=True,
         ),
-        "Forecast (USD)": Column(
-            f"sum by ({label}) ({forecast(chosen(NET), f'enterprise, month, {label}')})", "currencyUSD", decimals=0
-        ),
-        "Gross (USD)": Column(f"sum by ({label}) ({chosen(GROSS)})", "currencyUSD", decimals=0),
-        "Discount (USD)": Column(f"sum by ({label}) ({chosen(DISCOUNT)})", "currencyUSD", decimals=0),
+        "Forecast": Column(forecast(chosen(NET), label), "currencyUSD"),
+        "Gross": Column(f"sum by ({label}) ({chosen(GROSS)})", "currencyUSD"),
+        "Discount": Column(f"sum by ({label}) ({chosen(DISCOUNT)})", "currencyUSD"),
     }
 
 
@@ -57,7 +59,7 @@ SPEND = Board(
         choices("cost_center", "Cost center", NET),
         Variable(
             "budget",
-            "Budget of the month (USD)",
+            "Budget (USD)",
             typed="50000",
             description="What may be spent in a month (net), for what is selected.",
         ),
@@ -72,79 +74,73 @@ SPEND = Board(
                     f"Charged in the month selected so far (USD). {CHARGED}",
                     f"sum({chosen(NET)})",
                     "currencyUSD",
-                    decimals=0,
                 ),
                 stat(
                     "Per day",
                     "Net spend per day of the month, over the days that are booked (USD): the run rate.",
-                    f"sum({run_rate(chosen(NET))})",
+                    run_rate(chosen(NET)),
                     "currencyUSD",
-                    decimals=0,
                 ),
                 stat(
                     "Forecast to month end",
                     "Net spend at the month's end if all of its days cost as much as those booked so far (USD). "
                     "Too high in the first days if licences are booked at once. For a past month it is its spend.",
-                    f"sum({forecast(chosen(NET))})",
+                    forecast(chosen(NET)),
                     "currencyUSD",
-                    decimals=0,
                 ),
                 stat(
                     "Forecast, of the budget",
                     "The forecast divided by the budget typed at the top. Above 100 % the month will cost more "
                     "than planned, unless something changes.",
-                    f"sum({forecast(chosen(NET))}) / $budget",
+                    f"{forecast(chosen(NET))} / $budget",
                     "percentunit",
                     OF_BUDGET,
                     decimals=0,
                 ),
                 stat(
                     "Included or discounted",
-                    "Share of the use (at list price) that is not charged: what the plan includes, free runners, "
-                    "agreed discounts. When "
-                    "it falls, an allowance is used up.",
-                    f"sum({chosen(DISCOUNT)}) / (sum({chosen(GROSS)}) > 0)",
-                    "percentunit",
-                    decimals=1,
+                    "Use in the month selected that is not charged (USD, at list price): what the plan includes, free "
+                    "runners, agreed discounts. When it stops to rise, an allowance is used up.",
+                    f"sum({chosen(DISCOUNT)})",
+                    "currencyUSD",
                 ),
                 stat(
                     "Booked until",
-                    "Time since the newest day that has any usage. Two days are normal; more than three: the export "
-                    "is old, or GitHub books late.",
-                    f"time() - max({BOOKED})",
-                    "s",
-                    ((None, "green"), (259_200, "orange"), (432_000, "red")),
-                    decimals=0,
+                    "The newest day that has any usage. Two days ago is normal; more than three: the export is old, or "
+                    "GitHub books late.",
+                    f"1000 * max({BOOKED})",
+                    DAY,
                 ),
                 timeseries(
                     "Net spend of the month so far, by product",
-                    f"Each month rises from 0. {CHARGED}",
-                    {"{{product}}": f"sum by (product) ({chosen(NET)})"},
+                    f"Of the month that was running then: each rises from 0, whatever month is selected. {CHARGED}",
+                    {"{{product}}": f"sum by (product) ({NET} {OF_RUNNING})"},
                     "currencyUSD",
                     stacked=True,
-                    decimals=0,
                 ),
                 timeseries(
                     "Forecast over time",
-                    "How the forecast to the month's end moved. A jump is a new cost driver: look at the tables below.",
+                    "How the forecast to the end of the month that was running moved, and the budget typed at the top. "
+                    "A jump is a new cost driver: look at the tables below.",
                     {
-                        "{{enterprise}}, forecast": forecast(chosen(NET)),
-                        "{{enterprise}}, to date": f"sum by (enterprise, month) ({chosen(NET)})",
+                        "forecast": forecast(f"({NET} {OF_RUNNING})"),
+                        "to date": f"sum({NET} {OF_RUNNING})",
+                        "budget": "vector($budget)",
                     },
                     "currencyUSD",
-                    decimals=0,
+                    dashed=("budget",),
                 ),
                 table(
                     "Months",
                     "The running month and the one before, from the usage reports.",
                     {"enterprise": "Enterprise", "month": "Month"},
                     {
-                        "Net (USD)": Column(f"sum by (enterprise, month) ({NET})", "currencyUSD", decimals=0),
-                        "Forecast (USD)": Column(forecast(NET), "currencyUSD", decimals=0),
-                        "Per day (USD)": Column(run_rate(NET), "currencyUSD", decimals=0),
-                        "Gross (USD)": Column(f"sum by (enterprise, month) ({GROSS})", "currencyUSD", decimals=0),
-                        "Discount (USD)": Column(f"sum by (enterprise, month) ({DISCOUNT})", "currencyUSD", decimals=0),
-                        "Newest day": Column(f"1000 * max by (enterprise, month) ({BOOKED})", "dateTimeAsIso"),
+                        "Net": Column(f"sum by ({MONTHS}) ({NET})", "currencyUSD"),
+                        "Forecast": Column(forecast(NET, MONTHS), "currencyUSD"),
+                        "Per day": Column(run_rate(NET, MONTHS), "currencyUSD"),
+                        "Gross": Column(f"sum by ({MONTHS}) ({GROSS})", "currencyUSD"),
+                        "Discount": Column(f"sum by ({MONTHS}) ({DISCOUNT})", "currencyUSD"),
+                        "Newest day": Column(f"1000 * max by ({MONTHS}) ({BOOKED})", DAY),
                     },
                     sort="Month",
                     height=6,
@@ -159,7 +155,7 @@ SPEND = Board(
                     f"The month selected, by product. {CHARGED}",
                     {"product": "Product"},
                     by("product"),
-                    sort="Net (USD)",
+                    sort="Net",
                     width=12,
                     height=8,
                     clicks={"product": (("Only this one", to("spend", "enterprise", product=cell("product"))),)},
@@ -169,7 +165,7 @@ SPEND = Board(
                     "The month selected, by organization; empty is spend of the enterprise itself.",
                     {"organization": "Organization"},
                     by("organization"),
-                    sort="Net (USD)",
+                    sort="Net",
                     width=12,
                     height=8,
                     clicks={
@@ -184,7 +180,7 @@ SPEND = Board(
                     "The month selected, by cost center; empty is spend without a cost center.",
                     {"cost_center": "Cost center"},
                     by("cost_center"),
-                    sort="Net (USD)",
+                    sort="Net",
                     width=12,
                     height=8,
                     clicks={
@@ -197,13 +193,13 @@ SPEND = Board(
                     "the breakdown repository in the exporter's configuration.",
                     {"organization": "Organization", "repository": "Repository"},
                     {
-                        "Gross (USD)": Column(
+                        "Gross": Column(
                             f"topk(30, sum by (organization, repository) ({chosen(REPOSITORY, IN_A_REPOSITORY)}))",
                             "currencyUSD",
                             decimals=2,
                         )
                     },
-                    sort="Gross (USD)",
+                    sort="Gross",
                     width=12,
                     height=8,
                 ),
@@ -213,17 +209,15 @@ SPEND = Board(
                     {"product": "Product", "sku": "SKU", "unit_type": "Unit"},
                     {
                         "Quantity": Column(f"sum by (product, sku, unit_type) ({chosen(QUANTITY)})", "short"),
-                        "Gross (USD)": Column(
+                        "Gross": Column(
                             f"sum by (product, sku, unit_type) ({chosen(GROSS)})", "currencyUSD", decimals=2
                         ),
-                        "Discount (USD)": Column(
+                        "Discount": Column(
                             f"sum by (product, sku, unit_type) ({chosen(DISCOUNT)})", "currencyUSD", decimals=2
                         ),
-                        "Net (USD)": Column(
-                            f"sum by (product, sku, unit_type) ({chosen(NET)})", "currencyUSD", decimals=2
-                        ),
+                        "Net": Column(f"sum by (product, sku, unit_type) ({chosen(NET)})", "currencyUSD", decimals=2),
                     },
-                    sort="Net (USD)",
+                    sort="Net",
                 ),
             ),
         ),
@@ -248,7 +242,6 @@ SPEND = Board(
                     "currencyUSD",
                     ((None, "green"), (1000, "orange"), (10_000, "red")),
                     width=6,
-                    decimals=0,
                     links=(("More: Copilot", to("copilot", "enterprise")),),
                 ),
                 stat(
@@ -257,7 +250,6 @@ SPEND = Board(
                     f"sum({chosen('github_usage_report_ai_credit_gross_amount_usd')})",
                     "currencyUSD",
                     width=6,
-                    decimals=0,
                 ),
                 stat(
                     "Premium requests",
@@ -266,23 +258,24 @@ SPEND = Board(
                     f"sum({chosen('github_usage_report_premium_request_gross_amount_usd')})",
                     "currencyUSD",
                     width=6,
-                    decimals=0,
                 ),
                 bars(
                     "AI credits by model",
                     "Which models use the AI credits of the month selected, at list price. Needs the breakdown model.",
-                    f"topk(10, sum by (model) ({chosen('github_usage_report_ai_credit_model_gross_amount_usd')}))",
-                    "{{model}}",
+                    {
+                        "{{model}}": "topk(10, sum by (model) "
+                        f"({chosen('github_usage_report_ai_credit_model_gross_amount_usd')}))"
+                    },
                     "currencyUSD",
-                    decimals=0,
                 ),
                 bars(
                     "AI credits by organization",
                     "Which organizations use the AI credits of the month selected, at list price.",
-                    f"topk(10, sum by (organization) ({chosen('github_usage_report_ai_credit_gross_amount_usd')}))",
-                    "{{organization}}",
+                    {
+                        "{{organization}}": "topk(10, sum by (organization) "
+                        f"({chosen('github_usage_report_ai_credit_gross_amount_usd')}))"
+                    },
                     "currencyUSD",
-                    decimals=0,
                 ),
             ),
         ),
@@ -294,37 +287,38 @@ SPEND = Board(
                     "The running month from the billing API, for use without usage reports: product and SKU only.",
                     {"enterprise": "Enterprise", "product": "Product", "sku": "SKU"},
                     {
-                        "Net (USD)": Column(
+                        "Net": Column(
                             "sum by (enterprise, product, sku) (github_billing_usage_enterprise_net_amount_usd)",
                             "currencyUSD",
                             decimals=2,
                         ),
-                        "Gross (USD)": Column(
+                        "Gross": Column(
                             "sum by (enterprise, product, sku) (github_billing_usage_enterprise_gross_amount_usd)",
                             "currencyUSD",
                             decimals=2,
                         ),
                     },
-                    sort="Net (USD)",
+                    sort="Net",
                     width=12,
                 ),
                 table(
-                    "Organizations that pay for themselves",
-                    "The running month of organizations that no enterprise pays for; needs organizations: true.",
+                    "Organizations, by product",
+                    "The running month as each organization's own billing pages show it; the enterprise may pay it. "
+                    "Needs organizations: true.",
                     {"organization": "Organization", "product": "Product"},
                     {
-                        "Net (USD)": Column(
+                        "Net": Column(
                             "sum by (organization, product) (github_billing_usage_organization_net_amount_usd)",
                             "currencyUSD",
                             decimals=2,
                         ),
-                        "Gross (USD)": Column(
+                        "Gross": Column(
                             "sum by (organization, product) (github_billing_usage_organization_gross_amount_usd)",
                             "currencyUSD",
                             decimals=2,
                         ),
                     },
-                    sort="Net (USD)",
+                    sort="Net",
                     width=12,
                 ),
             ),
@@ -372,7 +366,7 @@ SPEND = Board(
                     {"enterprise": "Enterprise", "report_type": "Type", "status": "State"},
                     {
                         "Exports": Column(
-                            "sum by (enterprise, report_type, status) (github_usage_report_exports)", "short"
+                            "sum by (enterprise, report_type, status) (github_usage_report_exports)", "locale"
                         )
                     },
                     sort="Type",

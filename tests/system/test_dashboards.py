@@ -19,12 +19,12 @@ import yaml
 from exporter.exposition.store import Store
 from exporter.serving.self_metrics import SelfMetrics
 from grafana.boards import BOARDS, FOLDER
-from grafana.queries import LABELS
+from grafana.links import RUNBOOKS
+from grafana.queries import CONSTANTS, LABELS
+from tests.support.dashboards import FILES, Json, panels
 from tests.support.harness import Prometheus, get, until
 
-Json = dict[str, Any]
 ROOT = FOLDER.parent
-FILES = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 SCHEMA = json.loads((ROOT / "schema" / "dashboard.schema.json").read_text())
 EMPTY = dict(
     line.split(": ", 1) for line in (ROOT / "empty-on-purpose.yaml").read_text().splitlines() if line and line[0] != "#"
@@ -41,21 +41,15 @@ OWN = {
     for name, kind, _ in SelfMetrics(Store(0.0), {}).families()
     for suffix in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",))
 }
-OF_PROMETHEUS = {"expr", "step", "titleFormat"}
+OF_PROMETHEUS_ITSELF = {"ALERTS", "ALERTS_FOR_STATE"}
+OF_PROMETHEUS = {"expr", "step", "titleFormat", "textFormat"}
 """Keys of an annotation that Grafana's Prometheus data source reads, and Grafana's own types do not know."""
 RATE_INTERVAL = "1m"
 """Grafana's $__rate_interval: four scrape intervals of 15 s, or a step and a scrape interval if that is more."""
 # Those that we use of https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
-UNITS = {"none", "short", "percentunit", "currencyUSD", "s", "bytes", "dateTimeAsIso"}
+UNITS = {"none", "short", "locale", "percentunit", "currencyUSD", "s", "h", "bytes", "dateTimeAsIso", "time:YYYY-MM-DD"}
 
 board = pytest.mark.parametrize("name", FILES)
-
-
-def panels(dashboard: Json) -> Iterator[Json]:
-    """All panels, those in collapsed rows too, without the rows."""
-    for panel in dashboard["panels"]:
-        inside = panel.get("panels", [])
-        yield from inside if panel["type"] == "row" else [panel]
 
 
 def variables(dashboard: Json, kind: str = "query") -> list[Json]:
@@ -156,7 +150,9 @@ def test_panel_units_rule(name: str) -> None:
     for panel in panels(FILES[name]):
         config = panel["fieldConfig"]
         units = [one["value"] for each in config["overrides"] for one in each["properties"] if one["id"] == "unit"]
-        assert {config["defaults"]["unit"], *units} <= UNITS, panel["title"]
+        units += [config["defaults"]["unit"]] if panel["type"] != "table" else []
+        assert units, panel["title"]
+        assert set(units) <= UNITS, panel["title"]
 
 
 @board
@@ -187,7 +183,10 @@ def test_target_job_and_instance_rules(name: str) -> None:
     for query in set(asked(FILES[name])) - set(of_the_target):
         for node, _ in selectors(query):
             matchers = {one.name: one.value for one in node.matchers.matchers if one.op == promql_parser.MatchOp.Re}
-            assert (matchers.get("job"), matchers.get("instance")) == ("$job", "$instance"), query
+            if node.name in RECORDED:  # without an instance: rules keep one of what all replicas say
+                assert matchers.get("job") == (None if node.name in CONSTANTS else "$job"), query
+            elif node.name not in OF_PROMETHEUS_ITSELF:
+                assert (matchers.get("job"), matchers.get("instance")) == ("$job", "$instance"), query
 
 
 @board
@@ -220,7 +219,7 @@ def test_uneditable_rule(name: str) -> None:
 @board
 def test_every_metric_is_in_the_catalogue_or_recorded(name: str) -> None:
     names = {node.name for query in asked(FILES[name]) for node, _ in selectors(query)}
-    assert names <= {*LABELS, *OWN, *RECORDED}
+    assert names <= {*LABELS, *OWN, *RECORDED, *OF_PROMETHEUS_ITSELF}
 
 
 @board
@@ -245,12 +244,16 @@ def test_copilots_boards_mark_the_days_from_which_github_counts_differently(comp
         (ROOT.parent / "docs" / "copilot.md").read_text().partition("## Levels that move")[2].partition("\n## ")[0]
     )
     days = re.findall(r"^\| (\d{4}-\d\d-\d\d) \|", section, re.MULTILINE)
-    marks = FILES["copilot"]["annotations"]["list"]
+    marks = [mark for mark in FILES["copilot"]["annotations"]["list"] if mark["name"] != "Alerts"]
     begins = [datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() for day in days]
     assert [re.findall(r"== (\d+)", mark["expr"]) for mark in marks] == [[f"{begin:.0f}"] * 2 for begin in begins]
     for mark in marks:
         shown = as_grafana(re.sub(r"== \d+", "> 0", mark["expr"]), FILES["copilot"], complete)
         assert complete.query(shown), "a mark while the figures of its day are shown"
+    on_overview = FILES["overview"]["annotations"]["list"][1:]
+    (graph,) = [panel["id"] for panel in panels(FILES["overview"]) if panel["title"] == "Who uses Copilot"]
+    assert [mark["name"] for mark in on_overview] == [mark["name"] for mark in marks]
+    assert all(mark["filter"] == {"exclude": False, "ids": [graph]} for mark in on_overview)
 
 
 def test_the_schema_refuses_what_grafana_does_not_know() -> None:
@@ -281,6 +284,7 @@ def _overlap(one: Json, other: Json) -> bool:
 def test_every_link_leads_to_a_dashboard_that_knows_its_variables(name: str) -> None:
     by_uid = {one["uid"]: one for one in FILES.values()}
     links = re.findall(r'"url": "([^"]*)"', json.dumps(FILES[name]))
+    links = [link for link in links if not link.startswith(RUNBOOKS)]
     others = {f"/d/{uid}" for uid in by_uid} - {f"/d/{FILES[name]['uid']}"}
     assert others <= {link.split("?")[0] for link in links} <= {f"/d/{uid}" for uid in by_uid}
     here = {one["name"] for one in FILES[name]["templating"]["list"]}
@@ -386,6 +390,7 @@ def test_a_variable_has_choices(name: str, variable: Json, complete: Prometheus)
 def test_a_panel_shows_numbers(name: str, panel: Json, complete: Prometheus) -> None:
     if panel["title"] in EMPTY:
         pytest.skip(EMPTY[panel["title"]])
+    seen: set[str] = set()
     for target in panel["targets"]:
         query = as_grafana(target["expr"], FILES[name], complete)
         assert "$" not in query.replace('"$1"', ""), query
@@ -394,9 +399,16 @@ def test_a_panel_shows_numbers(name: str, panel: Json, complete: Prometheus) -> 
         values = [value for one in found for _, value in one.get("values", [one.get("value")])]
         assert not [value for value in values if math.isnan(float(value))], query
         if panel["type"] == "table":
-            columns = panel["transformations"][-1]["options"]["renameByName"]
             labels = {label for one in found for label in one["metric"]}
-            assert labels == {name for name in columns if not name.startswith("Value")}, query
+            assert labels <= _texts(panel), query
+            seen |= labels
+    assert panel["type"] != "table" or seen == _texts(panel)
+
+
+def _texts(panel: Json) -> set[str]:
+    """The labels that a table shows."""
+    columns = panel["transformations"][-1]["options"]["renameByName"]
+    return {name for name in columns if not name.startswith("Value")}
 
 
 def test_the_dashboards_are_described() -> None:
