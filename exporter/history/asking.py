@@ -66,6 +66,7 @@ class Asking:
     naming: Naming
     samples: Mapping[str, Samples]
     progress: Progress
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self, by_pool: Mapping[str, Sequence[tuple[Source, Access]]]) -> None:
         """Read everything that is still to be read, and write all files."""
@@ -217,7 +218,7 @@ class Asking:
 
     async def _wait(self, seconds: float, why: str) -> None:
         self.progress.wait(max(SOONEST, seconds), why)
-        await asyncio.sleep(max(SOONEST, seconds))
+        await self.sleep(max(SOONEST, seconds))
 
 
 async def list_parts(source: Source, access: Access, naming: Naming) -> Sequence[Part]:
