@@ -30,12 +30,13 @@ class Part:
 class Shown:
     """The rows that an exporter would have shown from the instant `at` on, until newer ones of the same `thing`.
 
-    Without rows GitHub had nothing newer: what was shown before goes on.
+    At `until` they were withdrawn in any case. Without rows GitHub had nothing newer: what was shown before goes on.
     """
 
     at: int
     rows: tuple[Row, ...] = ()
     thing: str = ""
+    until: float = inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class Samples:
             dates = column.dates or [NEVER] * len(column)
             for (labels, value), date in zip(column, dates, strict=True):
                 head = self._head(table, family, labels)
-                points.append(GaugePoint(head, self.numbers[family.name], shown.at, shown.thing, date + age, value))
+                most = min(date + age, shown.until)
+                points.append(GaugePoint(head, self.numbers[family.name], shown.at, shown.thing, most, value))
         return points
 
     def _increments(self, counted: CountedHours) -> list[Increment]:

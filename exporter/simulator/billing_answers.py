@@ -62,7 +62,7 @@ def reports(context: Context, match: re.Match[str]) -> Content:
 
 
 def sums(context: Context, match: re.Match[str]) -> Content:
-    """The month asked for, so far."""
+    """The month asked for, or a day of it, so far."""
     kind, name, what = match.groups()
     estate, now, query = context.estate, context.now, context.request.query
     owner = owned(estate.enterprise(name) if kind == "enterprises" else estate.owner(name))
@@ -72,8 +72,14 @@ def sums(context: Context, match: re.Match[str]) -> Content:
     if first is None:
         raise Refusal(400, "Invalid month", "/billing/usage")
     days = [day for day in range(first, first + 31 * DAY, DAY) if datetime.fromtimestamp(day, UTC).month == month]
+    period = {"year": year, "month": month}
+    if (text := query.get("day")) is not None:
+        if not text.isdecimal() or not 1 <= int(text) <= len(days):
+            raise Refusal(400, "Invalid day", "/billing/usage")
+        period["day"] = int(text)
+        days = [days[int(text) - 1]]
     account = owner if kind == "enterprises" else Enterprise(owner.name, (name.lower(),))
     rows = (row for row in usage(estate, account, days) if row.shown_from <= now)
     items = summary(rows, with_model=what == "ai_credit/usage")
-    head: dict[str, Any] = {"timePeriod": {"year": year, "month": month}, kind.removesuffix("s"): name}
+    head: dict[str, Any] = {"timePeriod": period, kind.removesuffix("s"): name}
     return 200, {**head, "usageItems": items}, {}

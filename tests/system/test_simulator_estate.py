@@ -576,6 +576,31 @@ def test_the_closed_api_comes_in_pages_of_days() -> None:
     over_http(simulated, talk)
 
 
+# Spend ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["usage/summary", "ai_credit/usage"])
+def test_the_days_of_a_month_add_up_to_its_bill(what: str) -> None:
+    path = f"/enterprises/acme-corp/settings/billing/{what}"
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        async def bill(**query: str) -> float:
+            answer = await fetched(client, path, year="2026", month="10", **query)
+            assert answer["timePeriod"] == {
+                "year": 2026,
+                "month": 10,
+                **{name: int(day) for name, day in query.items()},
+            }
+            return sum(item["grossAmount"] for item in answer["usageItems"])
+
+        days = [await bill(day=str(day)) for day in range(1, 32)]
+        assert all(days)
+        assert sum(days) == pytest.approx(await bill(), abs=1e-6)
+        assert (await ask(client, path, year="2026", month="10", day="32")).status_code == 400
+
+    over_http(github(), talk)
+
+
 # Access -----------------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from exporter.collecting.conclude import conclude
 from exporter.collectors import billing_usage
 from exporter.collectors.billing_usage import COLLECTOR, OF_ORGANIZATION, Options
 from exporter.collectors.billing_usage.families import CREDITS_OF_ENTERPRISE, MEANINGS, USAGE_OF_ENTERPRISE
-from exporter.collectors.billing_usage.items import read
+from exporter.collectors.billing_usage.items import Period, Sums
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.counting.keys import Rules
 from exporter.errors import GitHubError, Invalid, NotFound
@@ -29,11 +29,11 @@ from exporter.github.apps import NotInstalled
 from exporter.github.decoding import decode_json
 from exporter.jobs import Job
 from exporter.simulator.stored import ANSWERS
+from exporter.tables import Row, Table
 from tests.support.attempts import conclusion_of
 from tests.support.jobs import NOW, Respond, client, exposition, job_of, samples, snapshot_of
 
 STORED = ANSWERS / "billing_usage.json"
-WHEN = datetime.fromtimestamp(NOW, UTC)
 BOTH = pytest.mark.parametrize("collector", [COLLECTOR, OF_ORGANIZATION], ids=lambda one: one.scope)
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
@@ -95,8 +95,15 @@ def one(name: str, product: str = "Actions", sku: str = "actions_linux", unit_ty
     return f"github_billing_usage_enterprise_{name}", labels
 
 
+def read(whole: Any, table: Table, unknown: UnknownFields | None = None) -> tuple[tuple[Row, ...], int]:
+    """The rows of an answer of this month, and how many of its values and items cannot be used."""
+    sums = Sums(table, UnknownFields() if unknown is None else unknown)
+    sums.add(whole, Period.month_of(NOW))
+    return tuple(sums.rows()), sums.rejected
+
+
 def rejected(*items: Any, **others: Any) -> int:
-    return read(answer(*items, **others), USAGE_OF_ENTERPRISE, WHEN)[1]
+    return read(answer(*items, **others), USAGE_OF_ENTERPRISE)[1]
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -302,7 +309,7 @@ def test_a_number_that_is_none_is_absent_and_counted(field: str, value: Any) -> 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 400])
 def test_a_number_that_no_float_holds_is_absent_and_counted(number: str) -> None:
     body = json.dumps(answer(item(netAmount="TESTS"))).replace('"TESTS"', number).encode()
-    rows, counted = read(decode_json(body), USAGE_OF_ENTERPRISE, WHEN)
+    rows, counted = read(decode_json(body), USAGE_OF_ENTERPRISE)
     assert [row.value("netAmount") for row in rows] == [None]
     assert counted == 1
 
@@ -340,7 +347,7 @@ def test_items_of_which_none_can_be_used_are_no_empty_month(items: list[Any]) ->
 
 @pytest.mark.parametrize("odd", [None, 7, ["minutes"]])
 def test_a_unit_or_model_that_is_none_is_an_empty_label_and_counted(odd: Any) -> None:
-    rows, counted = read(answer(item(unitType=odd, model=odd)), CREDITS_OF_ENTERPRISE, WHEN)
+    rows, counted = read(answer(item(unitType=odd, model=odd)), CREDITS_OF_ENTERPRISE)
     assert [row.model_dump(include={"unit_type", "model"}) for row in rows] == [{"unit_type": "", "model": ""}]
     assert counted == 2
 
@@ -356,7 +363,7 @@ def test_numbers_that_github_adds_later_are_counted() -> None:
     assert usage(later) == usage(item())
     found = UnknownFields()
     body = answer(later, totalAmount=9, repository="acme/api", costCenter={"id": "1", "name": "x"})
-    assert read(body, USAGE_OF_ENTERPRISE, WHEN, found)[1] == 0
+    assert read(body, USAGE_OF_ENTERPRISE, found)[1] == 0
     assert found == {
         "usageItems.taxAmount": 1,
         "usageItems.note": 1,
@@ -525,7 +532,7 @@ NUMBERS = (
 def test_sums_are_exact(numbers: list[float]) -> None:
     items = [item(netAmount=number) for number in numbers]
     body = json.dumps(answer(*items)).encode()
-    ((row,), counted) = read(decode_json(body), USAGE_OF_ENTERPRISE, WHEN)
+    ((row,), counted) = read(decode_json(body), USAGE_OF_ENTERPRISE)
     assert row.value("netAmount") == float(sum(Fraction(str(number)) for number in numbers))
     assert counted == 0
 
@@ -547,7 +554,7 @@ ODD_ANSWERS = (
 @given(ODD_ANSWERS, st.sampled_from([USAGE_OF_ENTERPRISE, CREDITS_OF_ENTERPRISE]), st.integers(1, 3))
 def test_no_answer_fails_otherwise_than_as_invalid(whatever: Any, table: Any, places: int) -> None:
     try:
-        rows, counted = read(decode_json(json.dumps(whatever).encode()), table, WHEN)
+        rows, counted = read(decode_json(json.dumps(whatever).encode()), table)
     except Invalid:
         return
     job = job_of(COLLECTOR)

@@ -5,7 +5,6 @@ import codecs
 import json
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.collectors.billing_usage.families import USAGE_OF_ENTERPRISE
-from exporter.collectors.billing_usage.items import MOST_ITEMS, read
+from exporter.collectors.billing_usage.items import MOST_ITEMS, Period, Sums
 from exporter.collectors.copilot_usage import Options
 from exporter.collectors.copilot_usage.newest_day import empty_report
 from exporter.collectors.reading.leaves import read_object
@@ -107,7 +106,7 @@ def test_each_list_has_a_bound_of_its_own() -> None:
     with pytest.raises(Invalid, match=f"{MOST_INTERVALS + 1} rows; at most"):
         decode_list(IntervalRow, b"[" + b"0," * MOST_INTERVALS + b"0]", most=MOST_INTERVALS)
     with pytest.raises(Invalid, match=f"{MOST_ITEMS + 1} usageItems; at most"):
-        read({"usageItems": [{}] * (MOST_ITEMS + 1)}, USAGE_OF_ENTERPRISE, datetime(2026, 11, 1, tzinfo=UTC))
+        Sums(USAGE_OF_ENTERPRISE).add({"usageItems": [{}] * (MOST_ITEMS + 1)}, Period(2026, 11))
     assert parse_exports({LIST: [{}] * MOST_EXPORTS}) == ([], MOST_EXPORTS)
     assert parse_exports({LIST: [{}] * (MOST_EXPORTS + 1)}) is None
 

@@ -6,7 +6,7 @@
 All are month to date, by months of UTC: gauges that fall when a month begins. A correction by GitHub can make them fall
 within the month, or negative. Items that differ only in their price are added up; if one of them lacks a number, the
 sum would be wrong, so it is absent. Names are as GitHub writes them. `families.py` has the metrics, `items.py` reads
-GitHub's answer.
+GitHub's answers. Its past is GitHub's usage of each day, as it is booked by now, added up from the first of each month.
 
 https://docs.github.com/enterprise-cloud@latest/rest/billing/usage#get-billing-usage-summary-for-an-enterprise
 """  # noqa: E501 - a series is one line
@@ -19,8 +19,8 @@ from pydantic import Field
 
 from exporter import worker
 from exporter.catalogue import Calls, Collector
+from exporter.collectors.billing_usage.bill import Bill
 from exporter.collectors.billing_usage.families import (
-    AI_CREDIT,
     CREDITS_OF_ENTERPRISE,
     CREDITS_OF_ORGANIZATION,
     ENTERPRISE,
@@ -30,16 +30,15 @@ from exporter.collectors.billing_usage.families import (
     USAGE_OF_ORGANIZATION,
     Credits,
 )
-from exporter.collectors.billing_usage.items import read
+from exporter.collectors.billing_usage.items import Period, Sums
+from exporter.collectors.billing_usage.past import fetch_month, past
 from exporter.collectors.reading.days import BOOKED_AFTER
 from exporter.collectors.reading.permissions import ENTERPRISE_BILLING, ORGANIZATION_ADMINISTRATION
 from exporter.collectors.reading.unknown_fields import UnknownFields
-from exporter.errors import NotFound
 from exporter.fetching import Api, Ask, Doubt, Fetched
-from exporter.github.apps import NotInstalled
-from exporter.github.decoding import decode_json
 from exporter.instants import DAY, HOUR
 from exporter.options import BoundedOptions
+from exporter.past import Part, PastAnswer
 from exporter.tables import Row, Table
 
 
@@ -51,30 +50,29 @@ class Options(BoundedOptions):
     )
 
 
-async def _fetch(api: Api, ask: Ask, root: str, usage: Table, credits_: Table) -> Fetched:
-    """Send two requests, always with the month: without it GitHub's answer was not always the month to date."""
-    when = datetime.fromtimestamp(ask.end, UTC)
-    month: dict[str, str | int] = {"year": when.year, "month": when.month}
-    unknown = UnknownFields()
-    reply = await api.get(root + SUMMARY, month)
-    rows, rejected = await worker.run(lambda: read(decode_json(reply.body), usage, when, unknown))
-    credit_rows: tuple[Row, ...] = ()
-    try:
-        credit_reply = await api.get(root + AI_CREDIT, month)
-    except NotInstalled:
-        raise
-    except NotFound:
-        pass  # this account has no AI credits
-    else:
-        credit_rows, unusable = await worker.run(lambda: read(decode_json(credit_reply.body), credits_, when, unknown))
-        rejected += unusable
+def _of_enterprise(ask: Ask) -> Bill:
+    """The bill of the enterprise account, with all its organizations and cost centers."""
+    return Bill(ENTERPRISE.format(enterprise=ask.target), Sums(USAGE_OF_ENTERPRISE), Sums(CREDITS_OF_ENTERPRISE))
+
+
+def _of_organization(ask: Ask) -> Bill:
+    """The bill of the organization itself; GitHub answers 404 if an enterprise pays."""
+    return Bill(ORGANIZATION.format(org=ask.target), Sums(USAGE_OF_ORGANIZATION), Sums(CREDITS_OF_ORGANIZATION))
+
+
+async def _fetch(api: Api, ask: Ask, bill: Bill) -> Fetched:
+    await bill.read(api, Period.month_of(ask.end))
+    rows, credit_rows = await worker.run(bill.rows)
+    when, unknown = datetime.fromtimestamp(ask.end, UTC), UnknownFields()
+    for sums in (bill.usage, bill.credits):
+        unknown.join(sums.unknown)
     return Fetched(
         (*rows, *credit_rows),
-        rejected,
+        bill.rejected,
         data_time=float(ask.end),
         unknown=unknown,
         note="" if when.day <= BOOKED_AFTER // DAY else None,
-        doubts=tuple(_doubts(ask, when, {usage: rows, credits_: credit_rows})),
+        doubts=tuple(_doubts(ask, when, {bill.usage.table: rows, bill.credits.table: credit_rows})),
     )
 
 
@@ -88,15 +86,23 @@ def _doubts(ask: Ask, when: datetime, rows_of: Mapping[Table, tuple[Row, ...]]) 
 
 
 async def fetch_enterprise(api: Api, ask: Ask) -> Fetched:
-    """The bill of the enterprise account, with all its organizations and cost centers."""
-    root = ENTERPRISE.format(enterprise=ask.target)
-    return await _fetch(api, ask, root, USAGE_OF_ENTERPRISE, CREDITS_OF_ENTERPRISE)
+    """Read the month to date of an enterprise."""
+    return await _fetch(api, ask, _of_enterprise(ask))
 
 
 async def fetch_organization(api: Api, ask: Ask) -> Fetched:
-    """The bill of the organization itself; GitHub answers 404 if an enterprise pays."""
-    root = ORGANIZATION.format(org=ask.target)
-    return await _fetch(api, ask, root, USAGE_OF_ORGANIZATION, CREDITS_OF_ORGANIZATION)
+    """Read the month to date of an organization."""
+    return await _fetch(api, ask, _of_organization(ask))
+
+
+async def fetch_past_of_enterprise(api: Api, ask: Ask, part: Part) -> PastAnswer:
+    """Read a month of an enterprise, day by day."""
+    return await fetch_month(api, _of_enterprise(ask), part)
+
+
+async def fetch_past_of_organization(api: Api, ask: Ask, part: Part) -> PastAnswer:
+    """Read a month of an organization, day by day."""
+    return await fetch_month(api, _of_organization(ask), part)
 
 
 COLLECTOR = Collector(
@@ -112,6 +118,7 @@ COLLECTOR = Collector(
     fetch=fetch_enterprise,
     tables=(USAGE_OF_ENTERPRISE, CREDITS_OF_ENTERPRISE),
     calls=Calls(single=2),
+    past=past(fetch_past_of_enterprise),
     nothing=(
         "GitHub shows no usage of this month. Compare it with GitHub's billing pages; where nothing is billed, switch "
         "it off: collectors.billing_usage.enabled: false"
@@ -126,6 +133,7 @@ OF_ORGANIZATION = replace(
     switch="organizations",
     permission=ORGANIZATION_ADMINISTRATION,
     fetch=fetch_organization,
+    past=past(fetch_past_of_organization),
     tables=(USAGE_OF_ORGANIZATION, CREDITS_OF_ORGANIZATION),
     nothing=(
         "GitHub shows no usage of this month. Compare it with GitHub's billing pages; where an enterprise pays, switch "
