@@ -1,6 +1,7 @@
 """The command `backfill` against a simulated GitHub, and what its files hold."""
 
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,10 +45,20 @@ class Backfill:
             *(first, f"--output={self.output}", *self.flags, *flags),
         ]
 
-    def run(self, now: float, *flags: str) -> "subprocess.CompletedProcess[str]":
-        """Run it to its end."""
+    def run(self, now: float, *flags: str, largest_file: int = -1) -> "subprocess.CompletedProcess[str]":
+        """Run it to its end; no file may become larger than `largest_file` bytes, if that is given."""
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
         return subprocess.run(
-            self.arguments(now, *flags), env=ENVIRON, capture_output=True, text=True, timeout=250, check=False
+            self.arguments(now, *flags),
+            env=ENVIRON,
+            capture_output=True,
+            text=True,
+            timeout=250,
+            check=False,
+            preexec_fn=limit if largest_file > 0 else None,
         )
 
     def start(self, now: float, *flags: str) -> "subprocess.Popen[str]":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.instants import DAY, HOUR, day_of
+from exporter.instants import DAY, HOUR, day_of, epoch
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.copilot import record
 from exporter.simulator.estate import Copilot, Enterprise, Estate
@@ -241,6 +241,56 @@ def test_a_day_that_cannot_be_read_is_a_gap_and_is_asked_for_again(tmp_path: Pat
         assert again.returncode == 0, again.stdout
         days = family(backfill.history(), "github_copilot_organization_report_day_timestamp_seconds", "organization")
         assert bad in {day_of(day) for day in days["acme",].values()}
+
+
+def test_odd_days_are_as_github_has_them_now_and_a_day_without_report_is_no_zero(tmp_path: Path, now: int) -> None:
+    """A day is revised, one has nobody's use, one is late for ever; files in parts, in many forms, with dead links."""
+    revised, unused, absent = (day_of(now - back * DAY) for back in (10, 15, 20))
+    github = github_of(
+        now,
+        revised={("acme", revised): 0.0},
+        missing={("acme", unused), ("acme-corp", absent)},
+        files={"acme": 3},
+        forms={"acme": "lines", "acme-corp": "wrapped"},
+        dead_links={"acme": 3},
+    )
+    with backfill_of(github, tmp_path, only("copilot_usage", copilot_usage=LOOPBACK)) as backfill:
+        done = backfill.run(now)
+        assert done.returncode == 0, done.stdout + done.stderr
+        history = backfill.history()
+    estate = github.estate
+    of_acme = family(history, DAILY_USERS, "organization")["acme",]
+    assert min(of_acme.values()) > 0
+    for at, users in of_acme.items():
+        day = at // DAY * DAY - SHOWN_AFTER
+        day -= DAY if day_of(day) == unused else 0
+        assert users == record(estate, "acme", day)["daily_active_users"] + (day_of(day) == revised)
+    name = "github_copilot_enterprise_daily_active_users"
+    of_enterprise = family(history, name, "enterprise")["acme-corp",]
+    gap = int(epoch(absent))
+    assert f"copilot_usage enterprise/acme-corp, {absent}T00:00:00Z to" in done.stdout
+    assert "GitHub has no report of the day" in done.stdout
+    shown = {at: users for at, users in of_enterprise.items() if gap + SHOWN_AFTER <= at < gap + SHOWN_AFTER + DAY}
+    assert set(shown.values()) == {record(estate, "acme-corp", gap - DAY)["daily_active_users"]}, "until max_age"
+
+
+def test_a_full_disk_costs_nothing_that_was_read(tmp_path: Path, now: int) -> None:
+    github = github_of(now)
+    collectors = only("summary_stats", "copilot_usage", copilot_usage=LOOPBACK)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "full").mkdir()
+    with backfill_of(github, tmp_path / "whole", collectors) as whole:
+        assert whole.run(now).returncode == 0
+    with backfill_of(github, tmp_path / "full", collectors) as full:
+        largest = max(map(len, whole.files().values())) // 2
+        stopped = full.run(now, largest_file=largest)
+        assert stopped.returncode == 1
+        assert "call the same command again to go on" in stopped.stderr
+        assert "Traceback" not in stopped.stderr
+        asked = len(github.log)
+        assert full.run(now).returncode == 0
+        assert full.files() == whole.files()
+        assert len(github.log) - asked < asked / 2, "what was read is not read again"
 
 
 @pytest.mark.parametrize(
