@@ -1,6 +1,7 @@
 """What a backfill has written, what is missing and why, and what to do next."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from exporter.history.folder import MANIFEST, Folder
@@ -57,9 +58,9 @@ def _gap_lines(gaps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _commands(folder: Folder) -> list[str]:
     """How Prometheus gets the files."""
-    blocks = f"{folder.path}/blocks"
+    path = quote(str(folder.path))
     promtool = f"promtool tsdb create-blocks-from --max-block-duration={LONGEST_BLOCK} openmetrics"
     return [
-        f'  for file in {folder.path}/*.om; do {promtool} "$file" {blocks}; done',
-        f"  mv {blocks}/* PROMETHEUS_DATA/",
+        f'  for file in {path}/*.om; do {promtool} "$file" {path}/blocks; done',
+        f"  mv {path}/blocks/* PROMETHEUS_DATA/",
     ]
