@@ -591,7 +591,7 @@ def test_the_days_of_a_month_add_up_to_its_bill(what: str) -> None:
                 "month": 10,
                 **{name: int(day) for name, day in query.items()},
             }
-            return sum(item["grossAmount"] for item in answer["usageItems"])
+            return float(sum(item["grossAmount"] for item in answer["usageItems"]))
 
         days = [await bill(day=str(day)) for day in range(1, 32)]
         assert all(days)
