@@ -206,10 +206,10 @@ class Spool:
         Of a total it is what the other counters of its family and job have not.
         """
         rows = self._connection.execute(
-            "SELECT hour, value - is_total * coalesce(("
+            "SELECT hour, value - CASE WHEN is_total THEN coalesce(("
             "  SELECT sum(other.value) FROM series AS sibling JOIN count AS other ON other.series = sibling.id "
             "  WHERE sibling.file = series.file AND sibling.family = series.family AND sibling.job = series.job "
-            "  AND NOT sibling.is_total AND other.hour = count.hour), 0) "
+            "  AND NOT sibling.is_total AND other.hour = count.hour), 0) ELSE 0 END "
             "FROM count JOIN series ON series.id = count.series WHERE series.id = ? ORDER BY hour",
             (series,),
         )
