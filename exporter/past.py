@@ -3,7 +3,7 @@
 Instants are whole epoch seconds (UTC).
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Literal
@@ -30,11 +30,12 @@ class Part:
 class Shown:
     """The rows that an exporter would have shown from the instant `at` on, until newer ones of the same `thing`.
 
-    At `until` they were withdrawn in any case. Without rows GitHub had nothing newer: what was shown before goes on.
+    At `until` they were withdrawn in any case. Rows may be made each time they are iterated, so that a year's need not
+    be in memory at once. Without rows GitHub had nothing newer: what was shown before goes on.
     """
 
     at: int
-    rows: tuple[Row, ...] = ()
+    rows: Iterable[Row] = ()
     thing: str = ""
     until: float = inf
 

@@ -1,6 +1,6 @@
 """From the rows that a part of the past has shown to points of series. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.collecting.gauges import Dates, gauges_of
@@ -48,26 +48,25 @@ class Samples:
     extra: Sequence[tuple[str, str]]
     places: int
 
-    def gauges(self, answer: PastAnswer) -> list[GaugePoint]:
-        """The points of gauges."""
-        return [point for shown in answer.shown for point in self._gauges(shown)]
+    def gauges(self, answer: PastAnswer) -> Iterator[GaugePoint]:
+        """The points of gauges, made as they are iterated."""
+        for shown in answer.shown:
+            yield from self._gauges(shown)
 
     def increments(self, answer: PastAnswer) -> list[Increment]:
         """What counters counted."""
         return [increment for counted in answer.counted for increment in self._increments(counted)]
 
-    def _gauges(self, shown: Shown) -> list[GaugePoint]:
+    def _gauges(self, shown: Shown) -> Iterator[GaugePoint]:
         rows = self._renamed(shown.rows)
         columns, _left_out = gauges_of(self.job, rows, None, self.places, Dates(float(shown.at), 0.0))
-        points = []
         for table, family in families(self.job):
             column, age = columns[family.name], max(self.job.max_age, table.stays)
             dates = column.dates or [NEVER] * len(column)
             for (labels, value), date in zip(column, dates, strict=True):
                 head = self._head(table, family, labels)
                 most = min(date + age, shown.until)
-                points.append(GaugePoint(head, self.numbers[family.name], shown.at, shown.thing, most, value))
-        return points
+                yield GaugePoint(head, self.numbers[family.name], shown.at, shown.thing, most, value)
 
     def _increments(self, counted: CountedHours) -> list[Increment]:
         table = self.job.collector.counting
@@ -82,8 +81,8 @@ class Samples:
             for hour, numbers in counted.hours.items()
         ]
 
-    def _renamed(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
-        return rename_people(Fetched(rows), self.naming.name).rows
+    def _renamed(self, rows: Iterable[Row]) -> tuple[Row, ...]:
+        return rename_people(Fetched(tuple(rows)), self.naming.name).rows
 
     def _head(self, table: Table, family: Family, labels: Labels) -> str:
         """The beginning of a line, up to the value."""

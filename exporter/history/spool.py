@@ -6,7 +6,8 @@ block: they are called in the worker.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,9 @@ CREATE TABLE gauge (
 CREATE TABLE count (series INTEGER, hour INTEGER, value INTEGER, PRIMARY KEY (series, hour)) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
+
+_AT_ONCE = 10_000
+"""Points that are in memory at once: a year of many appliances has millions."""
 
 
 class GaugePoint(NamedTuple):
@@ -127,7 +131,7 @@ class Spool:
         state: str,
         why: str = "",
         marks: Mapping[str, Sequence[tuple[int, MarkKind]]] | None = None,
-        gauges: Sequence[GaugePoint] = (),
+        gauges: Iterable[GaugePoint] = (),
         increments: Sequence[Increment] = (),
     ) -> None:
         """Save what a part has shown, and that it is read."""
@@ -140,12 +144,14 @@ class Spool:
                 "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)",
                 [(job, thing, at, kind) for thing, all_of_it in (marks or {}).items() for at, kind in all_of_it],
             )
-            ids = self._series(file, job, [(one.family, one.head, False) for one in gauges])
-            ids |= self._series(file, job, [(one.family, one.head, one.is_total) for one in increments])
-            connection.executemany(
-                "INSERT OR REPLACE INTO gauge VALUES (?, ?, ?, ?, ?)",
-                [(ids[one.family, one.head], one.at, one.thing, one.most, one.value) for one in gauges],
-            )
+            left = iter(gauges)
+            while points := list(islice(left, _AT_ONCE)):
+                ids = self._series(file, job, [(one.family, one.head, False) for one in points])
+                connection.executemany(
+                    "INSERT OR REPLACE INTO gauge VALUES (?, ?, ?, ?, ?)",
+                    [(ids[one.family, one.head], one.at, one.thing, one.most, one.value) for one in points],
+                )
+            ids = self._series(file, job, [(one.family, one.head, one.is_total) for one in increments])
             connection.executemany(
                 "INSERT OR REPLACE INTO count VALUES (?, ?, ?)",
                 [(ids[one.family, one.head], one.hour, one.value) for one in increments],

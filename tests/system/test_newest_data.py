@@ -5,6 +5,7 @@ from pathlib import Path
 
 from exporter.collectors.server_statistics.families import Collected
 from exporter.collectors.server_statistics.newest import NewestRecords
+from exporter.collectors.server_statistics.pages import Pages
 from exporter.collectors.usage_reports import known_until
 from exporter.collectors.usage_reports.ledger import Ledger
 from exporter.collectors.usage_reports.tables import rows_of
@@ -41,9 +42,10 @@ def test_a_usage_report_with_a_day_to_come_is_as_new_as_today() -> None:
 
 def test_an_appliance_whose_clock_is_ahead_is_as_new_as_now() -> None:
     ahead, read = "2026-11-21T13:00:00Z", '[{"server_id": "a", "collection_date": "%s"}]'
-    newest = NewestRecords(NOW)
-    newest._feed((read % ahead).encode())
-    newest.end_page()
-    fetched = newest.fetched()
+    newest = NewestRecords()
+    pages = Pages(NOW, newest.add)
+    pages.feed((read % ahead).encode())
+    pages.end_page()
+    fetched = newest.fetched(NOW)
     assert fetched.data_time == NOW
     assert [row.value("collection_date") for row in fetched.rows if isinstance(row, Collected)] == [NOW]

@@ -20,14 +20,15 @@ from exporter.github.apps import NotInstalled
 from exporter.instants import DAY, HOUR, epoch
 from exporter.past import YEAR, Part, Past, PastAnswer, Shown
 
-REACH = 2 * YEAR - 31 * DAY
-"""24 months, less a month: the sums of a month need its first day."""
+REACH = 2 * YEAR
+MARGIN = 31 * DAY
+"""The sums of a month need its first day, so a month is not asked for once GitHub may have dropped that."""
 REQUESTS_OF_DAY = 2
 
 
 def past(fetch: Callable[[Api, Ask, Part], Coroutine[Any, Any, PastAnswer]]) -> Past:
     """How it is asked; `fetch` reads a month."""
-    return Past(fetch, "month", REACH, shown_after=DAY, list_parts=list_months)
+    return Past(fetch, "month", REACH, shown_after=DAY, margin=MARGIN, list_parts=list_months)
 
 
 async def list_months(_api: Api, ask: Ask) -> tuple[Part, ...]:

@@ -7,8 +7,10 @@
 The newest record of each appliance is exported, and withdrawn by its own date, so that an appliance that stopped
 sending does not look current. A value that is missing or differs from its documented type is absent.
 
-A year of 20 appliances is 7,300 records in one answer without pages; `newest.py` reads it record by record,
-`record.py` reads a record into rows, `families.py` has the metrics.
+Its past is the record of each appliance and day, of the year that GitHub answers with; each is shown until the next.
+
+A year of 20 appliances is 7,300 records in one answer without pages; `pages.py` reads it record by record, of which
+`newest.py` keeps the newest and `past.py` all; `record.py` reads a record into rows, `families.py` has the metrics.
 
 https://docs.github.com/enterprise-cloud@latest/rest/enterprise-admin/admin-stats#get-github-enterprise-server-statistics
 """
@@ -22,14 +24,14 @@ from exporter import worker
 from exporter.catalogue import Collector, Permission
 from exporter.collectors.server_statistics.families import TABLES
 from exporter.collectors.server_statistics.newest import NewestRecords
+from exporter.collectors.server_statistics.pages import Pages
+from exporter.collectors.server_statistics.past import REACH, fetch_records
 from exporter.errors import Refused
 from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR
 from exporter.lateness import Late
 from exporter.options import CollectorOptions, QueryDate
-
-MOST_BYTES = 256 * 1024 * 1024
-"""The most bytes of a page, which is never complete in memory: a year of 200 appliances."""
+from exporter.past import Part, Past, PastAnswer
 
 
 class Options(CollectorOptions):
@@ -46,24 +48,31 @@ class Options(CollectorOptions):
     )
 
 
+PATH = "/enterprise-installation/{}/server-statistics"
+
+
 async def fetch(api: Api, ask: Ask) -> Fetched:
     """Read all pages. If GitHub refuses the dates, repeat the request without them."""
-    path = f"/enterprise-installation/{ask.target}/server-statistics"
     options = {"date_start": ask.options.date_start, "date_end": ask.options.date_end}
     dates = {name: date for name, date in options.items() if date}
     try:
-        return await _read(api, path, dates, ask.end)
+        return await _read(api, ask, dates)
     except Refused:
         if not dates:
             raise
-    return await _read(api, path, {}, ask.end)
+    return await _read(api, ask, {})
 
 
-async def _read(api: Api, path: str, dates: Mapping[str, str], now: float) -> Fetched:
-    newest = NewestRecords(now)
-    async for _page in api.stream(path, {**dates}, newest.take, MOST_BYTES):
-        await worker.run(newest.end_page)
-    return await worker.run(newest.fetched)
+async def _read(api: Api, ask: Ask, dates: Mapping[str, str]) -> Fetched:
+    newest = NewestRecords()
+    pages = Pages(ask.end, newest.add)
+    await pages.read(api, PATH.format(ask.target), dates)
+    return await worker.run(lambda: newest.fetched(ask.end, pages.rejected))
+
+
+async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
+    """Read the records of the whole time."""
+    return await fetch_records(api, ask, part, PATH.format(ask.target))
 
 
 COLLECTOR = Collector(
@@ -80,6 +89,7 @@ COLLECTOR = Collector(
         "connected to an organization), of an owner"
     ),
     fetch=fetch,
+    past=Past(fetch_past, "whole", REACH, requests=2),
     tables=TABLES,
     interval=6 * HOUR,
     max_age=3 * DAY,

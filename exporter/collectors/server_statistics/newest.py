@@ -1,22 +1,17 @@
-"""The newest record of each appliance, from an array that is read record by record."""
+"""The newest record of each appliance."""
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
-
-from exporter import worker
-from exporter.collectors.reading.leaves import missing, number
-from exporter.collectors.reading.records import Records, decode_record
+from exporter.collectors.reading.records import decode_record
 from exporter.collectors.reading.unknown_fields import UnknownFields
-from exporter.collectors.reading.values import label_text
 from exporter.collectors.server_statistics.families import KEPT_FOR, TABLES
+from exporter.collectors.server_statistics.pages import Record
 from exporter.collectors.server_statistics.record import RecordReader
 from exporter.errors import Invalid
 from exporter.fetching import Doubt, Fetched
-from exporter.instants import DAY
-from exporter.tables import Row, Timestamp
+from exporter.tables import Row
 
 MOST_SERVERS = 1_000
 
@@ -27,8 +22,6 @@ NO_SERVERS = (
     "GitHub lists no appliance: turn on GitHub Connect and its Server Statistics on the appliances; where there is "
     "none, switch it off: collectors.server_statistics.enabled: false"
 )
-
-_DATE = TypeAdapter(Timestamp)
 
 
 class _Record(NamedTuple):
@@ -41,66 +34,29 @@ class _Record(NamedTuple):
 
 @dataclass(slots=True)
 class NewestRecords:
-    """The newest record of each appliance over all pages. `now` is GitHub's clock, epoch seconds."""
+    """The newest record of each appliance over all pages."""
 
-    now: float
     records: dict[str, _Record] = field(default_factory=dict)
-    rejected: int = 0
-    _page: Records = field(default_factory=Records)
     _bytes: int = 0
 
-    async def take(self, piece: bytes) -> None:
-        """Read a piece of a page, in a thread, because decoding would block the event loop."""
-        await worker.run(self._feed, piece)
-
-    def _feed(self, piece: bytes) -> None:
-        for record, text in self._page.feed(piece):
-            self._add(record, text)
-
-    def end_page(self) -> None:
-        """Read the end of a page; raises `Invalid` if its array is incomplete."""
-        for record, text in self._page.end():
-            self._add(record, text)
-        self._page = Records()
-
-    def _add(self, record: Any, text: str) -> None:
+    def add(self, record: Record) -> None:
         """Keep a record if it is its appliance's newest.
 
         Records come in any order. Of two with the same date the larger text is kept, whichever comes first.
         """
-        server_id = record.get("server_id") if isinstance(record, dict) else None
-        if not isinstance(server_id, str) or not server_id:
-            self.rejected += 1
-            return
-        date = record.get("collection_date")
-        collected = self._instant(date)
-        self.rejected += collected is None and not missing(date)
-        newer = _Record(-math.inf if collected is None else collected, text.encode(), collected)
-        name = label_text(server_id)
-        before = self.records.get(name)
+        collected = record.collected
+        newer = _Record(-math.inf if collected is None else collected, record.text.encode(), collected)
+        before = self.records.get(record.server_id)
         if before is not None and newer[:2] <= before[:2]:
             return
-        self.records[name] = newer
+        self.records[record.server_id] = newer
         self._bytes += len(newer.text) - (len(before.text) if before else 0)
         if len(self.records) > MOST_SERVERS or self._bytes > MOST_BYTES:
             raise Invalid(f"the answer has more than {MOST_SERVERS} appliances, or records that are too large")
 
-    def _instant(self, value: object) -> float | None:
-        """A collection date in epoch seconds, at most `now`; None if it is unreadable or over a day in the future.
-
-        A date far in the future would stay the newest for ever.
-        """
-        try:
-            collected = number(_DATE.validate_python(value)) if isinstance(value, str) else None
-        except ValidationError:
-            return None
-        return None if collected is None or collected > self.now + DAY else min(collected, self.now)
-
-    def fetched(self) -> Fetched:
-        """The rows of all appliances. Raises `Invalid` if there were records and none of them could be used."""
-        if self.rejected and not self.records:
-            raise Invalid(f"none of {self.rejected} records names its server")
-        rows, rejected, unknown = list[Row](), self.rejected, UnknownFields()
+    def fetched(self, now: float, rejected: int = 0) -> Fetched:
+        """The rows of all appliances, by GitHub's clock `now`; `rejected` records and dates could not be used."""
+        rows, unknown = list[Row](), UnknownFields()
         try:
             for server_id, record in sorted(self.records.items()):
                 reader = RecordReader(server_id, record.collected, decode_record(record.text.decode()))
@@ -115,7 +71,7 @@ class NewestRecords:
         return Fetched(
             tuple(rows),
             rejected,
-            min(newest, self.now) if newest > self.now - KEPT_FOR else None,
+            min(newest, now) if newest > now - KEPT_FOR else None,
             unknown=unknown,
             note=NO_SERVERS if is_empty else None,
             doubts=tuple(Doubt(table, NO_SERVERS) for table in TABLES) if is_empty else (),
