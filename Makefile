@@ -44,8 +44,8 @@ check: $(VENV)/.dev ## lint, format and types
 golden: $(VENV)/.dev ## rewrite the golden /metrics texts; review the diff
 	$(BIN)/python -m pytest tests/system/test_golden.py --golden-update
 
-docs: $(VENV)/.dev ## write docs/metrics.md, docs/config*, the README's tables, the dashboards and the chart's files from the code
-	$(BIN)/python -m exporter.cli.readme README.md
+docs: $(VENV)/.dev ## write docs/metrics.md, docs/config*, the tables of README and docs/backfill.md, the dashboards and the chart's files from the code
+	$(BIN)/python -m exporter.cli.readme README.md docs/backfill.md
 	$(BIN)/github-enterprise-exporter metrics > docs/metrics.md
 	$(BIN)/python -m exporter.cli.reference docs
 	$(BIN)/python -m grafana

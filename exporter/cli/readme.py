@@ -1,22 +1,23 @@
-"""The README's tables of collectors, written from their declarations: `python -m exporter.cli.readme README.md`."""
+"""Tables of collectors in pages, written from their declarations: `python -m exporter.cli.readme README.md …`."""
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import takewhile
 from pathlib import Path
 
 from exporter.catalogue import Collector, Permission
 from exporter.collectors import COLLECTORS
-from exporter.instants import HOUR
+from exporter.instants import DAY, HOUR
 
 _SECTION = re.compile(r"(<!-- (\w+): made by make docs -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def updated(readme: str, collectors: Sequence[Collector]) -> str:
-    """The README with its tables as the collectors are declared."""
-    tables = {"permissions": permissions(collectors), "freshness": freshness(collectors)}
-    return _SECTION.sub(lambda section: section[1] + "\n".join(tables[section[2]]) + "\n" + section[3], readme)
+def updated(page: str, collectors: Sequence[Collector]) -> str:
+    """A page with its tables as the collectors are declared."""
+    tables = {"permissions": permissions(collectors), "freshness": freshness(collectors), "past": past(collectors)}
+    return _SECTION.sub(lambda section: section[1] + "\n".join(tables[section[2]]) + "\n" + section[3], page)
 
 
 def permissions(collectors: Iterable[Collector]) -> list[str]:
@@ -46,6 +47,37 @@ def freshness(collectors: Iterable[Collector]) -> list[str]:
         *(_row(_metrics(row), _interval(interval), lateness) for (interval, lateness), row in rows.items()),
         "| `github_exporter_…` | at each scrape | None: the exporter's own success, freshness, reasons, budgets. |",
     ]
+
+
+def past(collectors: Sequence[Collector]) -> list[str]:
+    """How far back GitHub has the figures of each collector."""
+    rows: dict[tuple[str, ...], list[Collector]] = {}
+    for collector in collectors:
+        known = collector.past
+        cells = ("nothing", "no past is read", "")
+        if known:
+            kind = "counters, by hour" if collector.counting else "gauges"
+            since = f", not before {known.first_day}" if known.first_day else ""
+            parts = {"day": "day by day", "month": "month by month", "whole": "all at once"}[known.part]
+            cells = (kind, f"{known.reach // DAY} days{since}", parts)
+        rows.setdefault(cells, []).append(collector)
+    scopes = {name: {one.scope for one in collectors if one.name == name} for name in (one.name for one in collectors)}
+    return [
+        "| collector | what | how far back | asked |",
+        "|---|---|---|---|",
+        *(_row(_of_scopes(row, scopes), *cells) for cells, row in rows.items()),
+    ]
+
+
+def _of_scopes(row: Sequence[Collector], scopes: Mapping[str, AbstractSet[str]]) -> str:
+    """The names of a row's collectors, with the scope where another row has another one."""
+    found: dict[str, set[str]] = {}
+    for collector in row:
+        found.setdefault(collector.name, set()).add(collector.scope)
+    return ", ".join(
+        f"`{name}`" + ("" if own == scopes[name] else f", {' and '.join(f'{scope}s' for scope in sorted(own))}")
+        for name, own in found.items()
+    )
 
 
 def _row(*cells: str) -> str:
@@ -93,5 +125,6 @@ def _interval(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    file = Path(sys.argv[1])
-    file.write_text(updated(file.read_text(), COLLECTORS))
+    for name in sys.argv[1:]:
+        file = Path(name)
+        file.write_text(updated(file.read_text(), COLLECTORS))

@@ -116,3 +116,12 @@ def test_the_interval_in_that_table_is_the_collectors(collector: Collector) -> N
     row = rows[max((one for one in rows if first.startswith(one)), key=len)]
     seconds = collector.interval
     assert row.split("|")[2].strip() == (f"{seconds / 3600:.0f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min")
+
+
+def test_the_page_on_the_past_says_how_far_back_each_collector_goes() -> None:
+    page = (ROOT / "docs" / "backfill.md").read_text()
+    assert updated(page, COLLECTORS) == page, "make docs"
+    table = page.partition("<!-- past:")[2].partition("<!-- end -->")[0]
+    for collector in COLLECTORS:
+        rows = [row for row in table.splitlines() if f"`{collector.name}`" in row]
+        assert any(("no past" in row) == (collector.past is None) for row in rows), collector.name
