@@ -126,9 +126,9 @@ def _fields(snapshot: Snapshot) -> dict[str, Any]:
     return {name: getattr(snapshot, name) for name in Snapshot.__dataclass_fields__}
 
 
-def exposition(job: Job, snapshot: Snapshot, form: Format, *, compressed: bool = False) -> str:
+def exposition(job: Job, snapshot: Snapshot, form: Format, *, compressed: bool = False, now: float = NOW) -> str:
     store = Store(60.0)
-    store.publish(job, status_of(snapshot), render(job, columns_of(job, snapshot, NOW), snapshot.version), 0.0)
+    store.publish(job, status_of(snapshot), render(job, columns_of(job, snapshot, now), snapshot.version), 0.0)
     page = Exposition(store, [job.collector], tuple, lambda: 0.0)
     body = b"".join(asyncio.run(page.answer(form, gzip=compressed, filters=Filters())).body)
     return (gzip.decompress(body) if compressed else body).decode()

@@ -89,6 +89,10 @@ class PastRecords:
             raise Invalid("the answer has too many records")
         self.records[key] = RowsOfRecord(record.server_id, record.collected, packed, self._sample)
 
+    def in_order(self) -> Iterator[tuple[tuple[str, int], RowsOfRecord]]:
+        """The records appliance by appliance, by date."""
+        return ((key, self.records[key]) for key in sorted(self.records))
+
 
 async def fetch_records(api: Api, ask: Ask, part: Part, path: str) -> PastAnswer:
     """All records of a part, and those before it that were still shown when it began.
@@ -103,7 +107,8 @@ async def fetch_records(api: Api, ask: Ask, part: Part, path: str) -> PastAnswer
         records = await _read(api, path, {"date_start": since}, begin())
     if records.is_empty:
         records = await _read(api, path, {}, begin())
-    shown = tuple(Shown(at, rows, thing=server_id) for (server_id, at), rows in records.records.items())
+    # Appliance by appliance: series that stand together are saved much faster.
+    shown = tuple(Shown(at, rows, thing=server_id) for (server_id, at), rows in records.in_order())
     return PastAnswer(shown, rejected=records.rejected, missing=_lacking(shown, part))
 
 
