@@ -86,7 +86,8 @@ def _fix_key(failed: FailedJob) -> tuple[str, ...]:
     job, hint = failed.entry.job, failed.hint
     key = (failed.reason, job.target.credential, hint)
     if failed.needs_permission:
-        return (*key, job.collector.needs)
+        needs = job.collector.permission  # its words would cost half a second for tens of thousands of failures
+        return (*key, needs.app, needs.classic, needs.besides, str(needs.fine_grained))
     if hint not in GENERAL_HINTS:
         return key
     if hint == Retired.hint:
