@@ -142,5 +142,5 @@ def test_the_days_that_are_asked_are_those_whose_figures_were_shown(collector: C
     assert len(found) == 41
     assert {part.requests for part in found} == {2 if collector in PEOPLE else 1}
     earliest = source_of(job_of(collector), epoch("2025-01-01"), NOW)
-    first = {"enterprise": "2025-11-23", "organization": "2025-12-12"}[collector.scope]
+    first = {"enterprise": "2025-11-22", "organization": "2025-12-12"}[collector.scope]
     assert day_of(parts(earliest)[0].start) == first
