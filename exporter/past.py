@@ -3,7 +3,7 @@
 Instants are whole epoch seconds (UTC).
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Literal
@@ -55,9 +55,12 @@ class CountedHours:
 
 @dataclass(frozen=True, slots=True)
 class PastAnswer:
-    """What a part of the past shows; `rejected` is how many values could not be read, `missing` what GitHub lacks."""
+    """What a part of the past shows; `rejected` is how many values could not be read, `missing` what GitHub lacks.
 
-    shown: tuple[Shown, ...] = ()
+    `shown` may make its items anew whenever it is iterated, so that they need not be in memory together.
+    """
+
+    shown: Collection[Shown] = ()
     counted: tuple[CountedHours, ...] = ()
     rejected: int = 0
     missing: str = ""

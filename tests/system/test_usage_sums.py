@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -25,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.collectors.usage_reports import sums as usage_sums
-from exporter.collectors.usage_reports.child import Selection, _Child, _read, check, load, sum_report
+from exporter.collectors.usage_reports.child import MOST_BYTES, Selection, _Child, _read, check, load, sum_report
 from exporter.collectors.usage_reports.ledger import unknown_columns
 from exporter.collectors.usage_reports.sums import GROUPS, Sums, UnusableReport, sum_up
 from exporter.errors import Invalid, LinkExpired, Unavailable
@@ -468,14 +469,16 @@ def test_a_scrape_comes_between_the_lines_of_an_answer() -> None:
     lines = list(sums_of(written(*(row(organization=org) for org in orgs))).lines())
 
     async def turns() -> int:
+        sums = Sums.empty(*WANTED)
         child = _Child(Mock(), Mock(), asyncio.StreamReader(), Mock(), 1.0)
         child.stdout.feed_data("".join(f"{line}\n" for line in lines).encode())
         child.stdout.feed_eof()
-        job, turn = asyncio.create_task(_read(child, WANTED)), 0
+        job, turn = asyncio.create_task(_read(child, partial(load, sums=sums), MOST_BYTES)), 0
         while not job.done():
             turn += 1
             await asyncio.sleep(0)
-        assert len((await job).months["2026-11"].groups[""]) == len(orgs)
+        await job
+        assert len(sums.months["2026-11"].groups[""]) == len(orgs)
         return turn
 
     assert asyncio.run(turns()) >= len(lines)

@@ -19,6 +19,7 @@ from exporter.catalogue import Calls, Collector, Permission
 from exporter.collectors.reading.days import BOOKED_AFTER
 from exporter.collectors.usage_reports.exporting import Run
 from exporter.collectors.usage_reports.ledger import Ledger
+from exporter.collectors.usage_reports.past import PAST
 from exporter.collectors.usage_reports.tables import GROUPS, LISTED, MONTHS, SPEND, Group, rows_of
 from exporter.fetching import Api, Ask, Fetched
 from exporter.instants import DAY, HOUR, epoch
@@ -105,5 +106,6 @@ COLLECTOR = Collector(
         4 * DAY,
         "No newer export covers the month: let somebody make one, or set collectors.usage_reports.create: true.",
     ),
+    past=PAST,
     names_in_memory="figures",
 )

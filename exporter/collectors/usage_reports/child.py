@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from socket import socketpair
 from subprocess import DEVNULL, Popen
 from typing import NamedTuple
@@ -20,9 +21,11 @@ from exporter.errors import GitHubError, Invalid, Unavailable
 
 FilePieces = AsyncGenerator[bytes, None]
 ReportFile = FilePieces | Callable[[], FilePieces]
+Take = Callable[[bytes], bool]
+"""Takes a line of `Sums.lines`; returns whether it was the last. Raises `ValueError` for any other line."""
 
-MOST_BYTES = 64 * 1024 * 1024
-"""Bytes of the child's output; 20,000 groups take a tenth of it."""
+MOST_BYTES, MOST_BYTES_BY_DAY = 64 * 1024 * 1024, 512 * 1024 * 1024
+"""Bytes of the child's output; 20,000 groups take a tenth of it, 20,000 on each of 31 days a third."""
 MOST_REJECTED = Decimal("0.01")
 """The share of unreadable rows above which the sums are not used."""
 
@@ -34,7 +37,8 @@ _CLOSED = (BrokenPipeError, ConnectionResetError)
 class Selection(NamedTuple):
     """What to sum up: the rows of `months` such as 2026-11, by the columns `group_by`, and by each of `breakdowns`.
 
-    `most_groups` bounds the number of all groups together; rows of further groups are summed as `other`.
+    `months` may also be days, such as 2026-11-05. `most_groups` bounds the number of all groups together, where a group
+    counts once for all days; rows of further groups are summed as `other`.
     """
 
     months: tuple[str, ...]
@@ -78,8 +82,8 @@ class _Child:
                 f"the process that sums up a usage report read nothing for {self.idle_seconds:g} s"
             ) from None
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """The lines that the child writes."""
+    async def lines(self, most: int) -> AsyncIterator[bytes]:
+        """The lines that the child writes, of `most` bytes in all."""
         size = 0
         while True:
             try:
@@ -90,8 +94,8 @@ class _Child:
                     f"the process that sums up a usage report wrote nothing for {self.idle_seconds:g} s"
                 ) from None
             size += len(line)
-            if size > MOST_BYTES:
-                raise Invalid(f"the process that sums up a usage report wrote more than {MOST_BYTES} bytes")
+            if size > most:
+                raise Invalid(f"the process that sums up a usage report wrote more than {most} bytes")
             if not line:
                 return
             yield line
@@ -115,7 +119,17 @@ class _Child:
 
 
 async def sum_report(files: Sequence[ReportFile], selection: Selection, idle_seconds: float = 60.0) -> Sums:
-    """The sums over all files of a report, which are downloaded one after another.
+    """The sums over all files of a report; raises what `read_sums` raises."""
+    sums = Sums.empty(*selection)
+    await read_sums(files, selection, partial(load, sums=sums), MOST_BYTES, idle_seconds)
+    check(sums)
+    return sums
+
+
+async def read_sums(
+    files: Sequence[ReportFile], selection: Selection, take: Take, most: int, idle_seconds: float = 60.0
+) -> None:
+    """Give `take` the lines of the sums over all files of a report, which are downloaded one after another.
 
     Raises `Invalid` for a report that cannot be used, and if the child fails; `Unavailable` if it is killed, does not
     start, or reads or writes nothing for `idle_seconds`; and the errors of downloads. In any case the child has ended
@@ -126,7 +140,7 @@ async def sum_report(files: Sequence[ReportFile], selection: Selection, idle_sec
         try:
             with suppress(*_CLOSED):  # the child stopped reading: its output says why
                 await child.feed(files, selection)
-            return await _read(child, selection)
+            await _read(child, take, most)
         finally:
             await child.end()
     finally:
@@ -187,22 +201,19 @@ async def _frames(pieces: FilePieces) -> AsyncGenerator[bytes, None]:
         yield b"".join(frame)
 
 
-async def _read(child: _Child, selection: Selection) -> Sums:
-    """The sums that the child writes; raises `Invalid` if they must not be used."""
-    sums = Sums.empty(*selection)
+async def _read(child: _Child, take: Take, most: int) -> None:
+    """Give `take` each line that the child writes; raises `Invalid` if they must not be used."""
     is_complete = False
     try:
-        async for line in child.lines():
+        async for line in child.lines(most):
             if line.startswith(b'{"unusable":'):
                 raise Invalid(str(json.loads(line)["unusable"])[:200])
-            is_complete = load(line, sums)
+            is_complete = take(line)
             await asyncio.sleep(0)  # there may be 20,000 lines: let scrapes run between them
     except (ValueError, RecursionError):
         raise Invalid("the process that sums up a usage report gave no sums") from None
     if not is_complete:
         raise await child.failure()
-    check(sums)
-    return sums
 
 
 def load(line: str | bytes, sums: Sums) -> bool:

@@ -3,44 +3,39 @@
 https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from exporter import worker
 from exporter.collectors.reading.unknown_fields import UnknownFields
-from exporter.collectors.usage_reports.child import Selection, sum_report
+from exporter.collectors.usage_reports.child import sum_report
 from exporter.collectors.usage_reports.export_notes import doubts_of, notes_of
 from exporter.collectors.usage_reports.exports import (
     FIELDS,
     LIST,
-    MOST_EXPORTS,
     Choice,
     Export,
     Intent,
     Period,
     choose,
     created_by,
-    parse_export,
-    parse_exports,
     periods,
     poll_after,
 )
 from exporter.collectors.usage_reports.ledger import Ledger, figures_of, unknown_columns
-from exporter.errors import GitHubError, Invalid, LinkExpired, NotFound, OverBudget, Unavailable
-from exporter.fetching import Api, Ask, Reply
-from exporter.github.decoding import decode_json
-
-MOST_BYTES = 4 * 1024**3
-
-BREAKDOWNS: dict[str, tuple[str, ...]] = {
-    "": ("repository", "username", "workflow_path"),
-    "ai_credit": ("repository", "username", "model"),
-    "premium_request": ("username", "model"),
-}
-"""The breakdowns of each report type; "" is the type that has the spend."""
-COLUMN_OF = {"cost_center": "cost_center_name"}
-"""Labels whose column has another name."""
+from exporter.collectors.usage_reports.requests import (
+    create_export,
+    export_of,
+    find_export,
+    list_exports,
+    may_create,
+    read_files,
+    selection_of,
+    types_of,
+)
+from exporter.errors import GitHubError, NotFound, OverBudget, Unavailable
+from exporter.fetching import Api, Ask
 
 
 @dataclass(slots=True)
@@ -58,19 +53,13 @@ class Run:
     unknown: UnknownFields = field(default_factory=UnknownFields)
     now: float = 0.0
 
-    @property
-    def path(self) -> str:
-        """The path of the exports."""
-        return f"/enterprises/{self.ask.target}/settings/billing/reports"
-
     async def update(self) -> None:
         """List the exports, choose one for each month, create missing ones, read new ones."""
-        reply = await self.api.get(self.path)
-        await worker.run(self._parse_list, reply.body)
+        await self._list()
         self.now = self.api.now()  # GitHub's clock, as of the reply
         both = periods(self.now)
         to_read: dict[str, tuple[Export, list[tuple[str, Period]]]] = {}
-        for kind, report_type in self._types():
+        for kind, report_type in types_of(self.ask.options):
             for period in both:
                 choice = self.choices[kind, period] = await self._choose(report_type, period)
                 if choice.usable and self.ledger.needs(f"{kind} {period.month}", choice.usable, self._grouping()):
@@ -95,21 +84,12 @@ class Run:
             figures = {month: figures for kind, month, figures in self.ledger.months() if not kind}
             yield from notes_of(self.ask.options.report_type, periods(self.now), choices, figures, self.now)
 
-    def _parse_list(self, body: bytes) -> None:
-        answer = decode_json(body)
-        exports = parse_exports(answer)
-        if exports is None:
-            raise Invalid(f"the answer has no {LIST}, or more than {MOST_EXPORTS} of them")
-        self.exports, self.rejected = exports
+    async def _list(self) -> None:
+        self.exports, self.rejected, answer = await list_exports(self.api, self.ask)
         self.unknown.take(answer, {LIST})
         for item in answer[LIST]:
             if isinstance(item, dict):
                 self.unknown.take(item, FIELDS, LIST)
-
-    def _types(self) -> Iterator[tuple[str, str]]:
-        """The kinds of spend, each with the report type that has it."""
-        for kind in BREAKDOWNS:
-            yield kind, kind or self.ask.options.report_type
 
     def _grouping(self) -> list[list[str]]:
         """The options that figures depend on: the same grouping gives the same figures."""
@@ -122,8 +102,7 @@ class Run:
         choice = self._choice(name, report_type, period)
         if choice.failed:
             self.faults.append(Unavailable(f"GitHub could not make the {report_type} report of {period.month}"))
-        options = self.ask.options
-        if choice.missing and options.create and report_type in (options.report_type, *options.also):
+        if choice.missing and may_create(self.ask.options, report_type):
             await self._create(name, report_type, period)
             choice = self._choice(name, report_type, period)
         pending = {choice.pending.id} if choice.pending else set()
@@ -148,11 +127,10 @@ class Run:
             self.ledger.intents[name] = replace(intent, id=export.id)
         elif intent.id:
             try:
-                reply = await self.api.get(f"{self.path}/{intent.id}")
+                export = await find_export(self.api, self.ask, intent.id)
             except NotFound:
                 self.ledger.intents[name] = replace(intent, id="")
                 return
-            export = await _export_of(reply)
             if export:
                 self.exports.append(export)
 
@@ -164,14 +142,8 @@ class Run:
         if not await self.ask.memory.keep(self.ledger.data()):
             self._restore(name, before)  # a request that cannot be saved is not sent
             return
-        content = {
-            "report_type": report_type,
-            "start_date": period.first,
-            "end_date": period.last,
-            "send_email": False,
-        }
         try:
-            reply = await self.api.post(self.path, content)
+            reply = await create_export(self.api, self.ask, intent)
         except OverBudget:
             self._restore(name, before)  # nothing was sent
             await self.ask.memory.keep(self.ledger.data())
@@ -183,7 +155,7 @@ class Run:
             self._restore(name, before)
             self.faults.append(error)
             return
-        export = await _export_of(reply)
+        export = await export_of(reply)
         if export:
             self.ledger.intents[name] = replace(intent, id=export.id)
             self.exports.append(export)
@@ -196,19 +168,10 @@ class Run:
 
     async def _read(self, export: Export, places: list[tuple[str, Period]]) -> None:
         """Sum up an export for kinds and periods; if that fails, their last figures stay."""
-        options = self.ask.options
-        kinds = {breakdown for kind, _ in places for breakdown in BREAKDOWNS[kind]}
-        selection = Selection(
-            tuple(period.month for _, period in places),
-            tuple(COLUMN_OF.get(label, label) for label in options.group_by),
-            tuple(breakdown for breakdown in options.breakdowns if breakdown in kinds),
-        )
+        kinds = [kind for kind, _ in places]
+        selection = selection_of(self.ask.options, kinds, [period.month for _, period in places])
         try:
-            try:
-                # The list may lack the links; an export without any has no rows (observed).
-                sums = await sum_report(self._files(export.links or await self._links(export)), selection)
-            except LinkExpired:
-                sums = await sum_report(self._files(await self._links(export)), selection)
+            sums = await read_files(self.api, self.ask, export, partial(sum_report, selection=selection))
         except OverBudget:
             raise
         except GitHubError as error:
@@ -219,20 +182,3 @@ class Run:
             figures = await worker.run(figures_of, sums, period.month, self.ask.name_form)
             figures |= {**source, "unknown": unknown_columns(sums.columns)}
             self.ledger.update(f"{kind} {period.month}", figures, self.now, self.ask.max_age)
-
-    async def _links(self, export: Export) -> Sequence[str]:
-        """The export's links, with new signatures."""
-        reply = await self.api.get(f"{self.path}/{export.id}")
-        renewed = await _export_of(reply)
-        if renewed is None:
-            raise Invalid(f"{self.path}/{export.id}: the answer is no export")
-        if renewed.status != "completed":
-            raise Unavailable(f"{self.path}/{export.id}: it is completed in the list, but not in its own answer")
-        return renewed.links
-
-    def _files(self, links: Iterable[str]) -> list[Callable[[], AsyncGenerator[bytes, None]]]:
-        return [partial(self.api.download, link, self.ask.options.download_hosts, MOST_BYTES) for link in links]
-
-
-async def _export_of(reply: Reply) -> Export | None:
-    return await worker.run(lambda: parse_export(decode_json(reply.body)))

@@ -1,6 +1,6 @@
 """The figures and requests of an enterprise's exports, kept between runs as JSON data. Pure; epoch seconds."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -36,6 +36,9 @@ COLUMNS = {
 }
 """Every column that GitHub documents: https://docs.github.com/enterprise-cloud@latest/billing/reference/billing-reports"""
 MOST_UNKNOWN = 20
+
+Totals = dict[tuple[str, ...], list[Decimal]]
+"""Amounts by labels."""
 
 
 @dataclass(slots=True)
@@ -104,25 +107,25 @@ class Ledger:
 def figures_of(sums: Sums, month: str, person: Callable[[str], str]) -> dict[str, Any]:
     """The figures of a month; `person` gives the name by which a user is shown."""
     counts = sums.months[month]
-    rows = {
-        breakdown: _rows(
-            ((*key[:-1], person(key[-1])) if breakdown == "username" else key, amounts)
-            for key, amounts in groups.items()
-        )
-        for breakdown, groups in counts.groups.items()
-    }
+    rows: dict[str, Any] = {}
+    for breakdown, groups in counts.groups.items():
+        totals: Totals = {}
+        for key, amounts in groups.items():
+            add_up(totals, labels_of_key(breakdown, key, person), amounts)
+        rows[breakdown] = [[list(labels), [str(amount) for amount in amounts]] for labels, amounts in totals.items()]
     return {"rows": counts.rows, "rejected": counts.rejected, "newest": counts.newest, "sums": rows}
+
+
+def labels_of_key(breakdown: str, key: Sequence[str], person: Callable[[str], str]) -> tuple[str, ...]:
+    """The labels of a group: valid values, and a user by the name that `person` gives."""
+    return tuple(map(label_text, (*key[:-1], person(key[-1])) if breakdown == "username" else key))
+
+
+def add_up(totals: Totals, labels: tuple[str, ...], amounts: list[Decimal]) -> None:
+    """Add amounts to those of the same labels: two groups may have equal ones."""
+    totals[labels] = [*map(EXACT.add, totals[labels], amounts)] if labels in totals else amounts
 
 
 def unknown_columns(columns: Iterable[str]) -> list[str]:
     """The columns that this version does not know."""
     return [column for column in columns if column and column not in COLUMNS][:MOST_UNKNOWN]
-
-
-def _rows(groups: Iterable[tuple[tuple[str, ...], list[Decimal]]]) -> list[list[list[str]]]:
-    """Rows of labels and amounts; rows whose labels become equal are added up."""
-    rows: dict[tuple[str, ...], list[Decimal]] = {}
-    for key, amounts in groups:
-        labels = tuple(map(label_text, key))
-        rows[labels] = [*map(EXACT.add, rows[labels], amounts)] if labels in rows else amounts
-    return [[list(labels), [str(amount) for amount in amounts]] for labels, amounts in rows.items()]

@@ -35,7 +35,7 @@ class UnusableReport(ValueError):
 
 @dataclass(slots=True)
 class Month:
-    """A month's counts of rows, its newest day ("" without rows), and its groups by breakdown ("" for none)."""
+    """A month's or a day's counts of rows, its newest day ("" without rows), and its groups by breakdown ("": none)."""
 
     rows: int = 0
     rejected: int = 0
@@ -45,30 +45,44 @@ class Month:
 
 @dataclass(slots=True)
 class Sums:
-    """The sums of `AMOUNTS` in a report, by month, breakdown and `group_by`; and the columns of its files."""
+    """The sums of `AMOUNTS` in a report, by month (or day), breakdown and `group_by`; and the columns of its files.
+
+    By day, a key is one group however many days have it: `keys` are those that are counted.
+    """
 
     months: dict[str, Month]
     group_by: tuple[str, ...]
     groups_left: int
     characters_left: int
     columns: list[str] = field(default_factory=list)
+    keys: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def empty(
         cls, months: Iterable[str], group_by: Iterable[str], breakdowns: Iterable[str], most_groups: int
     ) -> "Sums":
-        """No sums yet, for months such as 2026-11. Beyond `most_groups` in all, rows are summed as `other`."""
+        """No sums yet, for months such as 2026-11, or days. Beyond `most_groups` in all, rows are summed as `other`."""
         by_month = {month: Month(groups={name: {} for name in ["", *breakdowns]}) for month in months}
         return cls(by_month, tuple(group_by), most_groups, most_groups * AVERAGE_KEY)
 
     def new_group(self, groups: Groups, key: tuple[str, ...]) -> list[Decimal]:
         """The amounts of a new group; beyond the bounds, those of the group `other`."""
-        size = sum(len(name) if name.isascii() else 4 * len(name) for name in key)
-        if not self.groups_left or size > min(LONGEST_KEY, self.characters_left):
-            return groups.setdefault(("other",) * len(key), [Decimal()] * len(AMOUNTS))
-        self.groups_left -= 1
-        self.characters_left -= size
-        return groups.setdefault(tuple(map(sys.intern, key)), [Decimal()] * len(AMOUNTS))
+        known = self.keys.get(key)
+        if known is None:
+            size = sum(len(name) if name.isascii() else 4 * len(name) for name in key)
+            if not self.groups_left or size > min(LONGEST_KEY, self.characters_left):
+                return groups.setdefault(("other",) * len(key), [Decimal()] * len(AMOUNTS))
+            self.groups_left -= 1
+            self.characters_left -= size
+            known = tuple(map(sys.intern, key))
+            if self.is_by_day:
+                self.keys[known] = known
+        return groups.setdefault(known, [Decimal()] * len(AMOUNTS))
+
+    @property
+    def is_by_day(self) -> bool:
+        """Whether there are sums of days, not of months."""
+        return len(next(iter(self.months))) == len("2026-11-01")
 
     def lines(self) -> Iterator[str]:
         """The sums as lines of JSON, the last of which is `[]`; amounts are strings."""
@@ -93,16 +107,17 @@ def sum_up(file: Iterable[bytes], sums: Sums) -> None:
     amounts_in = itemgetter(*(place[name] for name in AMOUNTS if name in place))
     group = [place.get(name, width) if name in sums.group_by else width for name in GROUPS]
     undated = next(iter(sums.months.values()))  # where rows without a date count
+    length = len(next(iter(sums.months)))
     breakdowns = [name for name in undated.groups if name and name in place]
     keys_in = {"": itemgetter(*group), **{name: itemgetter(*group, place[name]) for name in breakdowns}}
     with localcontext(EXACT):
         for row, lines in rows:
             month = undated
             try:
-                name, day = _month_and_day(row[date_place] if date_place < len(row) else "")
-                if name not in sums.months:
+                day = _day(row[date_place] if date_place < len(row) else "")
+                if day[:length] not in sums.months:
                     continue
-                month = sums.months[name]
+                month = sums.months[day[:length]]
                 amounts = [*map(_number, amounts_in(row) if len(row) == width else [""])]
             except ValueError:
                 month.rejected += lines
@@ -159,11 +174,11 @@ def _places(header: list[str]) -> dict[str, int]:
 
 
 @lru_cache(8_192)
-def _month_and_day(text: str) -> tuple[str, str]:
-    """`2026-11` and `2026-11-01` of a date, which may be followed by a time; raises `ValueError`."""
+def _day(text: str) -> str:
+    """`2026-11-01` of a date, which may be followed by a time; raises `ValueError`."""
     if len(text) > 40 or text[10:11].isdigit() or date.fromisoformat(text[:10]).isoformat() != text[:10]:
         raise ValueError("no date")
-    return text[:7], text[:10]
+    return text[:10]
 
 
 @lru_cache(8_192)

@@ -4,7 +4,8 @@ Spend is summed per month, so its families are gauges: they fall when a month be
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
 from pydantic import create_model
@@ -170,23 +171,31 @@ LISTED = Table(
 def rows_of(ledger: Ledger, exports: Iterable[Export], now: float) -> Iterator[Row]:
     """The rows of both months, and of the exports that GitHub lists."""
     for kind, month, figures in ledger.months():
-        for breakdown, groups in figures["sums"].items():
-            table = SPEND.get((kind, breakdown))
-            if table is None:
-                continue
-            for key, amounts in groups:
-                labels = dict(zip(table.labels, (month, *key), strict=True))
-                values = {amount: float(amounts[place]) for amount, place in PLACES.items()}
-                yield table.row.model_validate({**labels, "figures": values})
+        yield from spend_rows(kind, month, figures["sums"])
         if not kind:
-            yield MonthExport(month=month, figures=_export_figures(figures, now))
+            yield MonthExport(month=month, figures=export_figures(figures, now))
     counts = Counter((export.report_type, export.status) for export in exports)
     for (report_type, status), count in counts.items():
         labels = {"report_type": label_text(report_type), "status": label_text(status)}
         yield ExportCount(**labels, figures={"exports": float(count)})
 
 
-def _export_figures(figures: Mapping[str, Any], now: float) -> dict[str, float]:
+def spend_rows(
+    kind: str, month: str, sums: Mapping[str, Iterable[tuple[Sequence[str], Sequence[str | Decimal]]]]
+) -> Iterator[Row]:
+    """The rows of one kind of spend in a month, by its sums: labels and amounts by breakdown."""
+    for breakdown, groups in sums.items():
+        table = SPEND.get((kind, breakdown))
+        if table is None:
+            continue
+        for key, amounts in groups:
+            labels = dict(zip(table.labels, (month, *key), strict=True))
+            values = {amount: float(amounts[place]) for amount, place in PLACES.items()}
+            yield table.row.model_validate({**labels, "figures": values})
+
+
+def export_figures(figures: Mapping[str, Any], now: float) -> dict[str, float]:
     """The figures of `MONTHS`; no day is newer than today."""
-    values = {name: float(figures[name]) for name in ("rows", "rejected", "created") if figures[name] is not None}
+    names = ("rows", "rejected", "created")
+    values = {name: float(figures[name]) for name in names if figures.get(name) is not None}
     return values | ({"newest": epoch(min(figures["newest"], day_of(now)))} if figures["newest"] else {})
