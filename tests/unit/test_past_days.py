@@ -61,13 +61,15 @@ def test_a_day_of_the_past_shows_what_was_shown_two_days_after_it_began(collecto
 def test_figures_of_a_past_day_by_hand() -> None:
     """Of the people: mona is in both teams. Of the repositories: minutes are seconds."""
     job = job_of(copilot_people.COLLECTOR)
-    found = figures(job, past(job, stored(copilot_people.COLLECTOR))[0].shown[0])
+    (shown,) = past(job, stored(copilot_people.COLLECTOR))[0].shown
+    found = figures(job, shown)
     team = ("organization", "acme"), ("team", "backend")
     assert found["github_copilot_organization_team_user_initiated_interaction", team] == 24 + 6
     assert found["github_copilot_organization_team_loc_added", team] == 435 + 60
     job = job_of(copilot_repositories.COLLECTOR)
     records = [[{"repo_id": 1, "repo_name": "api", "pull_requests": {"total_merged": 3, "median_minutes_to_merge": 2}}]]
-    found = figures(job, past(job, {(REPOSITORIES, D2): records})[0].shown[0])
+    (shown,) = past(job, {(REPOSITORIES, D2): records})[0].shown
+    found = figures(job, shown)
     of_api = ("organization", "acme"), ("repository", "api")
     name = "github_copilot_organization_repository_pull_requests_"
     assert found == {(f"{name}total_merged", of_api): 3, (f"{name}median_seconds_to_merge", of_api): 120}
