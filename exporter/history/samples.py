@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from exporter.collecting.gauges import Dates, gauges_of
 from exporter.collectors.reading.values import labels_of
@@ -49,9 +50,8 @@ class Samples:
     places: int
 
     def gauges(self, answer: PastAnswer) -> Iterator[GaugePoint]:
-        """The points of gauges, made as they are iterated."""
-        for shown in answer.shown:
-            yield from self._gauges(shown)
+        """The points of gauges, made as they are iterated; no rows are kept that were passed."""
+        return chain.from_iterable(map(self._gauges, answer.shown))
 
     def increments(self, answer: PastAnswer) -> list[Increment]:
         """What counters counted."""

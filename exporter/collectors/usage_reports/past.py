@@ -7,7 +7,7 @@ https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -68,15 +68,19 @@ class ShownMonth(Collection[Shown]):
         return any(shown == one for one in self)
 
     def __iter__(self) -> Iterator[Shown]:
-        month = self.days[0][:7]
         for day, figures in self.sums.to_date(self.person):
             if day > self.days[-1]:
                 return
-            rows = list(spend_rows(self.kind, month, figures["sums"]))
-            end = int(epoch(day)) + DAY
-            if not self.kind:
-                rows.append(MonthExport(month=month, figures=export_figures(figures, end)))
-            yield Shown(end, tuple(rows), f"{self.kind} {month}", self.until)
+            yield self._of_day(
+                day, figures
+            )  # nothing here refers to the rows of a day while those of the next are made
+
+    def _of_day(self, day: str, figures: Mapping[str, Any]) -> Shown:
+        month, end = day[:7], int(epoch(day)) + DAY
+        rows = list(spend_rows(self.kind, month, figures["sums"]))
+        if not self.kind:
+            rows.append(MonthExport(month=month, figures=export_figures(figures, end)))
+        return Shown(end, tuple(rows), f"{self.kind} {month}", self.until)
 
 
 async def list_past(api: Api, ask: Ask) -> tuple[Part, ...]:
