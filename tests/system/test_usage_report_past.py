@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from exporter.collectors.usage_reports import COLLECTOR, Options
-from exporter.collectors.usage_reports.past import PAST, fetch_past, list_past
+from exporter.collectors.usage_reports.past import fetch_past, list_past
 from exporter.errors import Forbidden, GitHubError, Invalid, LinkExpired, Unavailable
 from exporter.fetching import Ask
 from exporter.instants import DAY, day_of, epoch, utc_time
@@ -320,5 +320,6 @@ def test_the_kinds_beside_the_spend_have_no_row_counts_of_the_month() -> None:
     assert last.thing == "ai_credit 2026-10"
 
 
-def test_the_collector_declares_its_past() -> None:
-    assert COLLECTOR.past is PAST
+def test_the_past_is_that_of_24_months() -> None:
+    assert COLLECTOR.past is not None
+    assert day_of(NOW - COLLECTOR.past.reach) == "2024-11-21"

@@ -80,13 +80,13 @@ def test_days_are_added_up_exactly_and_each_day_is_asked_for(collector: Collecto
 def test_the_sums_of_a_month_end_with_it_and_its_last_day_is_shown_in_its_last_hour() -> None:
     answer = past(Billing({day: [item(1)] for day in range(1, 32)}), OCTOBER)
     assert [one["linux"] for one in net(answer)] == list(range(1, 32))
-    assert [(shown.at, shown.until) for shown in answer.shown[-2:]] == [
+    assert [(shown.at, shown.until) for shown in answer.shown][-2:] == [
         (OCTOBER.end - DAY, OCTOBER.end),
         (OCTOBER.end - HOUR, OCTOBER.end),
     ]
     marks = [Mark(shown.at, "figures") for shown in answer.shown]
     until = [min(shown.until, shown_until(shown.at, marks, JOB.max_age, float("inf"))) for shown in answer.shown]
-    assert until == [*(shown.at for shown in answer.shown[1:]), OCTOBER.end], "each until the next one"
+    assert until == [*[shown.at for shown in answer.shown][1:], OCTOBER.end], "each until the next one"
 
 
 def test_a_month_without_usage_shows_nothing_and_lacks_nothing() -> None:
@@ -114,7 +114,9 @@ def test_after_a_day_that_github_does_not_answer_the_sums_are_unknown_and_not_to
     billing = Billing({1: [item(1)], 2: [item(1)], 3: broken, 4: [item(1)]})
     answer = past(billing)
     assert [one["linux"] for one in net(answer)] == [1, 2]
-    assert answer.shown[-1].until == OCTOBER.start + 3 * DAY, "the day after is a gap, and not the old sums"
+    assert [shown.until for shown in answer.shown][-1] == OCTOBER.start + 3 * DAY, (
+        "the day after is a gap, and not the old sums"
+    )
     assert answer.missing.endswith("; the sums from 2026-10-03 on need this day")
     assert "usage/summary 2026-10-4" not in billing.asked
 

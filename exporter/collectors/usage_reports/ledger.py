@@ -1,5 +1,6 @@
 """The figures and requests of an enterprise's exports, kept between runs as JSON data. Pure; epoch seconds."""
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from decimal import Decimal
@@ -118,7 +119,8 @@ def figures_of(sums: Sums, month: str, person: Callable[[str], str]) -> dict[str
 
 def labels_of_key(breakdown: str, key: Sequence[str], person: Callable[[str], str]) -> tuple[str, ...]:
     """The labels of a group: valid values, and a user by the name that `person` gives."""
-    return tuple(map(label_text, (*key[:-1], person(key[-1])) if breakdown == "username" else key))
+    labels = (*key[:-1], person(key[-1])) if breakdown == "username" else key
+    return tuple(sys.intern(label_text(label)) for label in labels)
 
 
 def add_up(totals: Totals, labels: tuple[str, ...], amounts: list[Decimal]) -> None:

@@ -44,6 +44,8 @@ WAITS = tuple(FIRST_POLL * (1 << poll) for poll in range(7))
 """Seconds before each look at the list after a request: eleven minutes in all."""
 USUAL_WAITS = 3
 """Most exports are made within 10 to 60 seconds."""
+REACH = 2 * YEAR
+"""Seconds: GitHub makes exports of the last 24 months."""
 FIRST_MONTH = {"premium_request": "2025-10", "ai_credit": "2026-06"}
 """Before it GitHub has no usage of the type: https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports"""
 
@@ -228,4 +230,4 @@ def _too_old(export: Export, period: Period, advice: str) -> str:
     )
 
 
-PAST = Past(fetch_past, "month", 2 * YEAR, shown_after=DAY, list_parts=list_past)
+PAST = Past(fetch_past, "month", REACH, shown_after=DAY, list_parts=list_past)

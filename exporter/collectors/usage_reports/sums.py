@@ -82,7 +82,7 @@ class Sums:
     @property
     def is_by_day(self) -> bool:
         """Whether there are sums of days, not of months."""
-        return len(next(iter(self.months))) == len("2026-11-01")
+        return len(next(iter(self.months))) == len("YYYY-MM-DD")
 
     def lines(self) -> Iterator[str]:
         """The sums as lines of JSON, the last of which is `[]`; amounts are strings."""
