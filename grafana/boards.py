@@ -7,8 +7,9 @@ from grafana.board import Board
 from grafana.copilot import COPILOT
 from grafana.exporter import EXPORTER
 from grafana.ghes import GHES
+from grafana.licences import LICENCES
 from grafana.overview import OVERVIEW
 from grafana.spend import SPEND
 
 FOLDER = Path(__file__).parent / "dashboards"
-BOARDS: tuple[Board, ...] = (OVERVIEW, API_INSIGHTS, GHES, COPILOT, SPEND, EXPORTER)
+BOARDS: tuple[Board, ...] = (OVERVIEW, API_INSIGHTS, GHES, COPILOT, SPEND, LICENCES, EXPORTER)

@@ -10,10 +10,13 @@ UIDS: Mapping[str, str] = MappingProxyType(
         "ghes": "github-ghes",
         "copilot": "github-copilot",
         "spend": "github-spend",
+        "licences": "github-licences",
         "exporter": "github-exporter",
     }
 )
-TITLES: Mapping[str, str] = MappingProxyType({"api-insights": "API Insights", "ghes": "GHES"})
+TITLES: Mapping[str, str] = MappingProxyType(
+    {"api-insights": "API Insights", "ghes": "GHES", "licences": "Licences and budgets"}
+)
 """Titles that are not the name with a capital."""
 OF_HOURS = frozenset({"overview", "api-insights", "exporter"})
 """Dashboards of the last hours. The others show days: a range of hours would show flat lines there."""
