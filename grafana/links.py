@@ -9,6 +9,7 @@ UIDS: Mapping[str, str] = MappingProxyType(
         "api-insights": "github-api-insights",
         "ghes": "github-ghes",
         "copilot": "github-copilot",
+        "copilot-people": "github-copilot-people",
         "spend": "github-spend",
         "licences": "github-licences",
         "exporter": "github-exporter",

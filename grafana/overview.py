@@ -2,8 +2,10 @@
 
 from grafana.board import Board, Row
 from grafana.common import ENTERPRISE, LATE, NET, OF_RUNNING, ORGANIZATION, SEAT_PRICE, forecast, near_limit
+from grafana.copilot_seats import idle_for_a_month
 from grafana.fields import ANY_IS_BAD, ANY_IS_NOTABLE, REFUSED_SHARE
 from grafana.links import RUNBOOKS, cell, series, to
+from grafana.nearest import days_of_licence, fullest_budget, licences_in_use
 from grafana.panels import stat, timeseries
 from grafana.shifts import shifts
 from grafana.tables import Column, Label, table
@@ -12,6 +14,8 @@ MORE_API = (("More: API Insights", to("api-insights", "organization")),)
 MORE_EXPORTER = (("More: the exporter", to("exporter")),)
 MORE_SPEND = (("More: spend", to("spend", "enterprise")),)
 MORE_COPILOT = (("More: Copilot", to("copilot", "organization", "enterprise")),)
+MORE_PEOPLE = (("More: Copilot people", to("copilot-people", "organization", "enterprise")),)
+MORE_LICENCES = (("More: licences and budgets", to("licences", "enterprise")),)
 MORE_GHES = (("More: GHES", to("ghes")),)
 SUCCESS = "github_exporter_collector_success"
 NEVER = 1_000_000_000
@@ -127,6 +131,9 @@ OVERVIEW = Board(
         Row(
             "Who is near a limit?",
             (
+                licences_in_use(8, MORE_LICENCES),
+                days_of_licence(8, MORE_LICENCES),
+                fullest_budget(8, MORE_LICENCES),
                 near_limit(
                     "",
                     height=9,
@@ -228,13 +235,7 @@ OVERVIEW = Board(
                     ((None, "green"), (1000, "orange"), (10_000, "red")),
                     links=MORE_COPILOT,
                 ),
-                stat(
-                    "GHES users",
-                    "User accounts on all connected appliances. Somebody with accounts on two appliances counts twice.",
-                    "sum(github_server_statistics_total_users)",
-                    "short",
-                    links=MORE_GHES,
-                ),
+                idle_for_a_month(links=MORE_PEOPLE),
                 stat(
                     "GHES users who are dormant",
                     "Share of the accounts whose owner has not been active for long (the appliance sets how long). "
