@@ -100,13 +100,13 @@ CREDITS = (
                 "licences fill. Empty on: if the month continues like this; empty where the pool lasts. Members are "
                 "users, teams, organizations and repositories. Click a cost center for its spend.",
                 {
-                    "cost_center": "Cost center",
+                    "cost_center": Label("Cost center", 116),
                     "enterprise": "Enterprise",
                     "cost_center_id": Label("Id", hidden=True),
                 },
                 {
                     "Pool": Column(pool("limit_credits"), "locale"),
-                    "Credits used": Column(pool("used_credits"), "locale"),
+                    "So far": Column(pool("used_credits"), "locale"),
                     "Used": Column(
                         f"max by ({CENTER}) ({POOL_USED} or {RESOURCES} * 0 - 1)",
                         "percentunit",

@@ -39,8 +39,8 @@ def of_teams(start: str, by: str) -> dict[str, Column]:
         "Active share": Column(
             share("active_users", "members"), "percentunit", ACTIVE, decimals=0, bar=True, width=140
         ),
-        "With agents": Column(share("used_agent", "active_users"), "percentunit", decimals=0),
-        "In the CLI": Column(share("used_cli", "active_users"), "percentunit", decimals=0),
+        "Agents": Column(share("used_agent", "active_users"), "percentunit", decimals=0),
+        "CLI": Column(share("used_cli", "active_users"), "percentunit", decimals=0),
         "Prompts": Column(figure("user_initiated_interaction"), "locale"),
         "Lines added": Column(figure("loc_added"), "locale"),
         "Per person": Column(share("loc_added", "active_users"), "locale"),
@@ -129,7 +129,7 @@ COPILOT_PEOPLE = Board(
             (
                 table(
                     "Teams",
-                    "Members with a seat, and who of them used Copilot on the day. With agents and in the CLI: of "
+                    "Members with a seat, and who of them used Copilot on the day. Agents and CLI: of "
                     f"those who were active. Per person: lines added by an active one. {COUNTED_TWICE}",
                     {"team": Label("Team", 130), "organization": "Organization"},
                     of_teams(ORG, TEAM),
@@ -171,15 +171,15 @@ COPILOT_PEOPLE = Board(
             (
                 table(
                     "Pull requests",
-                    "The fifty repositories with most pull requests created on the day; what Copilot created and "
-                    "reviewed, and the median time from creation to merge. Needs copilot_repositories.",
-                    {"repository": Label("Repository", 170)},
+                    "The fifty repositories with most pull requests created on the day; what share Copilot "
+                    "created and reviewed, and the median time from creation to merge. Needs copilot_repositories.",
+                    {"repository": Label("Repository", 150)},
                     {
                         "Created": Column(f"topk(50, {of_repositories('total_created')})", "locale"),
                         "By Copilot": Column(
                             by_copilot("total_created_by_copilot", "total_created"), "percentunit", decimals=0
                         ),
-                        "It reviewed": Column(
+                        "Reviewed": Column(
                             by_copilot("total_reviewed_by_copilot", "total_reviewed"), "percentunit", decimals=0
                         ),
                         "Merged": Column(of_repositories("total_merged"), "locale"),
@@ -192,22 +192,22 @@ COPILOT_PEOPLE = Board(
                     empty="Needs copilot_repositories",
                 ),
                 table(
-                    "Waiting for people",
+                    "Waiting for a review",
                     "The fifty repositories whose pull requests waited longest, from ready to the first review by a "
                     "person: the median, and what nine of ten did not exceed; then from the first review to the last, "
                     "and to the merge. Of what was merged on the day. Needs copilot_repositories.",
-                    {"repository": Label("Repository", 170)},
+                    {"repository": Label("Repository", 150)},
                     {
-                        "First review": Column(
+                        "Median": Column(
                             f"topk(50, {review('median', 'ready_to_first_review')})", "s", WAITING, decimals=1
                         ),
-                        "Nine of ten": Column(review("p90", "ready_to_first_review"), "s", WAITING, decimals=1),
+                        "9 of 10": Column(review("p90", "ready_to_first_review"), "s", WAITING, decimals=1),
                         "To the last": Column(review("median", "first_to_final_review"), "s", decimals=1),
                         "To merge": Column(review("median", "final_review_to_merge"), "s", decimals=1),
                         "Merged": Column(f"sum by (repository) ({REVIEW}total_merged)", "locale"),
                     },
-                    sort="First review",
-                    complete="First review",
+                    sort="Median",
+                    complete="Median",
                     width=12,
                     height=10,
                     empty="Needs copilot_repositories",

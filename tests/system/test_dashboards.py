@@ -240,6 +240,7 @@ def _valid(value: Any, *path: str) -> None:
 
 
 def test_copilots_boards_mark_the_days_from_which_github_counts_differently(complete: Prometheus) -> None:
+    assert FILES["copilot-people"]["annotations"] == FILES["copilot"]["annotations"]
     section = (
         (ROOT.parent / "docs" / "copilot.md").read_text().partition("## Levels that move")[2].partition("\n## ")[0]
     )
