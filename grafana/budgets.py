@@ -114,6 +114,7 @@ CREDITS = (
                         words={"-1": ("no pool", "text")},
                         decimals=0,
                         bar=True,
+                        width=130,
                     ),
                     "Empty on": Column(early(f"cost_center:{POOL}:days_left{ENTERPRISE}", CENTER), DAY, EARLY),
                     "Members": Column(

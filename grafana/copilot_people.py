@@ -95,7 +95,7 @@ COPILOT_PEOPLE = Board(
                 idle_for_a_month(),
                 idle_cost(),
                 stat(
-                    "Teams below a quarter",
+                    "Teams below 25 %",
                     "Teams of the organizations in which fewer than a quarter of the seats were active on the day. On "
                     "weekends these are many.",
                     f"count({ORG}team_active_users / {ORG}team_members < 0.25) or vector(0)",
@@ -103,7 +103,7 @@ COPILOT_PEOPLE = Board(
                     ((None, "green"), (1, "orange")),
                 ),
                 stat(
-                    "Pull requests by Copilot",
+                    "Created by Copilot",
                     "Share of the pull requests created on the day that Copilot created, in the repositories of the "
                     "organizations chosen. Needs copilot_repositories.",
                     f"sum({PULLS}total_created_by_copilot) / (sum({PULLS}total_created) > 0)",
@@ -112,7 +112,7 @@ COPILOT_PEOPLE = Board(
                     empty="no repositories",
                 ),
                 stat(
-                    "Longest wait for a review",
+                    "Longest review wait",
                     "From ready to the first review by a person: the repository with the longest median of the day. A "
                     "day or more: find reviewers, or let Copilot review first. Needs copilot_repositories.",
                     f'max({REVIEW}median_seconds{{phase="ready_to_first_review"}})',
