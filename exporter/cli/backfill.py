@@ -54,15 +54,18 @@ class Plan:
     notes: Sequence[str] = ()
 
 
-def main(settings: Settings) -> int:
-    """Ask, write, and say what to do next; exit code 1 if something could not be read."""
+def main(settings: Settings, latest: int = seam.LATEST) -> int:
+    """Ask, write, and say what to do next; exit code 1 if something could not be read.
+
+    `latest` is how late GitHub is at most (seconds).
+    """
     clock, folder = SystemClock(), Folder(settings.backfill.output or Path())
     try:
         discovered = discover(settings, clock) if settings.discover else Discovered(settings)
         jobs = chosen_jobs(discovered)
         asked = _asked(discovered.settings, jobs)
         is_begun = not settings.backfill.dry_run and folder.open(asked)
-        plan = _plan(discovered.settings, jobs, int(clock.wall()), folder.fixed if is_begun else None)
+        plan = _plan(discovered.settings, jobs, int(clock.wall()), folder.fixed if is_begun else None, latest)
         if settings.backfill.dry_run:
             output.write(asyncio.run(_dry_run(plan, clock)))
             return 0
@@ -97,7 +100,7 @@ def chosen_jobs(discovered: Discovered) -> list[Job]:
     return [job for job in jobs if not chosen.collectors or job.collector.name in chosen.collectors]
 
 
-def _plan(settings: Settings, jobs: Sequence[Job], now: int, fixed: Mapping[str, Any] | None) -> Plan:
+def _plan(settings: Settings, jobs: Sequence[Job], now: int, fixed: Mapping[str, Any] | None, latest: int) -> Plan:
     """What to read: as a first run has found it out, or else by the state of the exporter."""
     running = seam.read(settings)
     if settings.privacy.user_names != "login" and not running.exists:
@@ -115,8 +118,8 @@ def _plan(settings: Settings, jobs: Sequence[Job], now: int, fixed: Mapping[str,
     if problem := too_early(jobs, start, now):
         raise Unusable(f"flag: --from: {problem}")
     last = int(epoch(settings.backfill.to_day)) + DAY if settings.backfill.to_day else running.began or now
-    seams = {key: seam.seam(since) for key, since in running.since.items()}
-    times = Times(start, now, min(last, now), seam.seam(now), seams)
+    seams = {key: seam.seam(since, latest) for key, since in running.since.items()}
+    times = Times(start, now, min(last, now), seam.seam(now, latest), seams)
     found = sources(jobs, times)
     if not found:
         raise Unusable("nothing of this has a past: " + _without_past(jobs))

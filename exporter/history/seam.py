@@ -77,9 +77,9 @@ def _running(connection: sqlite3.Connection, settings: Settings) -> Running:
     return Running(True, since, {pool: int(requests) for pool, requests in hourly.items()}, series, naming)
 
 
-def seam(since: int) -> int:
+def seam(since: int, latest: int = LATEST) -> int:
     """Where the counters of the past end, for a counter of the exporter that began at `since`: a whole hour."""
-    return (since - LATEST) // HOUR * HOUR
+    return (since - latest) // HOUR * HOUR
 
 
 def path_of(settings: Settings) -> Path:

@@ -28,7 +28,7 @@ _LOG = tuple(path for path in FLAGS if path[0] == "log")
 
 OWN: Mapping[str, Sequence[SettingPath]] = {
     "run": tuple(FLAGS),
-    "demo": _SERVING,
+    "demo": (*_SERVING, ("demo", "history")),
     "simulate": (_ADDRESS, *_LOG, ("simulate", "fault")),
     "check": tuple(FLAGS),
     "plan": (_FILE, ("plan", "subjects"), ("plan", "live"), ("shard", "total")),
@@ -62,6 +62,7 @@ _METAVARS = {
     "step": "DURATION",
     "labels": "NAME=VALUE",
     "output": "FOLDER",
+    "history": "FOLDER",
     "subjects": "N",
     "index": "N",
     "total": "N",

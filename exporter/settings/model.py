@@ -38,7 +38,7 @@ SECTIONS = {"organization": "organizations", "enterprise": "enterprises", "appli
 """The section of each kind of target."""
 
 NOT_IN_FILE = frozenset(
-    {"token", "config", "plan", "backfill", "simulate", "state_command", "healthcheck", "discovered"}
+    {"token", "config", "plan", "backfill", "demo", "simulate", "state_command", "healthcheck", "discovered"}
 )
 """Keys that the file must not have: a secret, the file's own path, what one command uses, what GitHub named."""
 
@@ -204,6 +204,14 @@ StateAction = Literal["list", "export", "import"]
 Rehearsal = Literal["rejected-token", "spent-limit"]
 
 
+class Demo(Section):
+    """The flags of the command `demo`."""
+
+    history: FilePath | None = Field(
+        None, description="Folder for the simulated GitHub's past, as backfill writes it; then it ends."
+    )
+
+
 class Simulate(Section):
     """The flags of the command `simulate`."""
 
@@ -270,6 +278,7 @@ class Settings(Section):
     config: Config = Field(Config(), description="The configuration file.")
     plan: Plan = Field(Plan(), description="The flags of the command `plan`.")
     backfill: Backfill = Field(Backfill(), description="The flags of the command `backfill`.")
+    demo: Demo = Field(Demo(), description="The flags of the command `demo`.")
     simulate: Simulate = Field(Simulate(), description="The flags of the command `simulate`.")
     state_command: StateCommand = Field(StateCommand(), description="The words after the command `state`.")
     healthcheck: Healthcheck = Field(Healthcheck(), description="How the command `healthcheck` logs in.")

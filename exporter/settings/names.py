@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from exporter.settings.backfill import Backfill
-from exporter.settings.model import Config, Healthcheck, Log, Plan, ShardSection, Simulate, StateSection
+from exporter.settings.model import Config, Demo, Healthcheck, Log, Plan, ShardSection, Simulate, StateSection
 from exporter.settings.section import Section
 from exporter.settings.web import WebSection
 
@@ -67,11 +67,18 @@ COMMAND_FLAGS: dict[tuple[str, ...], str] = {
     ("backfill", "labels"): "--label",
     ("backfill", "output"): "--output",
     ("backfill", "dry_run"): "--dry-run",
+    ("demo", "history"): "--history",
     ("simulate", "fault"): "--fault",
 }
 """Flags of one command alone. The daemon has no use for them, so they have no variable."""
 
-_MODELS: Mapping[str, type[Section]] = {**_WITH_FLAGS, "plan": Plan, "backfill": Backfill, "simulate": Simulate}
+_MODELS: Mapping[str, type[Section]] = {
+    **_WITH_FLAGS,
+    "plan": Plan,
+    "backfill": Backfill,
+    "demo": Demo,
+    "simulate": Simulate,
+}
 SWITCHES = (
     *(
         flag

@@ -39,7 +39,7 @@ APPLIANCES = (
     Appliance("ghes-eu", "ea6088f3-f095-4bf2-8d7f-c573819e8768", "ghes.eu.example.com", "3.19.2", users=2_400),
     Appliance("ghes-us", "0b9f2a51-6c3e-4f6e-9a77-4d1c5b8e2f10", "ghes.us.example.com", "3.14.9", users=600, old=True),
 )
-COPILOT_DAYS = 35
+COPILOT_DAYS = 65
 LATE_DAYS = 4  # of the enterprise, where GitHub answers 404 to a day that is not ready
 REVISED_AFTER = 40.0  # seconds
 DELAY = (3.0, 12.0)  # seconds; GitHub's are 4 to 6 hours
@@ -131,7 +131,7 @@ def _world(now: float) -> World:
 
 
 def _estate(now: float) -> Estate:
-    """Five weeks with Copilot: late and missing days, one revised while one looks; files in parts and many forms."""
+    """Nine weeks with Copilot: late and missing days, one revised while one looks; files in parts and many forms."""
     newest, before = (day_of(now - back * DAY) for back in (2, 3))
     late = {(ENTERPRISE, day_of(now - back * DAY)) for back in range(2, LATE_DAYS + 2)}
     return Estate(
