@@ -6,7 +6,8 @@ server that does not answer is asked again. What fails all the same is a gap, wh
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -115,13 +116,12 @@ class Asking:
                 answer = await self._patiently(
                     source, access, part.requests, partial(self._fetch, source, access, part)
                 )
+                await worker.run(self._keep, source, number, part, answer)
             except (CredentialRejected, Forbidden, Retired) as error:
                 await self._give_up(source, error)
                 return error if isinstance(error, CredentialRejected) else None
             except GitHubError as error:
                 await self._miss(source, number, part, error)
-            else:
-                await worker.run(self._keep, source, number, part, answer)
             self.progress.done(part.requests)
             await worker.run(self.files.write_ready, source.file)
         return None
@@ -131,17 +131,18 @@ class Asking:
         if kept is None:
             return PastAnswer(missing=EXPIRED)
         try:
-            async with asyncio.timeout(DEADLINE):
-                answer = await source.past.fetch(access.github, _ask(source, kept, self.naming), kept)
-        except (GitHubError, OSError, sqlite3.Error):
-            raise
+            with _faults_of_ours():
+                async with asyncio.timeout(DEADLINE):
+                    answer = await source.past.fetch(access.github, _ask(source, kept, self.naming), kept)
         except TimeoutError:
             raise Unavailable(f"no complete answer within {DEADLINE:.0f} s") from None
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the reading of all others
-            raise Invalid(f"unexpected {_place_of(error)}: please report this") from None
         return answer if kept is part else replace(answer, missing=f"before {utc_time(kept.start)}: {EXPIRED}")
 
     def _keep(self, source: Source, number: int, part: Part, answer: PastAnswer) -> None:
+        with _faults_of_ours():
+            self._save(source, number, part, answer)
+
+    def _save(self, source: Source, number: int, part: Part, answer: PastAnswer) -> None:
         samples = self.samples[source.job.key]
         rejected = f"{answer.rejected} values could not be read" if answer.rejected else ""
         self.spool.keep(
@@ -240,6 +241,17 @@ def _ask(source: Source, part: Part, naming: Naming) -> Ask:
         interval=job.settings.interval,
         max_age=job.max_age,
     )
+
+
+@contextmanager
+def _faults_of_ours() -> Iterator[None]:
+    """Turn an unexpected exception into one that costs a part: it must not end the reading of all others."""
+    try:
+        yield
+    except (GitHubError, OSError, sqlite3.Error):
+        raise
+    except Exception as error:  # noqa: BLE001 - the report names it
+        raise Invalid(f"unexpected {_place_of(error)}: please report this") from None
 
 
 def _place_of(error: Exception) -> str:

@@ -73,6 +73,7 @@ class Spool:
         """Open the file, or create it."""
         self.path = path
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._known: tuple[str, dict[tuple[int, str], int]] = "", {}
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA cache_size = -8000")
@@ -135,27 +136,31 @@ class Spool:
         increments: Sequence[Increment] = (),
     ) -> None:
         """Save what a part has shown, and that it is read."""
-        with self._connection as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(
-                "UPDATE part SET state = ?, why = ? WHERE job = ? AND number = ?", (state, why, job, number)
-            )
-            connection.executemany(
-                "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)",
-                [(job, thing, at, kind) for thing, all_of_it in (marks or {}).items() for at, kind in all_of_it],
-            )
-            left = iter(gauges)
-            while points := list(islice(left, _AT_ONCE)):
-                ids = self._series(file, job, [(one.family, one.head, False) for one in points])
-                connection.executemany(
-                    "INSERT OR REPLACE INTO gauge VALUES (?, ?, ?, ?, ?)",
-                    [(ids[one.family, one.head], one.at, one.thing, one.most, one.value) for one in points],
+        try:
+            with self._connection as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(
+                    "UPDATE part SET state = ?, why = ? WHERE job = ? AND number = ?", (state, why, job, number)
                 )
-            ids = self._series(file, job, [(one.family, one.head, one.is_total) for one in increments])
-            connection.executemany(
-                "INSERT OR REPLACE INTO count VALUES (?, ?, ?)",
-                [(ids[one.family, one.head], one.hour, one.value) for one in increments],
-            )
+                connection.executemany(
+                    "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)",
+                    [(job, thing, at, kind) for thing, all_of_it in (marks or {}).items() for at, kind in all_of_it],
+                )
+                left = iter(gauges)
+                while points := list(islice(left, _AT_ONCE)):
+                    ids = self._series(file, job, [(one.family, one.head, False) for one in points])
+                    connection.executemany(
+                        "INSERT OR REPLACE INTO gauge VALUES (?, ?, ?, ?, ?)",
+                        [(ids[one.family, one.head], one.at, one.thing, one.most, one.value) for one in points],
+                    )
+                ids = self._series(file, job, [(one.family, one.head, one.is_total) for one in increments])
+                connection.executemany(
+                    "INSERT OR REPLACE INTO count VALUES (?, ?, ?)",
+                    [(ids[one.family, one.head], one.hour, one.value) for one in increments],
+                )
+        except BaseException:
+            self._known = "", {}  # they were not saved
+            raise
 
     def fail(self, job: str, why: str) -> None:
         """Save why all that is left of a job could not be read."""
@@ -222,18 +227,19 @@ class Spool:
         return [(hour, max(0, value)) for hour, value in rows]
 
     def _series(self, file: str, job: str, heads: Sequence[tuple[int, str, bool]]) -> dict[tuple[int, str], int]:
-        """The numbers of series, new ones too."""
-        wanted = dict.fromkeys(heads)
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO series (file, family, head, job, is_total) VALUES (?, ?, ?, ?, ?)",
-            [(file, family, head, job, int(is_total)) for family, head, is_total in wanted],
-        )
-        return {
-            (family, head): self._one(
-                "SELECT id FROM series WHERE file = ? AND family = ? AND head = ?", file, family, head
-            )
-            for family, head, _ in wanted
-        }
+        """The numbers of series, new ones too; those of the file that was asked for last are remembered."""
+        if self._known[0] != file:
+            rows = self._connection.execute("SELECT family, head, id FROM series WHERE file = ?", (file,))
+            self._known = file, {(family, head): number for family, head, number in rows}
+        known = self._known[1]
+        for family, head, is_total in dict.fromkeys(heads):
+            if (family, head) not in known:
+                added = self._connection.execute(
+                    "INSERT INTO series (file, family, head, job, is_total) VALUES (?, ?, ?, ?, ?)",
+                    (file, family, head, job, int(is_total)),
+                )
+                known[family, head] = int(added.lastrowid or 0)
+        return known
 
     def _one(self, question: str, *values: object) -> int:
         return int(self._connection.execute(question, values).fetchone()[0])

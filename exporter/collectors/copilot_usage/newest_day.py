@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from exporter import worker
 from exporter.collectors.copilot_usage.record_rows import rows_of, section_rows, section_table_rows
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, ENGAGEMENT, SECTIONS, TOTALS
-from exporter.collectors.reading.daily_reports import DAYS_BACK, NO_REPORT, SHOWN_AFTER, LastRun, midnight
+from exporter.collectors.reading.daily_reports import DAYS_BACK, SHOWN_AFTER, LastRun, midnight, no_report
 from exporter.collectors.reading.report_files import File
 from exporter.collectors.reading.reports import Contradiction, DayFigures, Report
 from exporter.collectors.reading.signed_reports import Source, Unreadable, read_report
@@ -86,7 +86,7 @@ async def fetch_past_day(api: Api, ask: Ask, part: Part, path: str) -> PastAnswe
     try:
         report = await read(api, ask, f"{path}-1-day", day_of(part.start))
     except NotFound:
-        return PastAnswer(missing=NO_REPORT)
+        return no_report(part)
     except Unreadable as error:
         raise error.reason from None
     rows = await worker.run(tuple, rows_of(report)) if report.day else ()

@@ -134,14 +134,19 @@ def fetched_day(
     )
 
 
+def no_report(part: Part) -> PastAnswer:
+    """A day of which GitHub has no report: the exporter would have shown the one before, which GitHub still had."""
+    return PastAnswer((Shown(part.start + SHOWN_AFTER),), missing=NO_REPORT)
+
+
 async def read_past_day(
     part: Part, read: Callable[[str], Awaitable[AnyDay]], rows_of: Callable[[AnyDay], Iterable[Row]]
 ) -> PastAnswer:
-    """The figures of one day of the past. A day without figures changes nothing: the day before it stays shown."""
+    """The figures of one day of the past. A day without figures, or report, changes nothing: the one before goes on."""
     try:
         reading = await read(day_of(part.start))
     except NotFound:
-        return PastAnswer(missing=NO_REPORT)
+        return no_report(part)
     except Unreadable as error:
         raise error.reason from None
     rows = await worker.run(lambda: tuple(rows_of(reading))) if reading.has_figures else ()
