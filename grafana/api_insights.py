@@ -77,6 +77,7 @@ API_INSIGHTS = Board(
                     f"REST API requests to the organizations that became visible in the time selected above. {LATE}",
                     f"round(sum(increase({TOTAL}[$__range])))",
                     "short",
+                    width=5,
                 ),
                 stat(
                     "Refused",
@@ -85,6 +86,7 @@ API_INSIGHTS = Board(
                     f"round(sum(increase({REFUSED}[$__range])))",
                     "short",
                     ANY_IS_NOTABLE,
+                    width=5,
                 ),
                 stat(
                     "Share refused",
@@ -94,6 +96,7 @@ API_INSIGHTS = Board(
                     "percentunit",
                     REFUSED_SHARE,
                     decimals=1,
+                    width=5,
                 ),
                 stat(
                     "Apps and users seen",
@@ -101,6 +104,7 @@ API_INSIGHTS = Board(
                     "is summed as other.",
                     "count(github_api_insights_subject_last_request_timestamp_seconds)",
                     "short",
+                    width=5,
                 ),
                 stat(
                     "GitHub's delay",
@@ -110,7 +114,6 @@ API_INSIGHTS = Board(
                     "s",
                     DELAY,
                     decimals=0,
-                    width=8,
                 ),
                 timeseries(
                     "Requests in the last hour, by organization",
@@ -191,9 +194,9 @@ API_INSIGHTS = Board(
                     "For users in the drill-down (the busiest, and those named in watch): requests by token or app in "
                     "the time selected, the 200 largest. Click a token for its routes.",
                     {
-                        "user_name": Label("User", 160),
-                        "actor_name": Label("Token or app", 200),
-                        "actor_type": Label("Kind of token", 150),
+                        "user_name": Label("User", 150),
+                        "actor_name": Label("Token or app", 170),
+                        "actor_type": Label("Kind of token", 190),
                         "organization": "Organization",
                         "actor_id": Label("Id", hidden=True),
                     },
@@ -321,7 +324,7 @@ API_INSIGHTS = Board(
                 table(
                     "Watched users",
                     "Totals of the users named in watch, over all of their tokens: in the time selected, and in "
-                    "their busiest hour of the last 24 settled ones, as a share of a user's limit.",
+                    "their busiest hour (the peak) of the last 24 settled ones, as a share of a user's limit.",
                     {
                         "user_name": Label("User", 160),
                         "organization": "Organization",
@@ -341,7 +344,7 @@ API_INSIGHTS = Board(
                             "locale",
                             ANY_IS_NOTABLE,
                         ),
-                        "Busiest hour": Column(
+                        "Peak": Column(
                             of_limit(
                                 "user",
                                 "max by (organization, user_id) (github_api_insights_user_busiest_hour_requests)",
@@ -357,11 +360,11 @@ API_INSIGHTS = Board(
                 ),
                 table(
                     "Watched apps and tokens",
-                    "Totals of the apps and tokens named in watch: in the time selected, and in their busiest hour of "
-                    "the last 24 settled ones, as a share of an App's limit.",
+                    "Totals of the apps and tokens named in watch: in the time selected, and in their busiest hour (the "
+                    "peak) of the last 24 settled ones, as a share of an App's limit.",
                     {
-                        "actor_name": Label("App or token", 160),
-                        "actor_type": "Kind",
+                        "actor_name": Label("App or token", 140),
+                        "actor_type": Label("Kind", 100),
                         "organization": "Organization",
                         "actor_id": Label("Id", hidden=True),
                     },
@@ -382,7 +385,7 @@ API_INSIGHTS = Board(
                             "locale",
                             ANY_IS_NOTABLE,
                         ),
-                        "Busiest hour": Column(
+                        "Peak": Column(
                             of_limit(
                                 "installation",
                                 "max by (organization, actor_type, actor_id) "

@@ -41,8 +41,8 @@ def near_limit(subject: str, height: int, links: Urls = (), clicks: Urls = ()) -
         "user one for all tokens and organizations. From 80 % on expect refusals; above 100 % several hours became "
         "visible at once. Refused: requests in the six hours. The limits are in the recording rules: 15,000 and 5,000.",
         {
-            "subject_name": Label("App or user", width=180),
-            "subject_type": "Kind",
+            "subject_name": Label("App or user", width=160),
+            "subject_type": Label("Kind", width=100),
             "organization": "Organization",
         },
         {

@@ -53,6 +53,13 @@ FEATURES = {
 }
 """GitHub's names of features, in words."""
 FEATURE_WORDS = {name: (text, "text") for name, text in FEATURES.items()}
+SEATS_FOR = {
+    "assign_all": ("everybody", "text"),
+    "assign_selected": ("who is selected", "text"),
+    "disabled": ("nobody", "text"),
+    "unconfigured": ("not configured", "text"),
+}
+"""GitHub's names of what an organization does with seats, in words."""
 PHASES = {
     "0 none": "0",
     "1 completions or agents' edits": "1",
@@ -408,7 +415,7 @@ COPILOT = Board(
                     {
                         "organization": "Organization",
                         "plan_type": "Plan",
-                        "seat_management_setting": "Who gets a seat",
+                        "seat_management_setting": Label("Who gets a seat", words=SEATS_FOR),
                         "public_code_suggestions": "Public code",
                         "ide_chat": "Chat in the editor",
                         "platform_chat": "Chat on GitHub",

@@ -166,6 +166,7 @@ EXPORTER = Board(
                     ANY_IS_NOTABLE,
                     stacked=True,
                     decimals=0,
+                    colors={state: color for state, (_, color) in STATES.items()},
                     empty="All endpoints are ok",
                 ),
                 timeseries(
@@ -309,7 +310,7 @@ EXPORTER = Board(
                     "Endpoints that end",
                     "Endpoints that GitHub deprecated or will close, those that have ended first. After that day their "
                     "numbers vanish; the documentation names successors.",
-                    {"collector": Label("Collector", 150), "target": Label("Target", 180)},
+                    {"collector": Label("Collector", 140), "target": Label("Target", 170)},
                     {
                         "Ends": Column(f"1000 * max by ({SOURCE}) ({SUNSET})", DAY),
                         "Ended, ago": Column(

@@ -22,7 +22,7 @@ SHARE_OF_LIMIT: Steps = ((None, "green"), (0.5, "yellow"), (0.8, "orange"), (1, 
 REFUSED_SHARE: Steps = ((None, "green"), (0.001, "yellow"), (0.01, "orange"), (0.05, "red"))
 DAY = "time:YYYY-MM-DD"
 """Unit of a timestamp in milliseconds of which only the day matters."""
-DECIMALS: Mapping[str, int] = MappingProxyType({"currencyUSD": 1, "locale": 0})
+DECIMALS: Mapping[str, int] = MappingProxyType({"currencyUSD": 1, "locale": 0, "h": 1})
 """Decimals of a unit unless a panel chooses others. `short` has none: with 0 an axis says "1 K, 2 K, 2 K, 3 K"."""
 
 

@@ -90,7 +90,7 @@ GHES = Board(
                 ),
                 stat("Repositories", "Repositories on all appliances, with forks.", f"sum({REPOS})", "short"),
                 stat(
-                    "Repositories with GitHub Actions",
+                    "With GitHub Actions",
                     "Share of the repositories that use GitHub Actions, on the appliances that report it.",
                     share(WITH_ACTIONS, REPOS),
                     "percentunit",
@@ -110,7 +110,7 @@ GHES = Board(
                     "Fleet",
                     "Each appliance with its own name, version, size, dormant users, and the age of its report. "
                     "An old version lacks security fixes: GitHub supports a release for about a year.",
-                    {"host_name": Label("Host", 200), "ghes_version": Label("Version", 90), "account": "Account"},
+                    {"host_name": Label("Host", 190), "ghes_version": Label("Version", 90), "account": "Account"},
                     {
                         "Reported, ago": Column(named(f"(time() - {COLLECTED})", FLEET), "s", AGE, decimals=0),
                         "Users": Column(named(USERS, FLEET), "locale"),
@@ -118,10 +118,10 @@ GHES = Board(
                             named(f"{DORMANT} / ({USERS} > 0)", FLEET), "percentunit", DORMANCY, decimals=1
                         ),
                         "Suspended": Column(named("github_server_statistics_suspended_users", FLEET), "locale"),
-                        "Administrators": Column(named("github_server_statistics_admin_users", FLEET), "locale"),
+                        "Admins": Column(named("github_server_statistics_admin_users", FLEET), "locale"),
                         "Organizations": Column(named("github_server_statistics_total_orgs", FLEET), "locale"),
                         "Repositories": Column(named(REPOS, FLEET), "locale"),
-                        "Open pull requests": Column(named(f"({MERGEABLE} + {UNMERGEABLE})", FLEET), "locale"),
+                        "Open pulls": Column(named(f"({MERGEABLE} + {UNMERGEABLE})", FLEET), "locale"),
                     },
                     sort="Users",
                     height=6,
@@ -325,10 +325,11 @@ GHES = Board(
             (
                 timeseries(
                     "Done in a day",
-                    "Pull requests merged and issues closed in the day before each point, on all appliances.",
+                    "Pull requests merged and issues closed in a day, on all appliances: the mean of the week before "
+                    "each point.",
                     {
-                        "pull requests merged": "sum(delta(github_server_statistics_merged_pulls[1d]))",
-                        "issues closed": "sum(delta(github_server_statistics_closed_issues[1d]))",
+                        "pull requests merged": "sum(delta(github_server_statistics_merged_pulls[7d])) / 7",
+                        "issues closed": "sum(delta(github_server_statistics_closed_issues[7d])) / 7",
                     },
                     "short",
                     width=8,

@@ -111,13 +111,15 @@ def timeseries(
     since: str = "",
     interval: str = "",
     dashed: Sequence[str] = (),
+    colors: Mapping[str, str] | None = None,
     empty: str = "",
 ) -> Panel:
     """Lines over time; `queries` by legend, `links` at the panel, `clicks` at each line.
 
     `since` is a range of its own, such as `30d`; `interval` the shortest time between two points; `dashed` are the
-    legends of lines that are limits, not measured; `empty` is said where there is no line.
+    legends of lines that are limits, not measured; `colors` are by legend; `empty` is said where there is no line.
     """
+    fixed = colors or {}
 
     def body(filters: Sequence[str]) -> Json:
         shown = defaults(unit, steps, decimals)
@@ -143,7 +145,16 @@ def timeseries(
             "targets": [
                 target(query, filters, legend, number) for number, (legend, query) in enumerate(queries.items())
             ],
-            "fieldConfig": {"defaults": shown, "overrides": [override(name, LIMIT) for name in dashed]},
+            "fieldConfig": {
+                "defaults": shown,
+                "overrides": [
+                    *(override(name, LIMIT) for name in dashed),
+                    *(
+                        override(name, {"color": {"mode": "fixed", "fixedColor": color}})
+                        for name, color in fixed.items()
+                    ),
+                ],
+            },
             "options": {"legend": _legend(queries, width), "tooltip": {"mode": "multi", "sort": "desc"}},
         }
 

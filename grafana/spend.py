@@ -89,7 +89,7 @@ SPEND = Board(
                     "currencyUSD",
                 ),
                 stat(
-                    "Forecast, of the budget",
+                    "Of the budget",
                     "The forecast divided by the budget typed at the top. Above 100 % the month will cost more "
                     "than planned, unless something changes.",
                     f"{forecast(chosen(NET))} / $budget",
@@ -98,7 +98,7 @@ SPEND = Board(
                     decimals=0,
                 ),
                 stat(
-                    "Included or discounted",
+                    "Not charged",
                     "Use in the month selected that is not charged (USD, at list price): what the plan includes, free "
                     "runners, agreed discounts. When it stops to rise, an allowance is used up.",
                     f"sum({chosen(DISCOUNT)})",

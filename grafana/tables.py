@@ -157,7 +157,7 @@ def _text(one: Label) -> Json:
 
 def _number(name: str, one: Column) -> Json:
     properties: Json = {"unit": one.unit, "thresholds": thresholds(one.steps)} | with_decimals(one.unit, one.decimals)
-    least = max(80, UNITS.get(one.unit, 0), 160 if one.bar else 0, _header(name))
+    least = max(80, UNITS.get(one.unit, 0), 130 if one.bar else 0, _header(name))
     properties["custom.minWidth"] = one.width or least
     if one.words:
         properties["mappings"] = mappings(one.words)

@@ -51,7 +51,7 @@ def test_a_bar_in_a_table_has_both_ends(name: str) -> None:
 
 
 @board
-@pytest.mark.parametrize("screen", SCREENS[1:])
+@pytest.mark.parametrize("screen", SCREENS)
 def test_a_table_needs_no_scrolling_sideways(name: str, screen: int) -> None:
     for panel in of_kind(name, "table"):
         shown = [one for one in properties(panel).values() if not one.get("custom.hidden")]
