@@ -18,6 +18,8 @@ ROUTE = "organization, actor_type, actor_id, http_method, api_route"
 DELAY: Steps = ((None, "green"), (25_200, "orange"), (43_200, "red"))
 DELAY_HOURS: Steps = ((None, "green"), (7, "orange"), (12, "red"))
 COVERAGE: Steps = ((None, "orange"), (0.5, "green"))
+STEP = "5m"
+"""Between two points of graphs that ask for all callers or routes: GitHub's figures move every half hour only."""
 OF_CALLERS = '{organization=~"$organization|", subject_name=~"$subject_name"}'
 NAME_OF_USER = "* on (job, organization, user_id) group_left (user_name) user:github_api_insights_name:info"
 NAME_OF_ACTOR = (
@@ -173,6 +175,7 @@ API_INSIGHTS = Board(
                     "percentunit",
                     SHARE_OF_LIMIT,
                     height=10,
+                    interval=STEP,
                 ),
                 timeseries(
                     "Who is refused",
@@ -182,6 +185,7 @@ API_INSIGHTS = Board(
                     "short",
                     ANY_IS_NOTABLE,
                     width=24,
+                    interval=STEP,
                     empty="Nobody was refused",
                 ),
             ),
@@ -258,6 +262,7 @@ API_INSIGHTS = Board(
                     "short",
                     width=24,
                     height=9,
+                    interval=STEP,
                 ),
             ),
         ),
@@ -360,8 +365,8 @@ API_INSIGHTS = Board(
                 ),
                 table(
                     "Watched apps and tokens",
-                    "Totals of the apps and tokens named in watch: in the time selected, and in their busiest hour (the "
-                    "peak) of the last 24 settled ones, as a share of an App's limit.",
+                    "Totals of the apps and tokens named in watch: in the time selected, and in their busiest hour "
+                    "(the peak) of the last 24 settled ones, as a share of an App's limit.",
                     {
                         "actor_name": Label("App or token", 140),
                         "actor_type": Label("Kind", 100),

@@ -53,7 +53,7 @@ def near_limit(subject: str, height: int, links: Urls = (), clicks: Urls = ()) -
                 decimals=0,
                 bar=True,
             ),
-            "Refused": Column(f"max by ({caller}) ({refused} or {share} * 0)", "locale", ANY_IS_NOTABLE),
+            "Refused": Column(f"topk(100, max by ({caller}) ({refused} or {share} * 0))", "locale", ANY_IS_NOTABLE),
         },
         sort="Of the limit",
         complete="Of the limit",

@@ -291,9 +291,9 @@ GHES = Board(
                     "Protection of each appliance",
                     "Current figures from the appliances themselves: licences used of those bought, the share of the "
                     "repositories in which a product is enabled, and hooks that are switched off.",
-                    {"appliance": Label("Appliance", 180)},
+                    {"appliance": Label("Appliance", 140)},
                     {
-                        "Licences used": Column(
+                        "Licences": Column(
                             f"max by (appliance) ({COMMITTERS} / ({BOUGHT} > 0))", "percentunit", LICENCES, decimals=0
                         ),
                         **{
@@ -310,7 +310,7 @@ GHES = Board(
                                 "Dependencies": "Dependabot alerts",
                             }.items()
                         },
-                        "Inactive hooks": Column("max by (appliance) (github_appliance_inactive_hooks)", "locale"),
+                        "Hooks off": Column("max by (appliance) (github_appliance_inactive_hooks)", "locale"),
                     },
                     sort="Appliance",
                     ascending=True,
