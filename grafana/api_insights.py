@@ -18,7 +18,7 @@ ROUTE = "organization, actor_type, actor_id, http_method, api_route"
 DELAY: Steps = ((None, "green"), (25_200, "orange"), (43_200, "red"))
 DELAY_HOURS: Steps = ((None, "green"), (7, "orange"), (12, "red"))
 COVERAGE: Steps = ((None, "orange"), (0.5, "green"))
-STEP = "5m"
+STEP = "10m"
 """Between two points of graphs that ask for all callers or routes: GitHub's figures move every half hour only."""
 OF_CALLERS = '{organization=~"$organization|", subject_name=~"$subject_name"}'
 NAME_OF_USER = "* on (job, organization, user_id) group_left (user_name) user:github_api_insights_name:info"
