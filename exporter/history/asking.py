@@ -17,7 +17,16 @@ from typing import Protocol, TypeVar
 from exporter import worker
 from exporter.clock import Clock
 from exporter.collecting.access import Access
-from exporter.errors import CredentialRejected, Forbidden, GitHubError, Invalid, RateLimited, Retired, Unavailable
+from exporter.errors import (
+    CredentialRejected,
+    Forbidden,
+    GitHubError,
+    HostRefused,
+    Invalid,
+    RateLimited,
+    Retired,
+    Unavailable,
+)
 from exporter.fetching import Ask
 from exporter.history.files import Files
 from exporter.history.samples import Samples
@@ -27,6 +36,7 @@ from exporter.history.spool import Spool
 from exporter.instants import utc_time
 from exporter.past import Part, PastAnswer
 from exporter.privacy import Naming, hide_subject
+from exporter.settings.names import collector_variable
 
 AT_ONCE = 8
 """Quota pools that are asked at the same time."""
@@ -117,7 +127,7 @@ class Asking:
                     source, access, part.requests, partial(self._fetch, source, access, part)
                 )
                 await worker.run(self._keep, source, number, part, answer)
-            except (CredentialRejected, Forbidden, Retired) as error:
+            except (CredentialRejected, Forbidden, HostRefused, Retired) as error:
                 await self._give_up(source, error)
                 return error if isinstance(error, CredentialRejected) else None
             except GitHubError as error:
@@ -181,6 +191,9 @@ class Asking:
 
     async def _give_up(self, source: Source, error: GitHubError) -> None:
         """Save that nothing more of a source can be read."""
+        if isinstance(error, HostRefused):
+            name = source.job.collector.name
+            error.set_collector(name, collector_variable(name, "download_hosts"))
         hide_subject(error, source.job, self.naming.subject(source.job))
         job = source.job.key
         if not await worker.run(self.spool.has_parts, job):

@@ -1,6 +1,9 @@
 """From when until when figures were shown. Pure; instants are epoch seconds."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from exporter.instants import utc_time
@@ -22,9 +25,7 @@ def shown_until(at: int, marks: Sequence[Mark], max_age: float, longest: float) 
     `marks` are sorted.
     """
     answered_until, is_answered = float(at), True
-    for mark in marks:
-        if mark.at <= at:
-            continue
+    for mark in islice(marks, bisect_right(marks, at, key=itemgetter(0)), None):
         if is_answered:
             answered_until = mark.at
         if mark.at > answered_until + max_age:

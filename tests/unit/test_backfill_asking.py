@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from exporter.collecting.access import Access
 from exporter.collectors.summary_stats import COLLECTOR as SUMMARY
 from exporter.collectors.summary_stats import SummaryRow
+from exporter.errors import HostRefused
 from exporter.fetching import Api, Ask
 from exporter.github.budget import Budget
 from exporter.github.client import GitHub
@@ -167,6 +168,19 @@ def test_a_refusal_ends_the_source_after_one_request(status: int, tmp_path: Path
     assert len(gaps) == 100
     assert len(scene.sent) <= 2
     assert len(scene.failures) == 1
+
+
+def test_a_host_that_is_not_allowed_ends_the_source_with_the_line_to_write(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, ok, parts=50)
+
+    async def refused(*_: object) -> PastAnswer:
+        raise HostRefused("refused", "reports.example.com", ("*.github.com",))
+
+    scene.fetch = refused  # type: ignore[assignment, method-assign] # every file is on that host
+    assert len(scene.run().gaps()) == 50
+    (failure,) = scene.failures
+    assert "collectors:" in failure
+    assert "summary_stats" in failure
 
 
 def test_a_fault_of_ours_costs_one_part(tmp_path: Path) -> None:
