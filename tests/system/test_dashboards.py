@@ -333,7 +333,7 @@ def complete(demo: Prometheus) -> Prometheus:
         body = json.loads(get(f"{demo.url}/api/v1/label/__name__/values")[1])
         return wanted - set(body["data"]) - OF_THE_REFUSED
 
-    until(lambda: not missing(), f"every metric is there but {missing()}", 240, every=1)  # at night few are refused
+    until(lambda: not missing(), f"every metric is there but {missing()}", 60, every=1)
     return demo
 
 
