@@ -4,7 +4,7 @@ Instants are whole epoch seconds (UTC).
 """
 
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
 
@@ -76,6 +76,8 @@ class Past:
     - `margin`: how much of the reach is not asked for, because it vanishes at GitHub while a run waits for its budget.
     - `requests`: how many a part needs.
     - `shown_after`: seconds from the start of a day or month until its figures were shown.
+    - `has_any`: raises `NotFound` where GitHub has nothing of this kind, or shows nothing of it to this credential; it
+      is asked once, if the first part has nothing.
     - `longest`: the most seconds that figures were shown while GitHub had nothing newer.
     """
 
@@ -87,7 +89,8 @@ class Past:
     shown_after: int = 0
     longest: float = inf
     margin: int = 2 * HOUR
-    list_parts: Callable[[Api, Ask], Coroutine[Any, Any, tuple[Part, ...]]] | None = field(default=None)
+    list_parts: Callable[[Api, Ask], Coroutine[Any, Any, tuple[Part, ...]]] | None = None
+    has_any: Callable[[Api, Ask], Coroutine[Any, Any, object]] | None = None
 
 
 YEAR = 365 * DAY

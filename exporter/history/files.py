@@ -1,6 +1,7 @@
 """Writes the files of a backfill, each once all of its parts are there. It blocks: call it in the worker."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,8 @@ class Files:
         }
         self.folder.write(f"{file}.{month}{SUFFIX}", lines(self.spool, plan, facts), facts)
 
-    def write_again(self, file: str) -> None:
-        """Forget that a file is written: a part of it that could not be read is read again."""
-        if names := [name for name in self.folder.files if name.startswith(f"{file}.2")]:
+    def write_again(self, files: AbstractSet[str]) -> None:
+        """Forget that files are written: parts of them that could not be read are read again."""
+        names = [name for name in self.folder.files if name.rpartition(".2")[0] in files]
+        if names:
             self.folder.write_again(names)

@@ -5,7 +5,7 @@ answers of GitHub give the same bytes, so a file that was renamed but is not in 
 
 The manifest has a line of JSON for each thing that was done, in order:
 
-    {"begun": {"asked": {…}, "fixed": {…}}}
+    {"begun": {"flags": {…}, "ranges": {…}}}
     {"written": {"name": "summary_stats.organization-acme.2026-11.om", "samples": 8640, …}}
     {"again": ["summary_stats.organization-acme.2026-11.om"]}
     {"ended": {"complete": true, "gaps": [{…}]}}
@@ -36,15 +36,16 @@ class UnusableFolder(Exception):
 class Folder:
     """The folder of one backfill. It blocks: its methods are called in the worker, or before the event loop runs.
 
-    `asked` are the flags and settings that its files depend on, `fixed` what the first run found out, so that later
-    runs go on with it. `files` has what is written, by name. `gaps` and `is_complete` are those of the last run.
+    `flags` are the flags and settings that its files depend on, `ranges` from when until when each job is read, as the
+    first run has found it out. `files` has what is written, by name. `gaps` and `is_complete` are those of the last
+    run.
     """
 
     def __init__(self, path: Path) -> None:
         """Look at nothing yet."""
         self.path = path
-        self.asked: Mapping[str, Any] = {}
-        self.fixed: Mapping[str, Any] = {}
+        self.flags: Mapping[str, Any] = {}
+        self.ranges: Mapping[str, Sequence[int]] = {}
         self.files: dict[str, Mapping[str, Any]] = {}
         self.gaps: Sequence[Mapping[str, Any]] = ()
         self.is_complete = False
@@ -55,7 +56,7 @@ class Folder:
         """The path of the spool."""
         return self.path / SPOOL
 
-    def open(self, asked: Mapping[str, Any]) -> bool:
+    def open(self, flags: Mapping[str, Any]) -> bool:
         """Begin, or go on with what is here; returns whether something is. Raises `UnusableFolder` and `OSError`.
 
         Nothing is written to a folder with other files, or with another backfill.
@@ -73,21 +74,23 @@ class Folder:
         if MANIFEST not in names:
             return False
         self._read()
-        asked = json.loads(json.dumps(asked))
-        if differing := [name for name in asked if self.asked.get(name) != asked[name]]:
+        if not self.flags:
+            return False  # the run that began it was killed before its first line
+        flags = json.loads(json.dumps(flags))
+        if differing := [name for name in flags if self.flags.get(name) != flags[name]]:
             raise UnusableFolder(
                 f"{self.path} has a backfill with other flags or settings ({', '.join(differing)}): "
                 "name another folder with --output, or call it as before"
             )
         return True
 
-    def begin(self, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
+    def begin(self, flags: Mapping[str, Any], ranges: Mapping[str, Sequence[int]]) -> None:
         """Create the folder, and write down what its files depend on."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # the files may name people
         if self._lock < 0:
             self._hold()
-        self.asked, self.fixed = asked, fixed
-        self._note({"begun": {"format": FORMAT, "asked": asked, "fixed": fixed}})
+        self.flags, self.ranges = flags, ranges
+        self._note({"begun": {"format": FORMAT, "flags": flags, "ranges": ranges}})
 
     def write(self, name: str, pieces: Iterable[str], facts: Mapping[str, Any]) -> None:
         """Write a file, whole or not at all, and note it with its facts. Without a piece there is no file.
@@ -137,8 +140,10 @@ class Folder:
         self._lock = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise UnusableFolder(f"{self.path} is being written to by another backfill: wait for its end") from None
+        except OSError:
+            pass  # some network shares have no locks
 
     def _note(self, what: Mapping[str, Any]) -> None:
         """Append a line to the manifest, on disk when this returns."""
@@ -170,7 +175,7 @@ class Folder:
             case {"begun": begun}:
                 if begun["format"] != FORMAT:
                     raise UnusableFolder(f"{self.path / MANIFEST} is of another version: {_ANOTHER}")
-                self.asked, self.fixed = begun["asked"], begun["fixed"]
+                self.flags, self.ranges = begun["flags"], begun["ranges"]
             case {"written": dict(facts)}:
                 self.files[facts.pop("name")], self.is_complete = facts, False
             case {"again": names}:

@@ -38,6 +38,7 @@ class Progress(AbstractContextManager["Progress"]):
     def done(self, requests: int) -> None:
         """So many of them are sent, or not needed any more."""
         self._sent += requests
+        self._bar.set_postfix_str("", refresh=False)
         self._bar.update(requests)
         now = self._clock.monotonic()
         if now - self._said >= EVERY:

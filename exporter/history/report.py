@@ -38,12 +38,11 @@ def gaps_of(spool: Spool, sources: Mapping[str, Source], naming: Naming) -> tupl
 def report(folder: Folder) -> str:
     """The text at the end."""
     samples, size = (sum(file[key] for file in folder.files.values()) for key in ("samples", "bytes"))
-    series = sum(file["series"] for file in folder.files.values())
-    files = f"{len(folder.files):,} files with {samples:,} samples of {series:,} series, {size / 1e6:,.1f} MB"
+    files = f"{len(folder.files):,} files with {samples:,} samples, {size / 1e6:,.1f} MB"
     text = [f"{files}, are in {folder.path} ({MANIFEST} lists them).", *_gap_lines(folder.gaps)]
     if not folder.is_complete:
-        text.append("Not complete: call the same command again, and it asks for what failed.")
-    if folder.files:
+        text.append("Incomplete: run the same command again to retry what failed; the files are written anew then.")
+    if folder.files and folder.is_complete:
         text += ["", "Next:", *_commands(folder)]
     return "\n".join(text) + "\n"
 

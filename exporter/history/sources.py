@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from exporter.catalogue import Collector
 from exporter.history.spans import months, next_month
@@ -36,7 +36,8 @@ class Source:
 class Times:
     """From when until when: `start` is asked for, `now` GitHub's present.
 
-    Gauges end at `end`. Counters end where those of the exporter begin, by job key, at `counters_end` for others.
+    Nothing goes beyond `end`. Counters end where those of the exporter begin, by job key, at `counters_end` for others.
+    Gauges end where the exporter, which may show them already, began, by job key.
     """
 
     start: int
@@ -44,6 +45,7 @@ class Times:
     end: int
     counters_end: int
     seams: Mapping[str, int]
+    live: Mapping[str, int] = field(default_factory=dict)
 
 
 def sources(jobs: Iterable[Job], times: Times) -> list[Source]:
@@ -54,7 +56,8 @@ def sources(jobs: Iterable[Job], times: Times) -> list[Source]:
         if past is None:
             continue
         is_counting = job.collector.counting is not None
-        end = min(times.end, times.seams.get(job.key, times.counters_end)) if is_counting else times.end
+        known = times.seams.get(job.key, times.counters_end) if is_counting else times.live.get(job.key, times.end)
+        end = min(times.end, known)
         start = max(times.start, oldest(past, times.now) + past.shown_after)
         if start < end:
             found.append(Source(job, past, start, end))

@@ -1,7 +1,7 @@
 """From when until when figures were shown. Pure; instants are epoch seconds."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Literal, NamedTuple
@@ -16,6 +16,10 @@ class Mark(NamedTuple):
 
     at: int
     kind: MarkKind
+
+
+Marks = Mapping[str, Sequence[tuple[int, MarkKind]]]
+"""Marks by thing: what each is about, "" for all of a job."""
 
 
 def shown_until(at: int, marks: Sequence[Mark], max_age: float, longest: float) -> float:

@@ -6,12 +6,12 @@ block: they are called in the worker.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.history.spans import Mark, MarkKind
+from exporter.history.spans import Mark, Marks
 from exporter.past import Part
 
 _SCHEMA = """
@@ -31,6 +31,8 @@ CREATE TABLE count (series INTEGER, hour INTEGER, value INTEGER, PRIMARY KEY (se
 PRAGMA user_version = 1;
 """
 
+NOT_LISTED = -1
+"""The number of a part that stands for all, where it could not be found out which there are."""
 _AT_ONCE = 10_000
 """Points that are in memory at once: a year of many appliances has millions."""
 
@@ -99,7 +101,7 @@ class Spool:
 
     def has_parts(self, job: str) -> bool:
         """Whether it is known what is to be read of a job."""
-        return self._one("SELECT count(*) FROM part WHERE job = ?", job) > 0
+        return self._one("SELECT count(*) FROM part WHERE job = ? AND number <> ?", job, NOT_LISTED) > 0
 
     def open_parts(self, job: str) -> list[tuple[int, Part]]:
         """The numbered parts of a job that are still to be read."""
@@ -116,12 +118,16 @@ class Spool:
         """The requests that the open parts of a job need."""
         return self._one("SELECT coalesce(sum(requests), 0) FROM part WHERE job = ? AND state = 'open'", job)
 
-    def reopen_failed(self) -> list[str]:
-        """Let parts that could not be read be read again; returns the jobs."""
-        with self._connection:
-            rows = self._connection.execute("SELECT DISTINCT job FROM part WHERE state = 'failed'").fetchall()
-            self._connection.execute("UPDATE part SET state = 'open', why = '' WHERE state = 'failed'")
-        return [job for (job,) in rows]
+    def failed_jobs(self) -> set[str]:
+        """The jobs of which something could not be read."""
+        return {job for (job,) in self._connection.execute("SELECT DISTINCT job FROM part WHERE state = 'failed'")}
+
+    def reopen_failed(self) -> None:
+        """Let what could not be read be read again."""
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM part WHERE number = ?", (NOT_LISTED,))
+            connection.execute("UPDATE part SET state = 'open', why = '' WHERE state = 'failed'")
 
     def keep(
         self,
@@ -131,7 +137,7 @@ class Spool:
         *,
         state: str,
         why: str = "",
-        marks: Mapping[str, Sequence[tuple[int, MarkKind]]] | None = None,
+        marks: Marks | None = None,
         gauges: Iterable[GaugePoint] = (),
         increments: Sequence[Increment] = (),
     ) -> None:
@@ -142,10 +148,7 @@ class Spool:
                 connection.execute(
                     "UPDATE part SET state = ?, why = ? WHERE job = ? AND number = ?", (state, why, job, number)
                 )
-                connection.executemany(
-                    "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)",
-                    [(job, thing, at, kind) for thing, all_of_it in (marks or {}).items() for at, kind in all_of_it],
-                )
+                self._mark(job, marks or {})
                 left = iter(gauges)
                 while points := list(islice(left, _AT_ONCE)):
                     ids = self._series(file, job, [(one.family, one.head, False) for one in points])
@@ -162,12 +165,30 @@ class Spool:
             self._known = "", {}  # they were not saved
             raise
 
-    def fail(self, job: str, why: str) -> None:
-        """Save why all that is left of a job could not be read."""
+    def fail(self, job: str, numbers: Sequence[int], why: str, marks: Marks) -> None:
+        """Save why parts of a job could not be read, and what the exporter would have learned."""
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "UPDATE part SET state = 'failed', why = ? WHERE job = ? AND number = ?",
+                [(why, job, number) for number in numbers],
+            )
+            self._mark(job, marks)
+
+    def fail_listing(self, job: str, start: int, end: int, why: str) -> None:
+        """Save why it could not be found out which parts a job has."""
         with self._connection:
             self._connection.execute(
-                "UPDATE part SET state = 'failed', why = ? WHERE job = ? AND state = 'open'", (why, job)
+                "INSERT OR REPLACE INTO part (job, number, start, stop, subject, requests, state, why) "
+                "VALUES (?, ?, ?, ?, '[]', 0, 'failed', ?)",
+                (job, NOT_LISTED, start, end, why),
             )
+
+    def _mark(self, job: str, marks: Marks) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)",
+            [(job, thing, at, kind) for thing, all_of_it in marks.items() for at, kind in all_of_it],
+        )
 
     def first_open(self, job: str) -> int | None:
         """The start of the oldest part that is still to be read; None if there is none."""

@@ -37,7 +37,7 @@ Labels = Annotated[tuple[Annotated[str, AfterValidator(_label)], ...], BeforeVal
 class Backfill(Section):
     """The flags of the command `backfill`."""
 
-    from_day: Day = Field("", description="First day (UTC) to ask GitHub for, such as 2026-01-31; it is needed.")
+    from_day: Day = Field("", description="First day (UTC), such as 2026-01-31; required.")
     to_day: Day = Field(
         "", description="Last day (UTC); by default up to where the exporter with this state began, or up to now."
     )
@@ -49,7 +49,7 @@ class Backfill(Section):
     labels: Labels = Field(
         (), description="NAME=VALUE that each series gets, such as job=github; the flag may be repeated."
     )
-    output: FilePath | None = Field(None, description="Folder that the files are written to; it is needed.")
+    output: FilePath | None = Field(None, description="Folder that the files are written to; required.")
     dry_run: bool = Field(False, description="Say what it would ask and write, and end.")
 
     @property

@@ -290,7 +290,7 @@ def test_a_full_disk_costs_nothing_that_was_read(tmp_path: Path, now: int) -> No
         largest = max(map(len, whole.files().values())) // 2
         stopped = full.run(now, largest_file=largest)
         assert stopped.returncode == 1
-        assert "call the same command again to go on" in stopped.stderr
+        assert "run the same command again to go on" in stopped.stderr
         assert "Traceback" not in stopped.stderr
         asked = len(github.log)
         assert full.run(now).returncode == 0

@@ -1,18 +1,21 @@
 """How the past is asked: within the budget that the exporter leaves, patiently, and never for ever."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
+from exporter.catalogue import Collector
 from exporter.collecting.access import Access
 from exporter.collectors.summary_stats import COLLECTOR as SUMMARY
 from exporter.collectors.summary_stats import SummaryRow
-from exporter.errors import HostRefused
+from exporter.collectors.time_stats import COLLECTOR as TIMES
+from exporter.errors import HostRefused, NotFound
 from exporter.fetching import Api, Ask
 from exporter.github.budget import Budget
 from exporter.github.client import GitHub
@@ -21,17 +24,19 @@ from exporter.github.pacing import Pool
 from exporter.history.asking import Asking
 from exporter.history.files import Files
 from exporter.history.folder import Folder
-from exporter.history.samples import Samples
+from exporter.history.patience import Patience
+from exporter.history.samples import Samples, families_of
 from exporter.history.sources import Source
 from exporter.history.spool import Spool
 from exporter.instants import DAY, HOUR, epoch
 from exporter.jobs import CollectorSettings, Job, Target
-from exporter.past import CountedHours, Part, Past, PastAnswer
+from exporter.past import CountedHours, Part, Past, PastAnswer, Shown
 from exporter.privacy import Naming
 
 NOW = epoch("2026-12-01T10:00:00Z")
 LIMIT = 1_000
 USUAL = Budget(0.3, 50)
+LOGINS = Naming()
 Answer = Callable[[int], httpx.Response]
 
 
@@ -43,10 +48,14 @@ class Scene:
     answer: Answer
     parts: int
     budget: Budget = USUAL
+    collector: Collector = SUMMARY
+    naming: Naming = LOGINS
+    is_listed_by_github: bool = False
     now: float = NOW
     sent: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    whys: list[str] = field(default_factory=list)
 
     def wall(self) -> float:
         return self.now
@@ -61,7 +70,7 @@ class Scene:
         pass
 
     def wait(self, seconds: float, why: str) -> None:
-        assert why
+        self.whys.append(why)
         self.waits.append(seconds)
 
     def fail(self, what: str) -> None:
@@ -80,8 +89,12 @@ class Scene:
         row = SummaryRow(total_request_count=0, rate_limited_request_count=0)
         return PastAnswer(counted=(CountedHours(row, {part.end: (1, 0)}),))
 
-    async def list_parts(self, _api: Api, ask: Ask) -> tuple[Part, ...]:
+    async def list_parts(self, api: Api, ask: Ask) -> tuple[Part, ...]:
+        if self.is_listed_by_github:
+            await api.get("/parts/list")
         return tuple(Part(ask.start + n * HOUR, ask.start + (n + 1) * HOUR) for n in range(self.parts))
+
+    has_any: Callable[[Api, Ask], Coroutine[Any, Any, object]] | None = None
 
     def run(self) -> Spool:
         """Read everything."""
@@ -90,16 +103,16 @@ class Scene:
         github = GitHub(
             credential, pool, clock=self.wall, monotonic=self.monotonic, transport=httpx.MockTransport(self.respond)
         )
-        settings = CollectorSettings(True, SUMMARY.interval, SUMMARY.max_age, SUMMARY.options())
-        job = Job(SUMMARY, Target("organization", "acme", "default"), settings, 0)
-        past = Past(self.fetch, "whole", reach=100 * DAY, list_parts=self.list_parts)
+        settings = CollectorSettings(True, self.collector.interval, self.collector.max_age, self.collector.options())
+        job = Job(self.collector, Target("organization", "acme", "default"), settings, 0)
+        past = Past(self.fetch, "whole", reach=100 * DAY, list_parts=self.list_parts, has_any=self.has_any)
         source = Source(job, past, int(NOW) - 50 * DAY, int(NOW) - DAY)
         spool, folder = Spool(self.folder / "spool.db"), Folder(self.folder / "out")
         folder.begin({}, {})
-        numbers = {family.name: n for n, family in enumerate(SUMMARY.tables[0].families)}
-        samples = {job.key: Samples(job, numbers, Naming(), (), 100)}
+        numbers = {family.name: n for n, family in enumerate(families_of([job]))}
+        samples = {job.key: Samples(job, numbers, self.naming, (), 100)}
         files = Files(spool, folder, 300, {source.file: [source]})
-        asking = Asking(spool, files, self, Naming(), samples, self, self.sleep)
+        asking = Asking(spool, files, Patience(self, self.naming, self, self.sleep), samples)
         asyncio.run(asking.run({"default": [(source, Access(credential, github, pool))]}))
         folder.close()
         return spool
@@ -196,3 +209,68 @@ def test_a_fault_of_ours_costs_one_part(tmp_path: Path) -> None:
     (gap,) = scene.run().gaps()
     assert "unexpected KeyError at test_backfill_asking.py" in gap.why
     assert "octocat" not in gap.why
+
+
+def test_what_a_refusal_leaves_unlisted_is_listed_by_the_next_run(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, lambda _: httpx.Response(401, json={}), parts=9, is_listed_by_github=True)
+    spool = scene.run()
+    (job,) = spool.failed_jobs()
+    assert (len(spool.gaps()), spool.has_parts(job), len(scene.failures)) == (1, False, 1)
+    spool.reopen_failed()
+    assert (spool.gaps(), spool.has_parts(job)) == ([], False)
+    spool.close()
+    again = Scene(tmp_path / "again", ok, parts=9, is_listed_by_github=True)
+    again.folder.mkdir()
+    (tmp_path / "spool.db").rename(again.folder / "spool.db")
+    assert not again.run().gaps()
+    assert len(again.sent) == 1 + 9
+
+
+def test_figures_end_where_a_source_is_given_up(tmp_path: Path) -> None:
+    scene = Scene(
+        tmp_path, lambda number: ok(number) if number < 3 else httpx.Response(403, json={}), 5, collector=TIMES
+    )
+
+    async def shown(api: Api, _ask: Ask, part: Part) -> PastAnswer:
+        await api.get(f"/parts/{part.start}")
+        return PastAnswer((Shown(part.start),))
+
+    scene.fetch = shown  # type: ignore[method-assign] # gauges instead of counts
+    spool = scene.run()
+    (job,) = spool.failed_jobs()
+    assert [mark.kind for mark in spool.marks(job)[""]] == ["nothing"] * 2 + ["missing"] * 3
+
+
+@pytest.mark.parametrize(("is_any", "sent"), [(True, 5), (False, 1)])
+def test_a_404_of_the_first_part_is_no_proof_that_there_is_nothing(is_any: bool, sent: int, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, ok, parts=5, collector=TIMES)
+
+    async def nothing(api: Api, _ask: Ask, part: Part) -> PastAnswer:
+        await api.get(f"/parts/{part.start}")
+        return PastAnswer(missing="GitHub has no report of the day")
+
+    async def has_any(*_: object) -> None:
+        if not is_any:
+            raise NotFound("no such reports")
+
+    scene.fetch, scene.has_any = nothing, has_any  # type: ignore[method-assign] # GitHub has nothing
+    gaps = scene.run().gaps()
+    assert len(scene.sent) == sent
+    assert {gap.state for gap in gaps} == {"missing" if is_any else "failed"}
+    assert len(scene.failures) == (0 if is_any else 1)
+
+
+def test_whom_privacy_hides_is_in_no_message(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, lambda _: httpx.Response(500), parts=1, naming=Naming("off", b"key"))
+
+    async def listed(*_: object) -> tuple[Part, ...]:
+        return (Part(int(NOW) - DAY, int(NOW), ("user", "987654321", "")),)
+
+    async def fetch(api: Api, _ask: Ask, part: Part) -> PastAnswer:
+        await api.get(f"/parts/users/{part.subject[1]}")
+        raise AssertionError("it fails")
+
+    scene.list_parts, scene.fetch = listed, fetch  # type: ignore[assignment, method-assign] # one user
+    (gap,) = scene.run().gaps()
+    assert "/parts/users/id-" in gap.why
+    assert not [text for text in (gap.why, *scene.failures, *scene.whys) if "987654321" in text]

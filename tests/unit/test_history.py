@@ -220,7 +220,7 @@ def test_a_folder_goes_on_where_it_was_and_drops_a_torn_line(tmp_path: Path) -> 
     path = tmp_path / "deep" / "history"
     folder = Folder(path)
     assert not folder.open(ASKED)
-    folder.begin(ASKED, {"now": 1})
+    folder.begin(ASKED, {"job": [1, 2]})
     folder.write("a.om", ["one\n", "# EOF\n"], {"samples": 1})
     folder.write("b.om", [], {"samples": 0})
     assert [entry.name for entry in path.glob("*.om*")] == ["a.om"]
@@ -229,7 +229,7 @@ def test_a_folder_goes_on_where_it_was_and_drops_a_torn_line(tmp_path: Path) -> 
         manifest.write('{"written": {"name": "c.o')
     again = Folder(path)
     assert again.open(ASKED)
-    assert (again.fixed, list(again.files), again.is_complete) == ({"now": 1}, ["a.om"], False)
+    assert (again.ranges, list(again.files), again.is_complete) == ({"job": [1, 2]}, ["a.om"], False)
     again.write_again(["a.om"])
     again.end([], is_complete=True)
     again.close()

@@ -116,6 +116,9 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
     async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
         return await read_past_day(part, teams_of_day(api, ask).read, Activity.rows)
 
+    async def has_any(api: Api, ask: Ask) -> object:
+        return await teams_of_day(api, ask).has_reports()
+
     return Collector(
         name="copilot_people",
         scope=scope,
@@ -130,7 +133,15 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         options=Options,
         calls=Calls(single=2),
         deadline=LONGEST_RUN,
-        past=Past(fetch_past, "day", LOOK_BACK, first_day=FIRST_DAY[scope], requests=2, shown_after=SHOWN_AFTER),
+        past=Past(
+            fetch_past,
+            "day",
+            LOOK_BACK,
+            first_day=FIRST_DAY[scope],
+            requests=2,
+            shown_after=SHOWN_AFTER,
+            has_any=has_any,
+        ),
         late=Late(5.5 * DAY, f"Look at {STATUS_PAGE} and at the policy for Copilot usage metrics."),
         nothing=(
             "GitHub lists no team of the last days: it has teams with at least five Copilot seats only. If there is "

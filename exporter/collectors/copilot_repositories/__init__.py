@@ -57,11 +57,11 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         source = Source(path, {"day": day}, ask.options.download_hosts, MOST_BYTES)
         return await read_report(api, source, partial(RepositoriesOfDay, day), lambda into: RecordFile(into.take))
 
-    async def fetch(api: Api, ask: Ask) -> Fetched:
-        async def has_reports() -> object:
-            return await api.get(f"{reports.format(ask.target)}/{scope}-28-day/latest")
+    async def has_any(api: Api, ask: Ask) -> object:
+        return await api.get(f"{reports.format(ask.target)}/{scope}-28-day/latest")
 
-        found = await find_day(ask, partial(read, api, ask), has_reports)
+    async def fetch(api: Api, ask: Ask) -> Fetched:
+        found = await find_day(ask, partial(read, api, ask), partial(has_any, api, ask))
         rows = await worker.run(tuple, found.reading.rows()) if found.reading else ()
         return fetched_day(ask, found, rows, found.reading.unknown if found.reading else {}, tables)
 
@@ -82,7 +82,7 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         enabled=False,
         options=Options,
         calls=Calls(single=1),
-        past=Past(fetch_past, "day", LOOK_BACK, first_day=FIRST_DAY[scope], shown_after=SHOWN_AFTER),
+        past=Past(fetch_past, "day", LOOK_BACK, first_day=FIRST_DAY[scope], shown_after=SHOWN_AFTER, has_any=has_any),
         late=Late(5.5 * DAY, f"Look at {STATUS_PAGE} and at the policy for Copilot usage metrics."),
         nothing=(
             "GitHub has no report of pull requests by repository of the last days. Look whether there was any, and "

@@ -88,6 +88,9 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
     async def fetch_past(api: Api, ask: Ask, part: Part) -> PastAnswer:
         return await fetch_past_day(api, ask, part, reports.format(ask.target))
 
+    async def has_any(api: Api, ask: Ask) -> object:
+        return await api.get(f"{reports.format(ask.target)}-28-day/latest")
+
     return Collector(
         name="copilot_usage",
         scope=scope,
@@ -101,7 +104,15 @@ def _collector(scope: Scope, reports: str, tables: tuple[Table, ...], permission
         max_age=72 * HOUR,
         options=Options,
         calls=Calls(single=3),
-        past=Past(fetch_past, "day", LOOK_BACK, first_day=FIRST_DAY[scope], shown_after=SHOWN_AFTER, longest=LONGEST),
+        past=Past(
+            fetch_past,
+            "day",
+            LOOK_BACK,
+            first_day=FIRST_DAY[scope],
+            shown_after=SHOWN_AFTER,
+            longest=LONGEST,
+            has_any=has_any,
+        ),
         late=Late(5.5 * DAY, f"Look at {STATUS_PAGE} and at the policy for Copilot usage metrics."),
         nothing=(
             "GitHub has no report of the last 28 days. Look whether anybody uses Copilot there, and whether the policy "

@@ -21,6 +21,7 @@ from exporter.collectors.reading.signed_reports import Source, Unreadable, read_
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, NotFound
 from exporter.fetching import Api, Ask, Doubt, Fetched
+from exporter.github.apps import NotInstalled
 from exporter.instants import DAY, day_of
 from exporter.past import Part, PastAnswer, Shown
 from exporter.tables import Table
@@ -85,6 +86,8 @@ async def fetch_past_day(api: Api, ask: Ask, part: Part, path: str) -> PastAnswe
     """The figures of one day of the past; the engagement by feature has none, because its report is of 28 days."""
     try:
         report = await read(api, ask, f"{path}-1-day", day_of(part.start))
+    except NotInstalled:
+        raise
     except NotFound:
         return no_report(part)
     except Unreadable as error:

@@ -14,6 +14,7 @@ from exporter import worker
 from exporter.collectors.reading.signed_reports import Unreadable
 from exporter.errors import GitHubError, HostRefused, LinkExpired, NotFound
 from exporter.fetching import Ask, Doubt, Fetched
+from exporter.github.apps import NotInstalled
 from exporter.instants import DAY, day_of, epoch
 from exporter.past import YEAR, Part, PastAnswer, Shown
 from exporter.tables import Row, Table
@@ -145,6 +146,8 @@ async def read_past_day(
     """The figures of one day of the past. A day without figures, or report, changes nothing: the one before goes on."""
     try:
         reading = await read(day_of(part.start))
+    except NotInstalled:
+        raise
     except NotFound:
         return no_report(part)
     except Unreadable as error:

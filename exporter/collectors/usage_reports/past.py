@@ -46,6 +46,8 @@ USUAL_WAITS = 3
 """Most exports are made within 10 to 60 seconds."""
 REACH = 2 * YEAR
 """Seconds: GitHub makes exports of the last 24 months."""
+MARGIN = 62 * DAY
+"""The month before the first one is read, too, so two months at the end of the reach are not asked for."""
 FIRST_MONTH = {"premium_request": "2025-10", "ai_credit": "2026-06"}
 """Before it GitHub has no usage of the type: https://docs.github.com/enterprise-cloud@latest/rest/billing/usage-reports"""
 
@@ -230,4 +232,4 @@ def _too_old(export: Export, period: Period, advice: str) -> str:
     )
 
 
-PAST = Past(fetch_past, "month", REACH, shown_after=DAY, list_parts=list_past)
+PAST = Past(fetch_past, "month", REACH, shown_after=DAY, margin=MARGIN, list_parts=list_past)
