@@ -40,6 +40,7 @@ check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy deploy/generate.py deploy/release/*.py
+	$(BIN)/mypy docs/images/*.py
 
 golden: $(VENV)/.dev ## rewrite the golden /metrics texts; review the diff
 	$(BIN)/python -m pytest tests/system/test_golden.py --golden-update

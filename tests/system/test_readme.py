@@ -13,6 +13,7 @@ from exporter.catalogue import Collector
 from exporter.cli.readme import updated
 from exporter.collectors import COLLECTORS
 from exporter.simulator.showcase import open_github
+from tests.support.dashboards import FILES
 from tests.support.harness import command, simulated
 from tests.support.pem import FIRST, PKCS1
 
@@ -72,7 +73,20 @@ def test_the_first_steps_work_as_they_are_written_and_need_no_file(tmp_path: Pat
 def test_every_link_to_a_file_leads_to_one() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert len(links) > 20
+    links += re.findall(r'(?:src|srcset)="([^"]+)"', README)
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_each_dashboard_has_its_picture_and_the_overview_is_the_first() -> None:
+    pictures = {name: f"images/board-{name}.png" for name in FILES}
+    page = (ROOT / "docs" / "dashboards.md").read_text()
+    for picture in pictures.values():
+        size = (ROOT / "docs" / picture).stat().st_size
+        assert 50_000 < size < 450_000, picture
+        assert f"docs/{picture}" in README
+        assert f"({picture})" in page
+    first = re.findall(r"[\w/-]+\.png", README)[:2]
+    assert first == ["docs/images/board-overview-light.png", f"docs/{pictures['overview']}"]
 
 
 @pytest.mark.parametrize("name", sorted({collector.name for collector in COLLECTORS if collector.enabled}))
