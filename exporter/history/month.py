@@ -89,17 +89,24 @@ def _gauges(spool: Spool, plan: FilePlan) -> Iterator[tuple[int, str, int]]:
 
 
 def _counters(spool: Spool, plan: FilePlan) -> Iterator[tuple[int, str, int]]:
-    """Counters: each begins at 0 in the hour in which it first counted, and rises at the end of an hour."""
+    """Counters: each begins at 0 with the hour in which it first counted, and rises evenly over each hour.
+
+    In one step it would rise only between two samples, and `increase(…[1h])` would miss it once an hour.
+    """
     for family, head, job, series in spool.counters(plan.file):
         begin, end = plan.spans[job]
         hours = spool.increments(series)
-        born = max(begin, hours[0][0] - HOUR)
-        total, at = 0, max(plan.begin, born)
+        first, last = max(plan.begin, begin, hours[0][0] - HOUR), min(plan.end, end + 1)  # a sample stands at the end
+        total, at = 0, first
         samples: list[str] = []
-        for hour, value in [*hours, (end + 1, 0)]:
-            if hour > at:  # the last sample stands at the end itself
-                samples += [f"{head} {total} {instant}\n" for instant in instants(at, min(hour, plan.end), plan.step)]
-                at = hour
-            total += value
+        for hour, value in hours:
+            since = hour - HOUR
+            samples += [f"{head} {total} {instant}\n" for instant in instants(at, min(since, last), plan.step)]
+            samples += [
+                f"{head} {total + value * (instant - since) // HOUR} {instant}\n"
+                for instant in instants(max(at, since), min(hour, last), plan.step)
+            ]
+            total, at = total + value, max(at, hour)
+        samples += [f"{head} {total} {instant}\n" for instant in instants(at, last, plan.step)]
         if samples:
             yield family, "".join(samples), len(samples)

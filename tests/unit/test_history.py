@@ -181,6 +181,18 @@ def test_a_counter_begins_at_zero_in_its_first_hour_and_never_falls(spool: Spool
     ]
 
 
+def test_a_counter_rises_evenly_over_its_hour(spool: Spool) -> None:
+    spool.add_parts("job", [Part(0, 1)])
+    hours = {NOVEMBER + 2 * HOUR: 9, NOVEMBER + 4 * HOUR: 100}
+    increments = [Increment("github_x_total", 0, hour, value, False) for hour, value in hours.items()]
+    spool.keep("x", "job", 0, state="done", increments=increments)
+    quarters = replace(plan(NOVEMBER, DECEMBER, "counter", NOVEMBER + 4 * HOUR), step=HOUR // 4)
+    lines = text_of(spool, quarters)[2:-2]
+    values = [int(line.split(" ")[1]) for line in lines]
+    assert values == [0, 2, 4, 6, 9, 9, 9, 9, 9, 34, 59, 84, 109]
+    assert lines[0].endswith(str(NOVEMBER + HOUR))
+
+
 def test_the_rest_is_what_the_named_ones_have_not(spool: Spool) -> None:
     spool.add_parts("job", [Part(0, 1, ("a",)), Part(0, 1, ("other",))])
     first, second = NOVEMBER + HOUR, NOVEMBER + 2 * HOUR
