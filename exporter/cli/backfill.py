@@ -100,6 +100,7 @@ def _write(settings: Settings, jobs: Sequence[Job], folder: Folder, clock: Clock
 
 async def _run(plan: Plan, folder: Folder, clock: Clock) -> None:
     """Read and write everything; afterwards the manifest says what is missing."""
+    is_lost = bool(folder.files) and not folder.spool.exists()
     spool = await worker.run(Spool, folder.spool)
     by_file: dict[str, list[Source]] = {}
     for source in plan.sources:
@@ -107,7 +108,7 @@ async def _run(plan: Plan, folder: Folder, clock: Clock) -> None:
     files = Files(spool, folder, int(plan.settings.backfill.step), by_file)
     try:
         failed_before = await worker.run(spool.failed_jobs)
-        again = {source.file for source in plan.sources if source.job.key in failed_before}
+        again = {source.file for source in plan.sources if is_lost or source.job.key in failed_before}
         await worker.run(files.write_again, again)  # noted first: what is read anew must get into the files
         await worker.run(spool.reopen_failed)
         with Progress(clock) as progress:

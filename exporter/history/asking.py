@@ -41,6 +41,8 @@ AT_ONCE = 8
 """Quota pools that are asked at the same time."""
 DEADLINE = 1_800.0
 """Seconds after which a part is given up."""
+MOST_UNANSWERED = 3
+"""Parts in a row without an answer, after which a source is given up: each has taken minutes."""
 ENDS_SOURCE = (CredentialRejected, Forbidden, HostRefused, NotInstalled, Retired)
 """Errors after which other parts of a source need not be asked for."""
 EXPIRED = "GitHub does not keep it any more: it was asked for too late"
@@ -103,7 +105,7 @@ class Asking:
 
     async def _read(self, source: Source, access: Access) -> GitHubError | None:
         """Read a source; returns the error after which nothing more of it needs to be asked for."""
-        is_proven = source.past.has_any is None
+        is_proven, unanswered = source.past.has_any is None, 0
         for number, part in await worker.run(self.spool.open_parts, source.job.key):
             try:
                 answer = await self.patience.ask(source, access, part, partial(self._fetch, source, access, part))
@@ -120,7 +122,12 @@ class Asking:
                     return error
                 await self._miss(source, number, part, error)
             except GitHubError as error:
+                unanswered = unanswered + 1 if isinstance(error, Unavailable) else 0
+                if unanswered == MOST_UNANSWERED:
+                    return error
                 await self._miss(source, number, part, error)
+            else:
+                unanswered = 0
             self.patience.progress.done(part.requests)
             await worker.run(self.files.write_ready, source.file)
         return None

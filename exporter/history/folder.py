@@ -74,6 +74,8 @@ class Folder:
         if MANIFEST not in names:
             return False
         self._read()
+        if self.is_complete and (changed := [name for name, facts in self.files.items() if not self._has(name, facts)]):
+            raise UnusableFolder(f"{self.path / changed[0]} was removed or changed: delete {self.path} and begin anew")
         if not self.flags:
             return False  # the run that began it was killed before its first line
         flags = json.loads(json.dumps(flags))
@@ -175,7 +177,7 @@ class Folder:
             case {"begun": begun}:
                 if begun["format"] != FORMAT:
                     raise UnusableFolder(f"{self.path / MANIFEST} is of another version: {_ANOTHER}")
-                self.flags, self.ranges = begun["flags"], begun["ranges"]
+                self.flags, self.ranges = dict(begun["flags"]), dict(begun["ranges"])
             case {"written": dict(facts)}:
                 self.files[facts.pop("name")], self.is_complete = facts, False
             case {"again": names}:
@@ -183,6 +185,10 @@ class Folder:
                     self.files.pop(name, None)
             case {"ended": ended}:
                 self.gaps, self.is_complete = ended["gaps"], ended["complete"]
+
+    def _has(self, name: str, facts: Mapping[str, Any]) -> bool:
+        path = self.path / name
+        return path.is_file() and path.stat().st_size == facts["bytes"]
 
     def _sync(self) -> None:
         """Save the names of the folder."""

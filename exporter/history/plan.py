@@ -55,11 +55,13 @@ def flags_of(settings: Settings) -> dict[str, Any]:
     """The flags and settings that the files depend on; another run must not go on with other values."""
     chosen = settings.backfill
     names = chosen.collectors or [name for name, section in settings.collectors.items() if section.enabled]
-    options = {
-        name: (settings.collectors[name].options.model_dump(mode="json"), settings.collectors[name].max_age)
-        for name in names
+    sections = {name: settings.collectors[name] for name in names}
+    values = {
+        name: (section.interval, section.max_age, section.options.model_dump(mode="json"))
+        for name, section in sections.items()
     }
-    settled = json.dumps([options, settings.privacy.user_names, settings.limits.max_series], sort_keys=True)
+    roots = {name: credential.api_url for name, credential in settings.credentials.items()}
+    settled = json.dumps([values, roots, settings.privacy.user_names, settings.limits.max_series], sort_keys=True)
     return {
         "from": chosen.from_day,
         "to": chosen.to_day,

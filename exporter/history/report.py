@@ -39,6 +39,8 @@ def report(folder: Folder) -> str:
     """The text at the end."""
     samples, size = (sum(file[key] for file in folder.files.values()) for key in ("samples", "bytes"))
     files = f"{len(folder.files):,} files with {samples:,} samples, {size / 1e6:,.1f} MB"
+    if not folder.files:
+        files = "No file, because there is no sample: GitHub has none, or the step is longer than the time. 0 files"
     text = [f"{files}, are in {folder.path} ({MANIFEST} lists them).", *_gap_lines(folder.gaps)]
     if not folder.is_complete:
         text.append("Incomplete: run the same command again to retry what failed; the files are written anew then.")

@@ -55,7 +55,9 @@ def read(settings: Settings) -> Running:
     try:
         with closing(connect_to_read(path, PATIENCE)) as connection:
             return _running(connection, settings)
-    except (sqlite3.Error, OSError, ValueError) as error:
+    except ValueError as error:  # it has the path
+        raise UnreadableState(f"{error}; backfill with the version that wrote it") from None
+    except (sqlite3.Error, OSError) as error:
         raise UnreadableState(f"{path}: {error}: is it the exporter's folder (state.path)? May you read it?") from None
 
 

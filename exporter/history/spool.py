@@ -224,10 +224,14 @@ class Spool:
             yield job, GaugePoint(*point)
 
     def counters(self, file: str) -> list[tuple[int, str, str, int]]:
-        """The counters of a file that ever counted: family, head, job and number, in the order of the file."""
+        """The counters of a file that ever counted: family, head, job and number, in the order of the file.
+
+        A total is left out while a part of its job could not be read: what belongs to that would be in the rest.
+        """
         rows = self._connection.execute(
             "SELECT family, head, job, id FROM series "
-            "WHERE file = ? AND id IN (SELECT series FROM count) ORDER BY family, head",
+            "WHERE file = ? AND id IN (SELECT series FROM count) AND NOT (is_total AND EXISTS ("
+            "  SELECT 1 FROM part WHERE part.job = series.job AND part.state = 'failed')) ORDER BY family, head",
             (file,),
         )
         return rows.fetchall()

@@ -274,3 +274,9 @@ def test_whom_privacy_hides_is_in_no_message(tmp_path: Path) -> None:
     (gap,) = scene.run().gaps()
     assert "/parts/users/id-" in gap.why
     assert not [text for text in (gap.why, *scene.failures, *scene.whys) if "987654321" in text]
+
+
+def test_a_server_that_is_down_is_not_asked_for_ever(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, lambda number: ok(number) if number < 3 else httpx.Response(503), parts=500)
+    assert len(scene.run().gaps()) == 498
+    assert len(scene.sent) == 2 + 3 * 4

@@ -205,6 +205,16 @@ def test_the_rest_is_what_the_named_ones_have_not(spool: Spool) -> None:
     assert spool.increments(numbers["rest"]) == [(first, 3), (second, 0)], "never negative"
 
 
+def test_the_rest_waits_until_all_named_ones_are_read(spool: Spool) -> None:
+    spool.add_parts("job", [Part(0, 1, ("a",)), Part(0, 1, ("other",))])
+    spool.keep("x", "job", 1, state="done", increments=[Increment("rest", 0, NOVEMBER + HOUR, 10, True)])
+    spool.fail("job", [0], "GitHub answers 500", {})
+    assert not spool.counters("x")
+    spool.reopen_failed()
+    spool.keep("x", "job", 0, state="done", increments=[Increment("own", 0, NOVEMBER + HOUR, 7, False)])
+    assert [head for _, head, _, _ in spool.counters("x")] == ["own", "rest"]
+
+
 def test_gaps_of_one_reason_are_joined(spool: Spool) -> None:
     job = job_of(COPILOT)
     source = Source(job, Past(_none, "day", reach=DAY), NOVEMBER, DECEMBER)
@@ -265,11 +275,26 @@ def test_a_file_that_cannot_be_completed_does_not_exist(tmp_path: Path) -> None:
     assert not folder.files
 
 
+def test_a_finished_folder_misses_a_file(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "history")
+    folder.begin(ASKED, {})
+    folder.write("a.om", ["one\n", "# EOF\n"], {"samples": 1})
+    folder.end([], is_complete=True)
+    folder.close()
+    (folder.path / "a.om").unlink()
+    with pytest.raises(UnusableFolder, match="was removed or changed"):
+        Folder(folder.path).open(ASKED)
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (b"\xff\n", "cannot be read"),
         (b"[]\n", "is of another program"),
+        (
+            b'{"begun": {"format": "github-enterprise-exporter backfill 1", "flags": 1}}\n',
+            "cannot be read",
+        ),
         (b'{"begun": {"format": "other"}}\n', "is of another version"),
         (b'{"written": {"name": "a"}}\n', "is of another program"),
     ],

@@ -17,6 +17,8 @@ from exporter.tables import Amount, Row, Timestamp
 KEPT = Windows().retention
 """How long GitHub keeps requests, in seconds."""
 MOST_HOURS = 1_000
+MOST_REQUESTS = 2**53
+"""Of an hour: more is no count, and the sum of a month would not fit into 64 bits."""
 
 
 class HourRow(Row):
@@ -35,7 +37,9 @@ async def read_hours(api: Api, ask: Ask, part: Part) -> tuple[dict[int, tuple[in
     hours: dict[int, tuple[int, int]] = {}
     for row in rows:
         end = int(row.timestamp) // HOUR * HOUR + HOUR
-        if part.start < end <= part.end and row.total_request_count:
+        if row.total_request_count > MOST_REQUESTS:
+            rejected += 1
+        elif part.start < end <= part.end and row.total_request_count:
             before = hours.get(end, (0, 0))
             hours[end] = (before[0] + row.total_request_count, before[1] + row.rate_limited_request_count)
     return hours, rejected
