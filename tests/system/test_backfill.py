@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.collectors.reading.daily_reports import FIRST_DAY
 from exporter.instants import DAY, HOUR, day_of, epoch
 from exporter.simulator.api import SimulatedGitHub
 from exporter.simulator.copilot import record
@@ -76,8 +77,8 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
         "users": [{"organization": "acme", "id": person.subject_id}],
         "actors": [{"organization": "acme", "type": app.actor_type, "id": app.actor_id}],
     }
-    with backfill_of(github, tmp_path_factory.mktemp("year"), collectors, watch=watch) as backfill:
-        backfill.days = 364
+    with backfill_of(github, tmp_path_factory.mktemp("year"), collectors, watch=watch, enterprises=[]) as backfill:
+        backfill.days = min(364, (now - int(epoch(FIRST_DAY["organization"]))) // DAY)
         done = backfill.run(now, "--label=job=github")
         assert done.returncode == 0, done.stdout + done.stderr
         yield Year(now, backfill, backfill.history(), github.world, github.estate, missing, done.stdout)
@@ -194,12 +195,14 @@ def test_killed_at_any_moment_it_ends_with_the_same_files(tmp_path: Path, now: i
     collectors = only("summary_stats", "subject_stats", "copilot_usage", copilot_usage=LOOPBACK)
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    with backfill_of(github, tmp_path / "whole", collectors) as whole:
+    with backfill_of(github, tmp_path / "whole", collectors, enterprises=[]) as whole:
+        whole.days = 25
         assert whole.run(now).returncode == 0
     moments = random.Random(2026)
-    with backfill_of(github, tmp_path / "killed", collectors) as killed:
+    with backfill_of(github, tmp_path / "killed", collectors, enterprises=[]) as killed:
+        killed.days = 25
         for _ in range(10):
-            process, asked = killed.start(now), len(github.log) + moments.randrange(1, 30)
+            process, asked = killed.start(now), len(github.log) + moments.randrange(1, 12)
             until(
                 lambda process=process, asked=asked: len(github.log) >= asked or process.poll() is not None, "it asks"
             )
