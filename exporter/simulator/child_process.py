@@ -1,6 +1,7 @@
 """A simulated GitHub in a child process, so that it does not take the GIL of its client."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -66,3 +67,4 @@ async def _serve(connection: Connection, make: Make) -> None:
         with suppress(EOFError, OSError):
             connection.send((url, extra))
             await asyncio.to_thread(connection.recv)  # until the other end is closed
+        logging.getLogger("uvicorn.error").disabled = True  # the client is gone: answers that are cut off are no news
