@@ -127,13 +127,13 @@ def ask(url: str, query: str, start: float, end: float) -> Sequence[Any]:
     """What a range query finds."""
     asked = {"query": query, "start": start // STEP * STEP, "end": end // STEP * STEP, "step": STEP}
     with urllib.request.urlopen(f"{url}/api/v1/query_range?{urllib.parse.urlencode(asked)}") as reply:
-        found: Sequence[Any] = json.load(reply)["data"]["result"]
-        return found
+        results: Sequence[Any] = json.load(reply)["data"]["result"]
+        return results
 
 
-def samples(rule: Rule, found: Sequence[Any]) -> Iterator[str]:
+def samples(rule: Rule, results: Sequence[Any]) -> Iterator[str]:
     """The lines of a rule's series."""
-    for series in found:
+    for series in results:
         labels = series["metric"] | rule.get("labels", {})
         labels.pop("__name__", None)
         text = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
@@ -153,10 +153,10 @@ def running(command: Sequence[str], log: Path) -> Iterator[Path]:
             process.wait(30)
 
 
-def until(found: Callable[[], Result | None]) -> Result:
-    """What is found within two minutes."""
+def until(look: Callable[[], Result | None]) -> Result:
+    """What a look finds, within two minutes."""
     for _ in range(240):
-        if result := found():
+        if result := look():
             return result
         time.sleep(0.5)
     raise SystemExit("a process has not started in time")

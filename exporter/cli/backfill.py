@@ -45,13 +45,13 @@ def main(settings: Settings, latest: int = seam.LATEST) -> int:
     """
     clock, folder = SystemClock(), Folder(settings.backfill.output or Path())
     try:
-        found = _discovered(settings, clock)
-        jobs = chosen_jobs(found.settings, found.discoveries)
+        discovery = _discovered(settings, clock)
+        jobs = chosen_jobs(discovery.settings, discovery.discoveries)
         if settings.backfill.dry_run:
-            plan = first_plan(found.settings, jobs, int(clock.wall()), latest)
+            plan = first_plan(discovery.settings, jobs, int(clock.wall()), latest)
             output.write(asyncio.run(_dry_run(plan, clock)))
             return 0
-        _write(found.settings, jobs, folder, clock, latest)
+        _write(discovery.settings, jobs, folder, clock, latest)
     except (Unusable, UnusableFolder, seam.UnreadableState, OSError, sqlite3.Error) as problem:
         output.complain(_advice(problem, folder))
         return 1
@@ -77,10 +77,10 @@ def _discovered(settings: Settings, clock: Clock) -> Discovered:
     """The settings with the targets that GitHub names; a listing that fails would leave some of them out."""
     if not settings.discover:
         return Discovered(settings)
-    found = discover(settings, clock)
-    if not found.works:
-        raise Unusable("\n".join(shown(found, clock.wall())))
-    return found
+    discovery = discover(settings, clock)
+    if not discovery.works:
+        raise Unusable("\n".join(shown(discovery, clock.wall())))
+    return discovery
 
 
 def _write(settings: Settings, jobs: Sequence[Job], folder: Folder, clock: Clock, latest: int) -> None:
@@ -151,14 +151,14 @@ def _by_pool(plan: Plan, by_target: Mapping[Target, Access]) -> dict[str, list[t
 
 
 def _samples(plan: Plan, by_file: Mapping[str, Sequence[Source]]) -> dict[str, Samples]:
-    found = {}
+    samples = {}
     for of_file in by_file.values():
         numbers = {family.name: n for n, family in enumerate(families_of([source.job for source in of_file]))}
         for source in of_file:
             places = source.job.settings.max_series or plan.settings.limits.max_series
             labels = plan.settings.backfill.extra_labels
-            found[source.job.key] = Samples(source.job, numbers, plan.running.naming, labels, places)
-    return found
+            samples[source.job.key] = Samples(source.job, numbers, plan.running.naming, labels, places)
+    return samples
 
 
 async def _dry_run(plan: Plan, clock: Clock) -> str:
@@ -166,22 +166,22 @@ async def _dry_run(plan: Plan, clock: Clock) -> str:
     step = plan.settings.backfill.step
 
     async def count(by_pool: ByPool) -> list[tuple[Source, int | GitHubError]]:
-        found: list[tuple[Source, int | GitHubError]] = []
+        costs: list[tuple[Source, int | GitHubError]] = []
         for source, access in (pair for pairs in by_pool.values() for pair in pairs):
             try:
                 async with access.pool.turn(0):
                     listed = await list_parts(source, access, plan.running.naming)
-                found.append((source, sum(part.requests for part in listed)))
+                costs.append((source, sum(part.requests for part in listed)))
             except GitHubError as error:
                 hide_subject(error, source.job, plan.running.naming.subject(source.job))
-                found.append((source, error))
-        return found
+                costs.append((source, error))
+        return costs
 
-    found = await _with_accesses(plan, clock, count)
+    costs = await _with_accesses(plan, clock, count)
     head = ("COLLECTOR", "TARGET", "FROM", "TO", "REQUESTS", "SERIES", "SAMPLES", "BYTES")
     rows, sums = [], [0, 0, 0]
     failures = []
-    for source, requests in found:
+    for source, requests in costs:
         if isinstance(requests, GitHubError):
             failures.append(f"{plan.running.naming.title(source.job)}: not known: {requests}; {requests.hint}")
             continue

@@ -21,7 +21,7 @@ LOOK_BACK = 400 * DAY
 
 @dataclass(frozen=True, slots=True)
 class FileFamily:
-    """A family of a file, and how its jobs' figures are withdrawn (seconds)."""
+    """A family of a file: its name, its type and its help."""
 
     name: str
     kind: str

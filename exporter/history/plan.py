@@ -82,21 +82,21 @@ def first_plan(settings: Settings, jobs: Sequence[Job], now: int, latest: int) -
     last = int(epoch(settings.backfill.to_day)) + DAY if settings.backfill.to_day else now
     live = {} if settings.backfill.to_day or running.began is None else dict.fromkeys(running.series, running.began)
     seams = {key: seam.seam(since, latest) for key, since in running.since.items()}
-    found = sources(jobs, Times(start, now, min(last, now), seam.seam(now, latest), seams, live))
-    if not found:
+    chosen = sources(jobs, Times(start, now, min(last, now), seam.seam(now, latest), seams, live))
+    if not chosen:
         raise Unusable(_nothing(jobs, running, start))
-    ranges = {source.job.key: (source.start, source.end) for source in found}
-    return Plan(settings, found, running, ranges, tuple(_notes(jobs, found, start)))
+    ranges = {source.job.key: (source.start, source.end) for source in chosen}
+    return Plan(settings, chosen, running, ranges, tuple(_notes(jobs, chosen, start)))
 
 
 def same_plan(settings: Settings, jobs: Sequence[Job], ranges: Mapping[str, Sequence[int]]) -> Plan:
     """What an earlier run has planned; targets that are new since then are left out."""
-    found = [
+    chosen = [
         Source(job, job.collector.past, *ranges[job.key]) for job in jobs if job.collector.past and job.key in ranges
     ]
-    new = sorted({str(job.target) for job in jobs} - {str(source.job.target) for source in found})
+    new = sorted({str(job.target) for job in jobs} - {str(source.job.target) for source in chosen})
     notes = [f"{', '.join(new)}: not part of this backfill; use another folder for them"] if new else []
-    return Plan(settings, found, _running(settings), ranges, notes)
+    return Plan(settings, chosen, _running(settings), ranges, notes)
 
 
 def _running(settings: Settings) -> seam.Running:
@@ -117,11 +117,11 @@ def _nothing(jobs: Iterable[Job], running: seam.Running, start: int) -> str:
     return f"there is nothing to read from {utc_time(start)} on{since}"
 
 
-def _notes(jobs: Sequence[Job], found: Sequence[Source], start: int) -> Iterable[str]:
+def _notes(jobs: Sequence[Job], chosen: Sequence[Source], start: int) -> Iterable[str]:
     """What is left out, and why."""
     if names := _without_past(jobs):
         yield f"No past is read of {names}: docs/backfill.md says why."
-    later = {source.job.collector.name: source.start for source in found if source.start > start}
+    later = {source.job.collector.name: source.start for source in chosen if source.start > start}
     for name, begin in later.items():
         yield f"{name}: GitHub has it since {utc_time(begin)} only."
 

@@ -16,23 +16,23 @@ LONGEST_BLOCK = "162h"
 
 def gaps_of(spool: Spool, sources: Mapping[str, Source], naming: Naming) -> tuple[list[dict[str, Any]], bool]:
     """What is missing, neighbours joined; and whether some of it could not be read and is worth another try."""
-    found: list[dict[str, Any]] = []
+    gaps: list[dict[str, Any]] = []
     failed = False
     for gap in spool.gaps():
         failed = failed or gap.state == "failed"
         source = sources.get(gap.job)
         title = naming.title(source.job) if source else gap.job
-        last = found[-1] if found else {}
+        last = gaps[-1] if gaps else {}
         same = (last.get("source"), last.get("why")) == (title, gap.why)
         if same and last["to"] == utc_time(gap.start):
             last["to"] = utc_time(gap.end)
             continue
         if same and last["from"] == utc_time(gap.start):
             continue  # another subject of the same time
-        found.append(
+        gaps.append(
             {"source": title, "from": utc_time(gap.start), "to": utc_time(gap.end), "state": gap.state, "why": gap.why}
         )
-    return found, failed
+    return gaps, failed
 
 
 def report(folder: Folder) -> str:

@@ -20,11 +20,11 @@ NEVER = float("inf")
 
 def families_of(jobs: Sequence[Job]) -> list[FileFamily]:
     """The families of a file, in order: those of the collectors of its jobs, of counters if its past counts."""
-    found: dict[str, FileFamily] = {}
+    by_name: dict[str, FileFamily] = {}
     for job in jobs:
         for table, family in families(job):
-            found.setdefault(family.name, FileFamily(family.name, family.kind, job.collector.help(table, family)))
-    return list(found.values())
+            by_name.setdefault(family.name, FileFamily(family.name, family.kind, job.collector.help(table, family)))
+    return list(by_name.values())
 
 
 def families(job: Job) -> list[tuple[Table, Family]]:

@@ -50,7 +50,7 @@ class Times:
 
 def sources(jobs: Iterable[Job], times: Times) -> list[Source]:
     """The sources of jobs, without those whose past ends before it begins."""
-    found = []
+    result = []
     for job in jobs:
         past = job.collector.past
         if past is None:
@@ -60,8 +60,8 @@ def sources(jobs: Iterable[Job], times: Times) -> list[Source]:
         end = min(times.end, known)
         start = max(times.start, oldest(past, times.now) + past.shown_after)
         if start < end:
-            found.append(Source(job, past, start, end))
-    return found
+            result.append(Source(job, past, start, end))
+    return result
 
 
 def oldest(past: Past, now: int) -> int:

@@ -206,11 +206,11 @@ class Spool:
 
     def marks(self, job: str) -> dict[str, list[Mark]]:
         """The marks of each thing of a job, sorted."""
-        found: dict[str, list[Mark]] = {}
+        marks: dict[str, list[Mark]] = {}
         rows = self._connection.execute("SELECT thing, at, kind FROM mark WHERE job = ? ORDER BY thing, at", (job,))
         for thing, at, kind in rows:
-            found.setdefault(thing, []).append(Mark(at, kind))
-        return found
+            marks.setdefault(thing, []).append(Mark(at, kind))
+        return marks
 
     def gauges(self, file: str, begin: int, end: int) -> Iterator[tuple[str, GaugePoint]]:
         """The points of a file's gauges from `begin` up to `end`, each with its job, in the order of the file."""

@@ -171,6 +171,7 @@ def check_backfill(values: Mapping[str, Any], report: ProblemReport, collectors:
     first, last = given.get("from_day") or "", given.get("to_day") or ""
     if first and last and first > last:
         report.add("flag: --to", f"{last} is before --from={first}")
-    for name in split_list(given.get("collectors") or "") or ():  # type: ignore[attr-defined] # of a text it is a list
+    names = split_list(given.get("collectors") or "")
+    for name in names if isinstance(names, list) else ():
         if name not in collectors:
             report.add("flag: --collectors", f"there is no collector {name[:40]}" + hint(name, collectors))

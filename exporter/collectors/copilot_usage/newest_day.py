@@ -14,14 +14,20 @@ from dataclasses import dataclass, field
 from exporter import worker
 from exporter.collectors.copilot_usage.record_rows import rows_of, section_rows, section_table_rows
 from exporter.collectors.copilot_usage.sections import BY_MEMBER, ENGAGEMENT, SECTIONS, TOTALS
-from exporter.collectors.reading.daily_reports import DAYS_BACK, SHOWN_AFTER, LastRun, midnight, no_report
+from exporter.collectors.reading.daily_reports import (
+    DAYS_BACK,
+    SHOWN_AFTER,
+    LastRun,
+    midnight,
+    no_report,
+    report_or_none,
+)
 from exporter.collectors.reading.report_files import File
 from exporter.collectors.reading.reports import Contradiction, DayFigures, Report
 from exporter.collectors.reading.signed_reports import Source, Unreadable, read_report
 from exporter.collectors.reading.unknown_fields import UnknownFields
 from exporter.errors import GitHubError, HostRefused, Invalid, LinkExpired, NotFound
 from exporter.fetching import Api, Ask, Doubt, Fetched
-from exporter.github.apps import NotInstalled
 from exporter.instants import DAY, day_of
 from exporter.past import Part, PastAnswer, Shown
 from exporter.tables import Table
@@ -84,14 +90,9 @@ async def fetch_newest_day(api: Api, ask: Ask, path: str, tables: Sequence[Table
 
 async def fetch_past_day(api: Api, ask: Ask, part: Part, path: str) -> PastAnswer:
     """The figures of one day of the past; the engagement by feature has none, because its report is of 28 days."""
-    try:
-        report = await read(api, ask, f"{path}-1-day", day_of(part.start))
-    except NotInstalled:
-        raise
-    except NotFound:
+    report = await report_or_none(read(api, ask, f"{path}-1-day", day_of(part.start)))
+    if report is None:
         return no_report(part)
-    except Unreadable as error:
-        raise error.reason from None
     rows = await worker.run(tuple, rows_of(report)) if report.day else ()
     rejected = report.figures.rejected + report.unplaced
     return PastAnswer((Shown(part.start + SHOWN_AFTER, rows),), rejected=rejected)

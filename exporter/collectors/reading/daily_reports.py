@@ -67,6 +67,7 @@ class DayReading(Protocol):
 
 
 AnyDay = TypeVar("AnyDay", bound=DayReading)
+AnyReport = TypeVar("AnyReport")
 
 
 @dataclass(slots=True)
@@ -140,17 +141,24 @@ def no_report(part: Part) -> PastAnswer:
     return PastAnswer((Shown(part.start + SHOWN_AFTER),), missing=NO_REPORT)
 
 
+async def report_or_none(reading: Awaitable[AnyReport]) -> AnyReport | None:
+    """What a request for a day's report gives; None where GitHub has none. Raises `GitHubError`."""
+    try:
+        return await reading
+    except NotInstalled:
+        raise
+    except NotFound:
+        return None
+    except Unreadable as error:
+        raise error.reason from None
+
+
 async def read_past_day(
     part: Part, read: Callable[[str], Awaitable[AnyDay]], rows_of: Callable[[AnyDay], Iterable[Row]]
 ) -> PastAnswer:
     """The figures of one day of the past. A day without figures, or report, changes nothing: the one before goes on."""
-    try:
-        reading = await read(day_of(part.start))
-    except NotInstalled:
-        raise
-    except NotFound:
+    reading = await report_or_none(read(day_of(part.start)))
+    if reading is None:
         return no_report(part)
-    except Unreadable as error:
-        raise error.reason from None
     rows = await worker.run(lambda: tuple(rows_of(reading))) if reading.has_figures else ()
     return PastAnswer((Shown(part.start + SHOWN_AFTER, rows),), rejected=reading.rejected)
