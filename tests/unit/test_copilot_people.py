@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -174,7 +175,11 @@ def company() -> tuple[list[list[Any]], list[list[Any]]]:
 
 def joined(users: list[Any], teams: list[Any]) -> dict[Series, float]:
     """The same by SQLite."""
-    database = sqlite3.connect(":memory:")
+    with closing(sqlite3.connect(":memory:")) as database:
+        return _joined(database, users, teams)
+
+
+def _joined(database: sqlite3.Connection, users: list[Any], teams: list[Any]) -> dict[Series, float]:
     columns = ("user_initiated_interaction_count", "loc_added_sum", "ai_credits_used", "used_chat")
     database.execute(f"CREATE TABLE person (id, day, entity, {', '.join(columns)})")
     database.execute("CREATE TABLE team (user, day, entity, id, slug)")

@@ -1,7 +1,8 @@
 """The pure parts of `backfill`: until when figures were shown, what is asked, the lines of a file, the folder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,8 +130,9 @@ def plan(begin: int, end: int, kind: str, until: int = DECEMBER) -> FilePlan:
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "unfinished.db")
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    with closing(Spool(tmp_path / "unfinished.db")) as spool:
+        yield spool
 
 
 def text_of(spool: Spool, plan: FilePlan) -> list[str]:
