@@ -84,7 +84,7 @@ build() {
     esac >"$work/build.log" 2>&1 || { tail -30 "$work/build.log" >&2; fail "the build"; }
 }
 
-# run NAME NETWORK OPTIONS... -- ARGUMENTS...: read-only root, no capabilities, nobody's user.
+# run NAME NETWORK OPTIONS... -- ARGUMENTS...: read-only root, no capabilities, nobody's user, few system calls.
 run() {
     name=$1-$$ network=$2
     shift 2
@@ -93,7 +93,7 @@ run() {
     shift
     started+=("$name")
     "${engine[@]}" run --name "$name" --network "$network" --read-only --cap-drop ALL \
-        --security-opt no-new-privileges "${extra[@]}" "${options[@]}" "$image" "$@" >/dev/null
+        --security-opt no-new-privileges --security-opt "seccomp=$PWD/deploy/seccomp.json" "${extra[@]}" "${options[@]}" "$image" "$@" >/dev/null
 }
 inside() { "${engine[@]}" exec "$@"; }
 

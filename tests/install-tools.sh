@@ -1,7 +1,7 @@
 #!/bin/sh
 # The tests scrape the exporter with a real Prometheus, lint with promtool, turn its clock with libfaketime, look at its
-# page with Chromium, put it behind nginx, ask systemd about its unit and give its past to VictoriaMetrics; install
-# Debian's when missing.
+# page with Chromium, put it behind nginx, ask systemd about its unit, give its past to VictoriaMetrics and confine it
+# with libseccomp; install Debian's when missing.
 set -eu
 missing=""
 command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="prometheus"
@@ -12,6 +12,7 @@ command -v systemd-analyze >/dev/null || missing="$missing systemd"
 [ -x .venv/bin/shellcheck ] || command -v shellcheck >/dev/null || missing="$missing shellcheck"
 command -v victoria-metrics >/dev/null || missing="$missing victoria-metrics"
 command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
+ls /usr/lib/*/libseccomp.so.2 >/dev/null 2>&1 || missing="$missing libseccomp2"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then as_root=""; elif command -v sudo >/dev/null; then as_root="sudo"; else as_root="none"; fi
 if ! command -v apt-get >/dev/null || [ "$as_root" = none ]; then

@@ -51,7 +51,9 @@ def test_it_has_no_rights_but_to_its_state_and_the_network() -> None:
     }
     assert {key: settings(key) for key in confined} == {key: [value] for key, value in confined.items()}
     assert StateSection().path.parent == Path("/var/lib")
-    assert settings("SystemCallFilter")[0] == "@system-service", "a list of what is allowed"
+    allowed, refused, *_ = settings("SystemCallFilter")
+    assert allowed == "@system-service", "a list of what is allowed"
+    assert refused == "~@privileged @resources @aio"
 
 
 def test_the_commands_and_variables_are_the_exporter_s() -> None:
