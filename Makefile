@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --
 PORT := 10171
 BILL = dist/github-enterprise-exporter-$$($(BIN)/python deploy/release/version.py --print)
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit coverage test-image-python test-pythons check audit golden docs bench bench-check image version dist sbom wheel-sbom image-sbom lock clean
+.PHONY: help demo test unit fuzz coverage test-image-python test-pythons check audit golden docs bench bench-check image version dist sbom wheel-sbom image-sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -23,6 +23,9 @@ test: $(VENV)/.dev $(BIN)/helm ## run all tests, with a real Prometheus (install
 
 unit: $(VENV)/.dev ## run the unit tests, without network and other processes: under a minute
 	$(BIN)/python -m pytest --numprocesses=2 tests/unit $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev ## try damaged inputs, each kind its share of MINUTES=10; SEED=… repeats a run
+	FUZZ_MINUTES=$(or $(MINUTES),10) FUZZ_SEED=$(or $(SEED),$$(date +%s)) $(BIN)/python -m pytest --numprocesses=2 tests/fuzz $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev ## show which lines tests reach; all tests and the processes that they start: TESTS=tests
 	$(BIN)/coverage erase

@@ -15,6 +15,11 @@ _MAX_BYTES = 1 << 20
 _MOST_KEYS = 10_000
 """Keys of one mapping after `<<` has merged others into it: eight merges of eight merges would be millions."""
 
+_NO_KEY = (
+    "is not valid YAML at column {}: a list or mapping where a key is expected; put text that begins with [ or {{ in "
+    "quotes"
+)
+
 
 class UnusableFile(Exception):
     """The file can be read, but is no configuration; `str()` says why, `line` where, if that is known."""
@@ -52,7 +57,9 @@ def mapping_in(
         text, line = str(error), error.line
     except OSError as error:
         text = f"{path} {unreadable(error)}"
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except RecursionError:
+        text = "is not valid YAML: it is nested too deeply"
+    except (yaml.YAMLError, ValueError):
         text = "is not valid YAML in UTF-8: a character or a value in it cannot be read"
     report.add(report.file, text, line)
     return None
@@ -87,18 +94,23 @@ def _parsed(text: str, report: ProblemReport, prepare: Callable[[yaml.Node], Non
     node = loader.get_single_node()
     if node is None:
         return {}
-    prepare(node)
     _note_lines(node, (), report, set())
+    prepare(node)
     return loader.construct_document(node)
 
 
 def _note_lines(node: yaml.Node, where: Where, report: ProblemReport, seen: set[int]) -> None:
-    """Note the line of each key and item, and report duplicate keys, which PyYAML accepts."""
+    """Note the line of each key and item, and report duplicate keys, which PyYAML accepts.
+
+    Raises `UnusableFile` for a key that is a list or mapping: as text it could be endless, and no value can have it.
+    """
     if id(node) in seen:  # an alias
         return
     seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise UnusableFile(_NO_KEY.format(key.start_mark.column + 1), key.start_mark.line + 1)
             place = (*where, str(key.value))
             line = key.start_mark.line + 1
             if place in report.lines and key.tag != "tag:yaml.org,2002:merge":

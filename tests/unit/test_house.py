@@ -46,7 +46,7 @@ ORDER = (
 """The packages and modules right below `exporter`. Each imports only from those that stand further down."""
 ONLY_FOR = {"simulator": {"cli"}}
 """Packages that only these may import, although others stand above them."""
-TEST_ROOMS = ("tests.unit", "tests.system")
+TEST_ROOMS = ("tests.unit", "tests.system", "tests.fuzz")
 
 
 def imported(source: str) -> Iterator[str]:
@@ -188,6 +188,11 @@ def test_an_import_from_another_test_file_is_seen(source: str) -> None:
 
 
 def test_no_test_file_imports_from_another() -> None:
-    files = [*TESTS.glob("unit/*.py"), *TESTS.glob("system/*.py"), *TESTS.glob("support/*.py")]
+    files = [
+        *TESTS.glob("unit/*.py"),
+        *TESTS.glob("fuzz/*.py"),
+        *TESTS.glob("system/*.py"),
+        *TESTS.glob("support/*.py"),
+    ]
     seen = {file.name: [name for name in imported(file.read_text()) if is_test_file(name)] for file in files}
     assert {name: names for name, names in seen.items() if names} == {}

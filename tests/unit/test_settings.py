@@ -600,6 +600,11 @@ def test_a_target_without_credential_is_named(write: Write, text: str, told: str
 
 # --- the file itself ---
 
+BOMB = b"a0: &a0 [x, x]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 10)
+)
+"""Aliases of aliases: written out, the last list has 800 million values."""
+
 
 @pytest.mark.parametrize(
     ("content", "told"),
@@ -612,7 +617,13 @@ def test_a_target_without_credential_is_named(write: Write, text: str, told: str
         (b"a: \x00", "config.yaml: is not valid YAML in UTF-8"),
         (b"a: 2022-13-45", "config.yaml: is not valid YAML in UTF-8"),
         (b"a: !!python/object/apply:os.getcwd []", "config.yaml (line 1): is not valid YAML"),
-        (b"[" * 1500, "config.yaml: is not valid YAML"),
+        (b"[" * 1500, "config.yaml: is not valid YAML: it is nested too deeply"),
+        (
+            b"a: {{ x }}",
+            "config.yaml (line 1): is not valid YAML at column 5: a list or mapping where a key is expected",
+        ),
+        (b"a: 1\n? [b]\n: 2", "config.yaml (line 2): is not valid YAML at column 3: a list or mapping where a key"),
+        (BOMB + b"? *a9\n: 1", "config.yaml (line 10): is not valid YAML at column 5: a list or mapping where a key"),
         (b"#" * (1 << 20) + b"#", "config.yaml: is larger than 1 MiB"),
     ],
 )
