@@ -115,7 +115,9 @@ class Exporter:
             del restored  # this frame lives as long as the exporter
             web = self._settings.web
             app = self._guarded(below(web.prefix, web.link_prefix, self._web()))
-            bound = await stack.enter_async_context(listening(app, _addresses(web), web=self._web_file))
+            bound = await stack.enter_async_context(
+                listening(app, _addresses(web), web=self._web_file, count_cut=self._own.count_cut)
+            )
             self._schedule.start()
             stack.push_async_callback(self._schedule.stop)
             discovering = asyncio.create_task(self._discovery.run(self._use_discovered, self._schedule.wake))
@@ -194,7 +196,8 @@ class Exporter:
         """An application behind the login and the limits of the web configuration file, if there is one."""
         if self._web_file is None:
             return app
-        return Guard(app, self._web_file, self._clock.monotonic, self._own.web_auth_failures.inc)
+        own = self._own
+        return Guard(app, self._web_file, self._clock.monotonic, own.web_auth_failures.inc, own.web_rate_limited.inc)
 
     def _web(self) -> Web:
         web, clock = self._settings.web, self._clock

@@ -26,6 +26,8 @@ ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 TIOCOUTQ: int | None = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 CUT = "exporter.cut"
 """An ASGI extension: a function that cuts the request's connection at once, even if the answer is incomplete."""
+TAKEN = "exporter.taken"
+"""An ASGI extension: a function that tells whether the kernel has the whole answer."""
 AHEAD_BYTES = 4 * 1024 * 1024
 AHEAD_BYTES_TLS = 64 * 1024
 """How much of a body the transport buffers for a client that does not read. With TLS each client has its own bytes."""
@@ -73,6 +75,8 @@ async def send_body(send: Send, status: int, headers: Sequence[tuple[bytes, byte
     return True
 
 
+CutReason = Literal["header", "answer", "room"]
+"""A client missed the deadline of a request's header, or of taking its answer; or others needed its place."""
 Phase = Literal["new", "idle", "requesting", "answering"]
 """Nothing received yet; idle since the last answer; a part of a request received; an answer is being sent."""
 
@@ -82,14 +86,17 @@ _CUT_ORDER: tuple[Phase, ...] = ("new", "idle", "requesting", "answering")
 class Connection(H11Protocol):
     """A client's connection, its phase, and the deadline of that phase."""
 
-    def __init__(self, *arguments: Any, limits: ClientLimits, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, limits: ClientLimits, count_cut: Callable[[CutReason], None], **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
-        self.limits = limits
+        self.limits, self.count_cut = limits, count_cut
         self.phase: Phase = "new"
         self.since = 0.0  # when the phase began, by the loop's clock
         self.deadline: asyncio.TimerHandle | None = None
         self.unsent = False  # the transport holds more bytes than its limit that the kernel has not taken
         self.broken = False  # bytes were lost: reset by the client, or cut by us
+        self.handed_over = False  # the transport has the whole answer
         self.received = asyncio.Event()  # the client sent data, and with them an acknowledgement
         self.application, self.app = self.app, self._answer
 
@@ -138,9 +145,19 @@ class Connection(H11Protocol):
         self.broken = True
         self.transport.abort()
 
+    def is_taken(self) -> bool:
+        """Whether the kernel has the whole answer: the client can get it without us."""
+        return self.handed_over and not self.transport.get_write_buffer_size()
+
+    def _miss_deadline(self) -> None:
+        if self.phase != "idle":
+            self.count_cut("answer" if self.phase == "answering" else "header")
+        self.cut()
+
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         self._begin("answering", self.limits.answer_seconds)
-        scope["extensions"] = {CUT: self.cut}
+        self.handed_over = False
+        scope["extensions"] = {CUT: self.cut, TAKEN: self.is_taken}
         header_bytes = len(scope["raw_path"]) + len(scope["query_string"])
         header_bytes += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         try:
@@ -167,6 +184,7 @@ class Connection(H11Protocol):
             if self.transport.is_closing():
                 raise ConnectionResetError("the client left before it was sent everything")
         elif message["type"] == "http.response.body" and not message.get("body"):
+            self.handed_over = True
             await self._wait_until_written()
             await self._wait_until_acknowledged()
         await send(message)
@@ -198,7 +216,7 @@ class Connection(H11Protocol):
         if self.deadline is not None:
             self.deadline.cancel()
         if self in self.connections:  # not lost in the meantime
-            self.deadline = self.loop.call_later(seconds, self.cut)
+            self.deadline = self.loop.call_later(seconds, self._miss_deadline)
 
     def _make_room(self) -> None:
         """Cut the least useful connection: the oldest one in the first phase of `_CUT_ORDER` that any is in.
@@ -213,6 +231,7 @@ class Connection(H11Protocol):
         ]
         others.sort(key=lambda other: (_CUT_ORDER.index(other.phase), other.since))
         without_data = (other for other in others if other.phase == "answering" or not _unread(other.transport))
+        self.count_cut("room")
         next(without_data, others[0] if others else self).cut()
 
 

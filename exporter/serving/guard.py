@@ -19,10 +19,16 @@ class Guard:
     """An ASGI application that protects another one as the current web configuration says."""
 
     def __init__(
-        self, app: ASGIApp, web: WebConfigFile, clock: Callable[[], float], count_failure: Callable[[], None]
+        self,
+        app: ASGIApp,
+        web: WebConfigFile,
+        clock: Callable[[], float],
+        count_failure: Callable[[], None],
+        count_limited: Callable[[], None],
     ) -> None:
-        """`clock` is monotonic; `count_failure` counts requests without a correct login."""
-        self._app, self._web, self._clock, self._count_failure = app, web, clock, count_failure
+        """`clock` is monotonic; requests without a correct login, and those beyond the rate limit, are counted."""
+        self._app, self._web, self._clock = app, web, clock
+        self._count_failure, self._count_limited = count_failure, count_limited
         self._login = Login()
         self._bucket: Bucket | None = None
 
@@ -30,6 +36,7 @@ class Guard:
         """Let a request through, or answer 429 or 401."""
         config = await self._web.current()
         if not self._has_room(config):
+            self._count_limited()
             await _refuse(send, scope, 429, "too many requests: see rate_limit in the web configuration\n", _RETRY)
             return
         if config.headers:

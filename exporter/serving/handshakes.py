@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from exporter.serving.connection import ClientLimits, Connection, Message
+from exporter.serving.connection import ClientLimits, Connection, CutReason, Message
 from exporter.serving.web_config import WebConfigFile
 
 OUT_OF_FILES_SECONDS = 1.0
@@ -75,10 +75,16 @@ class Handshakes:
     """Accepts connections; unfinished handshakes count towards the limit on connections."""
 
     def __init__(
-        self, web: WebConfigFile, limits: ClientLimits, protocol: Callable[..., Connection], connections: set[Any]
+        self,
+        web: WebConfigFile,
+        limits: ClientLimits,
+        protocol: Callable[..., Connection],
+        connections: set[Any],
+        count_cut: Callable[[CutReason], None],
     ) -> None:
         """`protocol` makes a `TlsConnection` from its remaining arguments; `connections` are the established ones."""
         self._web, self._limits, self._protocol, self._connections = web, limits, protocol, connections
+        self._count_cut = count_cut
         self._under_way: dict[asyncio.Task[None], None] = {}  # unfinished handshakes, the oldest first
 
     @asynccontextmanager
@@ -120,6 +126,7 @@ class Handshakes:
             oldest = next(iter(self._under_way))
             del self._under_way[oldest]
             oldest.cancel()
+            self._count_cut("room")
 
     async def _open(self, client: socket.socket, since: float) -> None:
         """Do the handshake, if there is TLS, and start the protocol. A failed handshake only closes the connection."""
@@ -140,6 +147,8 @@ class Handshakes:
             )
         except OSError:  # includes ssl.SSLError and TimeoutError
             client.close()
+            if asyncio.get_running_loop().time() - since >= self._limits.header_seconds:
+                self._count_cut("header")
         except asyncio.CancelledError:
             client.close()
             raise

@@ -3,7 +3,9 @@
 A scrape never fetches and never renders GitHub's data; the exporter's own metrics are rendered once a second at most.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,7 +13,7 @@ from urllib.parse import parse_qsl
 from exporter.exposition.answers import Exposition, Filters
 from exporter.exposition.store import Store
 from exporter.exposition.text import CONTENT_TYPES
-from exporter.serving.connection import CUT, Receive, Send, send_body
+from exporter.serving.connection import CUT, TAKEN, Receive, Send, send_body
 from exporter.serving.negotiation import accepted_format, accepts_gzip
 from exporter.serving.page.style import CSP
 
@@ -31,6 +33,19 @@ JSON: Headers = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
+
+
+GRACE = 0.1
+"""Seconds that a scrape may take before another one can end it. A client that reads has its answer in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scrape:
+    """A scrape that is being answered: since when (loop's clock), and the extensions of its connection."""
+
+    began: float
+    cut: Callable[[], None]
+    is_taken: Callable[[], bool]
 
 
 @dataclass(slots=True)
@@ -54,8 +69,13 @@ class Web:
     status: Callable[[], Awaitable[str]]
     clock: Callable[[], float]
     reload: Callable[[], Awaitable[str]] | None = None
-    scrapes: dict[object, Callable[[], None]] = field(default_factory=dict)
-    """The scrapes that are being answered, the oldest first, each with the function that cuts its connection."""
+    scrapes: dict[Scrape, None] = field(default_factory=dict)
+    """Those that have a place, the oldest first."""
+    _places: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the places."""
+        self._places = asyncio.Semaphore(self.max_requests)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -88,10 +108,7 @@ class Web:
             text = f"no collector {', '.join(sorted(unknown))}; there are: {known}\n"
             await self._answer_text(send, scope, 400, text)
             return
-        if self.max_requests and len(self.scrapes) >= self.max_requests:
-            self._cut_oldest()
-        scrape = object()
-        self.scrapes[scrape] = scope["extensions"][CUT]
+        scrape = await self._placed(scope["extensions"])
         try:
             form, gzip = accepted_format(_header(scope, b"accept")), accepts_gzip(_header(scope, b"accept-encoding"))
             answer = await self.exposition.answer(form, gzip=gzip, filters=filters)
@@ -106,7 +123,7 @@ class Web:
                 else:
                     self.store.sent_parts(answer.parts, self.clock())
         finally:
-            self.scrapes.pop(scrape, None)
+            self._leave(scrape)
 
     async def _reload(self, scope: Scope, send: Send) -> None:
         """Reload the configuration. The request's body is ignored."""
@@ -119,14 +136,35 @@ class Web:
         else:
             await self._answer_text(send, scope, 200, "reloaded\n")
 
-    def _cut_oldest(self) -> None:
+    async def _placed(self, extensions: dict[str, Any]) -> Scrape:
+        """Wait for one of the places; where a scrape takes longer than `GRACE`, it is cut."""
+        while self.max_requests:
+            if self._places.locked():
+                self._make_room()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await self._places.acquire()
+                    break
+        scrape = Scrape(asyncio.get_running_loop().time(), extensions[CUT], extensions[TAKEN])
+        self.scrapes[scrape] = None
+        return scrape
+
+    def _make_room(self) -> None:
         """Cut the oldest scrape, so that clients that do not read their answer cannot block others.
 
-        A client that reads has its answer within milliseconds.
+        One whose answer the kernel has needs no place.
         """
-        self.count_rejected()
-        oldest = next(iter(self.scrapes))
-        self.scrapes.pop(oldest)()
+        for scrape in [scrape for scrape in self.scrapes if scrape.is_taken()]:
+            self._leave(scrape)
+        oldest = next(iter(self.scrapes), None)
+        if self._places.locked() and oldest and asyncio.get_running_loop().time() - oldest.began >= GRACE:
+            self.count_rejected()
+            oldest.cut()
+            self._leave(oldest)
+
+    def _leave(self, scrape: Scrape) -> None:
+        if self.scrapes.pop(scrape, scrape) is None:
+            self._places.release()
 
     async def _answer_text(
         self, send: Send, scope: Scope, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +19,7 @@ from exporter.exposition.store import Store
 from exporter.exposition.text import sample
 from exporter.github.pacing import Pool
 from exporter.serving import self_health, self_store
+from exporter.serving.connection import CutReason
 from exporter.serving.health import Health
 from exporter.serving.self_counters import SelfCounters
 from exporter.serving.self_discovery import of_targets
@@ -44,7 +46,8 @@ class SelfMetrics:
             collector(registry=self._process)
         self.scrapes_rejected = Counter(
             "github_exporter_scrapes_rejected_total",
-            "Scrapes that were cut off: the oldest, whenever more than --web.max-requests run at once.",
+            "Scrapes that were cut off: the oldest, if it takes longer than 0.1 s and others wait, because "
+            "--web.max-requests run.",
             registry=self._process,
         )
         self.web_auth_failures = Counter(
@@ -52,8 +55,26 @@ class SelfMetrics:
             "Requests refused by the login: without a user, with a wrong one or a wrong password, or too many at once.",
             registry=self._process,
         )
+        self.web_rate_limited = Counter(
+            "github_exporter_web_rate_limited_requests_total",
+            "Requests refused by rate_limit of the web configuration.",
+            registry=self._process,
+        )
+        self._connections_cut = Counter(
+            "github_exporter_web_connections_cut_total",
+            "Connections that a limit ended: no whole request within ten seconds (header), an answer not taken within "
+            "a minute (answer), the least useful of more than 512 (room).",
+            ["reason"],
+            registry=self._process,
+        )
+        for reason in get_args(CutReason):
+            self._connections_cut.labels(reason)
         self._counters = _Group(self.counters.render)
         self._gauges = StoreGauges(store)
+
+    def count_cut(self, reason: CutReason) -> None:
+        """Count a connection that was cut."""
+        self._connections_cut.labels(reason).inc()
 
     def families(self) -> list[tuple[str, str, str]]:
         """Every family that there can be, as (name, type, help); a counter's name has its `_total`."""

@@ -8,7 +8,7 @@ import errno
 import math
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from typing import cast
 
 import uvicorn
 
-from exporter.serving.connection import DEFAULT_LIMITS, ASGIApp, ClientLimits, Connection
+from exporter.serving.connection import DEFAULT_LIMITS, ASGIApp, ClientLimits, Connection, CutReason
 from exporter.serving.handshakes import Handshakes, TlsConnection
 from exporter.serving.systemd_socket import inherited
 from exporter.serving.web_config import WebConfigFile
@@ -45,10 +45,13 @@ async def listening(
     limits: ClientLimits = DEFAULT_LIMITS,
     date_header: bool = True,
     web: WebConfigFile | None = None,
+    count_cut: Callable[[CutReason], None] = lambda _reason: None,
 ) -> AsyncIterator[Listening]:
     """Serve `app` on `addresses` (see `parse_address`) while the context is open, over TLS if `web` has it.
 
     An address that is a number is the descriptor of an `inherited` socket.
+
+    `count_cut` is called for each connection that a limit ends, but not for idle ones.
 
     Without `date_header` the app's own Date header is the only one.
 
@@ -58,11 +61,11 @@ async def listening(
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(closing(await _listen(address, limits.backlog))) for address in addresses]
-        server = _server(app, limits, date_header=date_header)
+        server = _server(app, limits, count_cut, date_header=date_header)
         await server.startup(sockets=[] if web else sockets)
         accepting = AsyncExitStack()
         if web:
-            await accepting.enter_async_context(_handshakes(server, web, limits).accepting(sockets))
+            await accepting.enter_async_context(_handshakes(server, web, limits, count_cut).accepting(sockets))
         ticking = asyncio.create_task(server.main_loop(), name="uvicorn")  # keeps the time of the Date header
         try:
             yield Listening(tuple(listener.getsockname()[:2] for listener in sockets))
@@ -126,15 +129,21 @@ def _reason_and_fix(error: OSError, port: int) -> str:
     return f"{os.strerror(error.errno) if error.errno else error}; {fix}"
 
 
-def _handshakes(server: uvicorn.Server, web: WebConfigFile, limits: ClientLimits) -> Handshakes:
+def _handshakes(
+    server: uvicorn.Server, web: WebConfigFile, limits: ClientLimits, count_cut: Callable[[CutReason], None]
+) -> Handshakes:
     """Accepts connections in place of uvicorn, with the same arguments for their protocol."""
     state = server.server_state
-    protocol = partial(TlsConnection, limits=limits, config=server.config, server_state=state, app_state={})
-    return Handshakes(web, limits, protocol, state.connections)
+    protocol = partial(
+        TlsConnection, limits=limits, count_cut=count_cut, config=server.config, server_state=state, app_state={}
+    )
+    return Handshakes(web, limits, protocol, state.connections, count_cut)
 
 
-def _server(app: ASGIApp, limits: ClientLimits, *, date_header: bool) -> uvicorn.Server:
-    protocol = partial(Connection, limits=limits)
+def _server(
+    app: ASGIApp, limits: ClientLimits, count_cut: Callable[[CutReason], None], *, date_header: bool
+) -> uvicorn.Server:
+    protocol = partial(Connection, limits=limits, count_cut=count_cut)
     config = uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", protocol),  # uvicorn only ever calls it

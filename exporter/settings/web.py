@@ -32,7 +32,9 @@ class WebSection(Section):
         examples=["/github"],
     )
     max_requests: Annotated[Integer, Field(ge=0)] = Field(
-        40, description="Most scrapes at a time: one more ends the one that began first; 0 is no limit."
+        40,
+        description="Most scrapes at a time: one more waits, or ends the one that began first if that takes "
+        "longer than 0.1 s; 0 is no limit.",
     )
     config_file: FilePath | None = Field(
         None,

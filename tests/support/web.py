@@ -17,7 +17,7 @@ import bcrypt
 import trustme
 import uvloop
 
-from exporter.serving.connection import ClientLimits, Message, Receive, Send, send_body
+from exporter.serving.connection import ClientLimits, CutReason, Message, Receive, Send, send_body
 from exporter.serving.guard import Guard
 from exporter.serving.server import listening
 from exporter.serving.web_config import WebConfigFile
@@ -138,6 +138,8 @@ class Served:
     port: int
     web: WebConfigFile
     failures: list[float] = field(default_factory=list)
+    cuts: list[CutReason] = field(default_factory=list)
+    limited: list[float] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     delivered: list[bool] = field(default_factory=list)
 
@@ -158,9 +160,19 @@ def serving_by(path: Path, *, limits: ClientLimits | None = None, loop: str = "u
     async def serve() -> None:
         web, end = WebConfigFile(path, time.time), asyncio.Event()
         failures: list[float] = []
-        guard = Guard(application, web, time.monotonic, lambda: failures.append(time.monotonic()))
-        async with listening(guard, ["127.0.0.1:0"], limits=limits or ClientLimits(), web=web) as bound:
-            served.append(Served(bound.addresses[0][1], web, failures))
+        cuts: list[CutReason] = []
+        limited: list[float] = []
+        guard = Guard(
+            application,
+            web,
+            time.monotonic,
+            lambda: failures.append(time.monotonic()),
+            lambda: limited.append(time.monotonic()),
+        )
+        async with listening(
+            guard, ["127.0.0.1:0"], limits=limits or ClientLimits(), web=web, count_cut=cuts.append
+        ) as bound:
+            served.append(Served(bound.addresses[0][1], web, failures, cuts, limited))
             stop.append((asyncio.get_running_loop(), end))
             started.set()
             await end.wait()

@@ -247,3 +247,14 @@ def test_scrapers_that_do_not_read_lock_nobody_out_and_are_counted() -> None:
                 await idle[0].readexactly(30_000_000)
 
     asyncio.run(ask())
+
+
+def test_scrapes_that_are_read_wait_for_a_place_and_all_are_answered() -> None:
+    async def ask() -> None:
+        async with site(max_requests=1) as (made, client, _web):
+            made.publish(2, size=200_000)
+            answers = await asyncio.gather(*(client.get("/metrics") for _ in range(20)))
+            assert [answer.status_code for answer in answers] == [200] * 20
+            assert made.rejected == 0
+
+    asyncio.run(ask())

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from exporter.serving.connection import AHEAD_BYTES, ClientLimits, Message, Receive, Send, send_body
+from exporter.serving.connection import AHEAD_BYTES, ClientLimits, CutReason, Message, Receive, Send, send_body
 from exporter.serving.server import listening
 from exporter.settings import parse_address
 
@@ -55,6 +55,7 @@ class App:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     held: asyncio.Event = field(default_factory=asyncio.Event)
     handed_over: int = 0
+    cuts: list[CutReason] = field(default_factory=list)
 
     async def __call__(self, scope: Message, _receive: Receive, send: Send) -> None:
         async def counted(message: Message) -> None:
@@ -119,7 +120,7 @@ async def serving(
 ) -> AsyncIterator[tuple[App, Callable[..., AbstractAsyncContextManager[Client]]]]:
     """An app on a free port, and how to dial it."""
     app = App()
-    async with listening(app, ["127.0.0.1:0"], limits=limits) as bound:
+    async with listening(app, ["127.0.0.1:0"], limits=limits, count_cut=app.cuts.append) as bound:
         yield app, lambda **options: dial(bound.addresses[0], **options)
 
 
@@ -155,16 +156,18 @@ def test_a_request_that_is_not_finished_is_cut_at_the_header_deadline(run: Run, 
             assert 0.2 < await seconds_to_close(client) < 8
             dropper.cancel()
             assert app.outcomes.empty()
+            assert app.cuts == ["header"]
 
     run(main())
 
 
 def test_an_idle_connection_outlives_the_header_deadline_and_is_cut_at_its_own(run: Run) -> None:
     async def main() -> None:
-        async with serving(SHORT) as (_, dialled), dialled() as client:
+        async with serving(SHORT) as (app, dialled), dialled() as client:
             await client.send(GET % b"")
             assert (await client.answer()).endswith(b"hello")
             assert 0.5 < await seconds_to_close(client) < 8
+            assert app.cuts == []
 
     run(main())
 
@@ -234,7 +237,7 @@ def test_half_open_connections_do_not_stand_in_the_way_of_a_scrape(run: Run, lim
     """Above the bound some of them give way."""
 
     async def main() -> None:
-        async with serving(ClientLimits(connections=limit)) as (_, dialled), AsyncExitStack() as stack:
+        async with serving(ClientLimits(connections=limit)) as (app, dialled), AsyncExitStack() as stack:
             half_open = [await stack.enter_async_context(dialled()) for _ in range(50)]
             for client in half_open:
                 with suppress(ConnectionError):  # it gave way already
@@ -244,6 +247,7 @@ def test_half_open_connections_do_not_stand_in_the_way_of_a_scrape(run: Run, lim
                 await scraper.send(GET % b"")
                 assert (await scraper.answer()).endswith(b"hello")
             assert [await is_closed(client) for client in half_open].count(False) == left
+            assert app.cuts == ["room"] * (50 - left)
 
     run(main())
 
@@ -331,6 +335,7 @@ def test_a_client_that_stops_reading_is_cut_at_the_answer_deadline_and_holds_lit
         async with serving(SHORT) as (app, dialled), dialled(window=4096) as client:
             await client.send(GET % path)
             assert await app.outcomes.get() is False
+            assert app.cuts == ["answer"]
             assert app.handed_over < AHEAD_BYTES + (1 << 20)
 
     run(main())

@@ -189,6 +189,7 @@ def test_requests_beyond_the_rate_limit_are_answered_429(
 ) -> None:
     with serving_by(certificates.configure(f"rate_limit: {limit}\n{USERS}")) as served:
         assert [status(served, RIGHT) for _ in range(10)] == statuses
+        assert len(served.limited) == statuses.count(429)
 
 
 # --- healthcheck ---
