@@ -57,6 +57,7 @@ docs: $(VENV)/.dev ## write docs/metrics.md, docs/config*, the tables of README 
 	$(BIN)/python -m exporter.cli.readme README.md docs/backfill.md
 	$(BIN)/github-enterprise-exporter metrics > docs/metrics.md
 	$(BIN)/python -m exporter.cli.reference docs
+	$(BIN)/python -m tests.system.faults.report docs/reliability.md
 	$(BIN)/python -m grafana
 	$(BIN)/python deploy/generate.py
 

@@ -97,7 +97,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def listening(serve: Serve, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+async def listening(serve: Serve, tls: ssl.SSLContext | None, port: int = 0) -> AsyncIterator[int]:
     """A server of one handler; gives its port, and leaves no connection behind."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -112,7 +112,7 @@ async def listening(serve: Serve, tls: ssl.SSLContext | None) -> AsyncIterator[i
             await writer.wait_closed()
         tasks.discard(task)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(handle, "127.0.0.1", port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
