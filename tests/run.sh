@@ -4,7 +4,7 @@
 set -u
 python=$1
 shift
-"$python" -m pytest --numprocesses=3 --no-loadscope-reorder --durations=30 --durations-min=20 -m "not alone" "$@"
+"$python" -m pytest --numprocesses=4 --no-loadscope-reorder --durations=30 --durations-min=20 -m "not alone" "$@"
 together=$?
 "$python" -m pytest -m alone "$@"
 alone=$?

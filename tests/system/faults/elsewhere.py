@@ -43,14 +43,18 @@ ELSEWHERE = (
     Proof(
         "late, missing and revised days",
         "the latest complete day with its date; a gap is no zero",
-        "tests/unit/test_reports.py",
+        "tests/unit/test_copilot_usage.py",
     ),
     Proof(
         "names of people and apps with any character",
         "escaped, cut, and still unique",
         "tests/system/test_odd_texts.py",
     ),
-    Proof("more rows than max_series", "the largest and `other`, sums exact", "tests/system/test_ties.py"),
+    Proof(
+        "more rows than max_series",
+        "the largest and `other`, sums exact",
+        "tests/system/test_end_to_end.py::test_the_sum_with_other_is_whole_while_subjects_change_places",
+    ),
     Proof(
         "a proxy refuses, is silent, re-signs TLS",
         "named with its fix; no password is shown",
@@ -73,7 +77,7 @@ ELSEWHERE = (
         "what was found stays",
         "tests/system/test_discovery_end_to_end.py",
     ),
-    Proof("another number of shards", "no request is lost or counted twice", "tests/system/test_moving.py"),
+    Proof("another number of shards", "no request is lost or counted twice", "tests/system/test_resharding.py"),
     Proof(
         "backfill: kills, a full disk, refusals, a server that is down",
         "the next run goes on; the same bytes",
