@@ -51,6 +51,11 @@ ELSEWHERE = (
         "tests/system/test_odd_texts.py",
     ),
     Proof(
+        "rows without an order, so that the pages of a list overlap",
+        "a list is complete, or it fails: never half of it",
+        "tests/system/test_ties.py",
+    ),
+    Proof(
         "more rows than max_series",
         "the largest and `other`, sums exact",
         "tests/system/test_end_to_end.py::test_the_sum_with_other_is_whole_while_subjects_change_places",
