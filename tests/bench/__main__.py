@@ -1,6 +1,7 @@
 """`python -m tests.bench`: the product beside its peers, in one run; writes docs/performance.md and its plot.
 
 `--quick` measures little and writes nothing; `--check` writes nothing either, and fails when a floor is not held.
+`--only=load` prints the table of clients that are too many; `--passwords=600` tries wrong passwords for ten minutes.
 `--only=fleet`, which is not in the default, is one exporter with many organizations, for a quarter of an hour.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import demo, fleet, floors, report, serving, usage, walks
+from tests.bench import demo, fleet, floors, report, serving, under_load, usage, walks
 from tests.bench.contender import ROOT, built
 from tests.bench.figures import Figures
 from tests.bench.run import Run
@@ -29,7 +30,8 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often everything is measured")
     parser.add_argument("--quick", action="store_true", help="small sizes, two rounds")
     parser.add_argument("--check", action="store_true", help="exit 1 if a ratio is under its floor")
-    parser.add_argument("--only", default="serving,rows,demo,walks", help="what to measure, with commas between")
+    parser.add_argument("--only", default="serving,load,rows,demo,walks", help="what to measure, with commas between")
+    parser.add_argument("--passwords", type=float, default=30.0, help="seconds of wrong passwords")
     parser.add_argument("--output", type=Path, help="folder of performance.md and performance.svg")
     return parser.parse_args(argv)
 
@@ -39,7 +41,9 @@ def say(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
-def measured(sizes: Sequence[int], rounds: int, seconds: float, only: Sequence[str], folder: Path) -> Figures:
+def measured(
+    sizes: Sequence[int], rounds: int, only: Sequence[str], folder: Path, *, seconds: float, passwords: float
+) -> Figures:
     """Everything that was asked for."""
     figures = Figures()
     peer = built(folder, say)
@@ -52,6 +56,8 @@ def measured(sizes: Sequence[int], rounds: int, seconds: float, only: Sequence[s
             serving.measure(few if series >= serving.LARGEST else run, series)
             if series == floors.SERIES:
                 serving.memory(run, series)
+    if "load" in only:
+        under_load.measure(run, passwords)
     if "rows" in only:
         usage.rows_cost(run, ROWS if rounds > 2 else ROWS[:2])
     if "demo" in only:
@@ -66,10 +72,19 @@ def main(argv: Sequence[str]) -> int:
     rounds = given.rounds or (2 if given.quick else 5)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measured(sizes, rounds, 0.5 if given.quick else 1.0, given.only.split(","), Path(folder))
+        figures = measured(
+            sizes,
+            rounds,
+            given.only.split(","),
+            Path(folder),
+            seconds=0.5 if given.quick else 1.0,
+            passwords=given.passwords,
+        )
     minutes, date = (time.monotonic() - began) / 60, f"{datetime.now(UTC):%Y-%m-%d}"
     output = given.output or (None if given.quick or given.check else ROOT / "docs")
     print(report.promises(figures))
+    if "load" in given.only.split(","):
+        print(under_load.table_of_loads(figures))
     if "walks" in given.only.split(","):
         print(walks.table(walks.SUBJECTS[:1] if given.quick else walks.SUBJECTS))
     if "fleet" in given.only.split(","):

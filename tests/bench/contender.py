@@ -96,8 +96,8 @@ def module(name: str, *arguments: object) -> tuple[str, ...]:
 def built(folder: Path, say: Callable[[str], None]) -> Path | None:
     """The Go peers, built from Debian's packages without a network; None where there is no Go."""
     go, source, target = shutil.which("go"), Path(__file__).parent / "peer" / "main.go", folder / "peer"
-    if go is None or not Path("/usr/share/gocode/src/github.com/prometheus/client_golang").is_dir():
-        say("No Go peers: as root, apt-get install golang-go golang-github-prometheus-client-golang-dev")
+    if go is None or not Path("/usr/share/gocode/src/github.com/prometheus/exporter-toolkit").is_dir():
+        say("No Go peers: as root, apt-get install golang-go golang-github-prometheus-exporter-toolkit-dev")
         return None
     say("building the Go peers")
     began = time.perf_counter()

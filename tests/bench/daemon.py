@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
@@ -30,18 +31,19 @@ PATIENCE = 600.0
 LEADS = tuple(f"\n{family}".encode() for family in FAMILIES)
 
 
-def body(port: int, encoding: str) -> bytes:
-    """A scrape's body as it was sent."""
+def body(port: int, encoding: str, login: str = "") -> bytes:
+    """A scrape's body as it was sent; `login` is USER:PASSWORD."""
     connection = HTTPConnection("127.0.0.1", port, timeout=300)
-    connection.request("GET", "/metrics", headers={"Accept-Encoding": encoding})
+    basic = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
+    connection.request("GET", "/metrics", headers={"Accept-Encoding": encoding, **basic})
     answer = connection.getresponse().read()
     connection.close()
     return answer
 
 
-def text(port: int) -> bytes:
+def text(port: int, login: str = "") -> bytes:
     """A scrape's text, asked for as Prometheus does: compressed. What is not compressed costs the daemon memory."""
-    return zlib.decompress(body(port, "gzip"), 31)
+    return zlib.decompress(body(port, "gzip", login), 31)
 
 
 def samples_of(text: bytes) -> set[tuple[frozenset[str], float]]:
@@ -75,6 +77,8 @@ class Daemon:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         self.process: subprocess.Popen[bytes] | None = None
+        self.flags: tuple[str, ...] = ()
+        self.login = ""
         (folder / "token").touch(mode=0o600)
         (folder / "token").write_text("ghp_bench")
 
@@ -83,7 +87,8 @@ class Daemon:
         first = not (self.folder / "state").exists()
         self._configure(working=False)
         began = time.perf_counter()
-        flags = (f"--config.file={self.folder / 'config.yaml'}", f"--web.listen-address=127.0.0.1:{self.port}")
+        config, address = self.folder / "config.yaml", f"127.0.0.1:{self.port}"
+        flags = (f"--config.file={config}", f"--web.listen-address={address}", *self.flags)
         self.process = subprocess.Popen((sys.executable, "-m", "exporter", *flags), cwd=ROOT)
         ends = began + PATIENCE
         while time.perf_counter() < ends:
@@ -167,7 +172,7 @@ class Daemon:
             self.process.wait()
 
     def _shown(self) -> int:
-        shown = text(self.port)
+        shown = text(self.port, self.login)
         return sum(shown.count(lead) for lead in LEADS)
 
     def _reload(self, *, working: bool) -> None:

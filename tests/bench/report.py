@@ -12,6 +12,7 @@ from tests.bench.figures import Figures, Spread
 from tests.bench.floors import PROMISES, Promise, unknown
 from tests.bench.plot import Chart, svg
 from tests.bench.run import COLLECTOR, GAUGEVEC, OBJECTS, OURS, STATIC
+from tests.bench.under_load import table_of_loads
 from tests.bench.usage import BARE, SUMMED
 
 NAMES = {
@@ -200,6 +201,7 @@ def document(figures: Figures, date: str, minutes: float) -> str:
         refreshes=refreshes(figures),
         waits=waits(figures),
         process=process(figures),
+        load=table_of_loads(figures),
         usage=usage(figures),
         growth=growth(figures),
         minutes=f"{max(1, minutes):.0f}",

@@ -8,6 +8,7 @@ from tests.bench.figures import Figures
 from tests.bench.series import ROUTE_FAMILIES, SUBJECT_FAMILIES
 
 OURS, OBJECTS, COLLECTOR, GAUGEVEC, STATIC = "ours", "objects", "collector", "gaugevec", "static"
+TOOLKIT = "toolkit"
 FAMILIES = tuple(f"{family}{{" for family in SUBJECT_FAMILIES + ROUTE_FAMILIES)
 
 

@@ -2,6 +2,7 @@
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode go build -o peer main.go
 //	peer gaugevec SERIES           the series of series.py in vectors
+//	peer toolkit SERIES WEB        the same vectors behind exporter-toolkit with a web configuration, as node_exporter does it
 //	peer static IDENTITY GZIP      two files as they are, whichever of them the scrape takes
 //
 // It says "port N" when it serves. For each line "set N" it gives every series its value of round N and says "done
@@ -18,14 +19,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
 )
 
 const (
 	subjectsOfAnOrganization = 2000
 	routesOfAnActor          = 200
 	since                    = 1795262400
+	mostRequests             = 40 // node_exporter's default, and ours
 )
 
 var methods = [...]string{"GET", "POST", "PATCH", "PUT", "DELETE"}
@@ -113,14 +117,23 @@ func main() {
 		}
 		made, registry := newVectors(series)
 		made.set(1)
-		set, handler = made.set, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+		options := promhttp.HandlerOpts{}
+		if os.Args[1] == "toolkit" {
+			options.MaxRequestsInFlight = mostRequests
+		}
+		set, handler = made.set, promhttp.HandlerFor(registry, options)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	http.Handle("/metrics", handler)
-	go func() { panic(http.Serve(listener, nil)) }()
+	if os.Args[1] == "toolkit" {
+		flags := &web.FlagConfig{WebConfigFile: &os.Args[3]}
+		go func() { panic(web.Serve(listener, &http.Server{}, flags, log.NewNopLogger())) }()
+	} else {
+		go func() { panic(http.Serve(listener, nil)) }()
+	}
 	fmt.Println("port", listener.Addr().(*net.TCPAddr).Port)
 	obey(set)
 }
