@@ -87,6 +87,21 @@ def unreadable(error: OSError) -> str:
     return "; ".join(text for text in (f"cannot be read: {error.strerror or error}", fix) if text)
 
 
+def open_mode(path: Path) -> str:
+    """The mode of a file that every user can read; "" if they cannot, or if the operator cannot change the mode.
+
+    Kubernetes sets the modes of secrets, which it mounts as links through `..data`. On a volume that is mounted
+    read-only no mode can be changed.
+    """
+    try:
+        mode = path.stat().st_mode
+        mounted = os.statvfs(path).f_flag & os.ST_RDONLY
+        projected = path.is_symlink() and path.readlink().parts[:1] == ("..data",)
+    except OSError:
+        return ""
+    return "" if mounted or projected or not mode & stat.S_IROTH else f"mode {stat.S_IMODE(mode):04o}"
+
+
 def _expect_regular(path: Path, status: os.stat_result) -> None:
     if kind := kind_of(status.st_mode):
         raise NotRegular(path, kind)

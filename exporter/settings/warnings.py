@@ -1,11 +1,9 @@
 """Warnings: settings that are valid but probably a mistake."""
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
+from exporter.regular_files import open_mode
 from exporter.settings.environment import proxy_variables
 from exporter.settings.model import Settings
 
@@ -47,20 +45,5 @@ def open_secrets(settings: Settings) -> Iterator[str]:
     for name in settings.used_credentials():
         credential = settings.credentials[name]
         for key, path in (("token_file", credential.token_file), ("private_key_file", credential.private_key_file)):
-            if path is not None and (mode := _open_mode(path)):
+            if path is not None and (mode := open_mode(path)):
                 yield f"credentials.{name}.{key}: every user of this machine can read {path} ({mode}): chmod 600 {path}"
-
-
-def _open_mode(path: Path) -> str:
-    """The mode of a file that every user can read; "" if they cannot, or if the operator cannot change the mode.
-
-    Kubernetes sets the modes of secrets, which it mounts as links through `..data`. On a volume that is mounted
-    read-only no mode can be changed.
-    """
-    try:
-        mode = path.stat().st_mode
-        mounted = os.statvfs(path).f_flag & os.ST_RDONLY
-        projected = path.is_symlink() and path.readlink().parts[:1] == ("..data",)
-    except OSError:
-        return ""
-    return "" if mounted or projected or not mode & stat.S_IROTH else f"mode {stat.S_IMODE(mode):04o}"

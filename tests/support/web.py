@@ -45,6 +45,7 @@ class Certificates:
         issued = self.authority.issue_cert(name, "127.0.0.1", key_type=key_type)
         for file, blob in (("key.pem", issued.private_key_pem), ("cert.pem", issued.cert_chain_pems[0])):
             (self.folder / f"{file}.new").write_bytes(blob.bytes())
+            (self.folder / f"{file}.new").chmod(0o600)
             (self.folder / f"{file}.new").rename(self.folder / file)
 
     def client(self, *names: str, authority: trustme.CA | None = None) -> Path:

@@ -1,5 +1,6 @@
 """The web configuration file: what is read out of it, and what an operator is told when it is wrong."""
 
+import json
 import os
 import ssl
 from collections.abc import Callable
@@ -27,6 +28,7 @@ Problems = Callable[[str], list[str]]
 def folder(tmp_path: Path) -> Path:
     SERVER.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     SERVER.private_key_pem.write_to_path(tmp_path / "key.pem")
+    (tmp_path / "key.pem").chmod(0o600)
     OTHER.private_key_pem.write_to_path(tmp_path / "other.pem")
     AUTHORITY.cert_pem.write_to_path(tmp_path / "ca.pem")
     key = serialization.load_pem_private_key(SERVER.private_key_pem.bytes(), None)
@@ -124,6 +126,24 @@ def test_policies_for_client_certificates(config: Config, policy: str, mode: ssl
     context = config(tls(f"client_auth_type: {policy}{authority}")).tls
     assert context is not None
     assert context.verify_mode == mode
+
+
+def test_a_private_key_that_all_may_read_is_told_with_its_mode(config: Config, folder: Path) -> None:
+    for mode, told in ((0o644, 1), (0o604, 1), (0o640, 0), (0o600, 0)):
+        (folder / "key.pem").chmod(mode)
+        warnings = config(tls("")).warnings
+        assert len(warnings) == told
+        assert all(f"{folder}/key.pem (mode {mode:04o}): chmod 600 {folder}/key.pem" in text for text in warnings)
+
+
+def test_a_private_key_in_the_web_configuration_itself_is_told_too(config: Config, folder: Path) -> None:
+    text = f"tls_server_config: {{cert_file: cert.pem, key: {json.dumps(SERVER.private_key_pem.bytes().decode())}}}\n"
+    config(text)
+    for mode, told in ((0o644, 1), (0o600, 0)):
+        (folder / "web.yml").chmod(mode)
+        warnings = config(text).warnings
+        assert len(warnings) == told
+        assert all(f"the private key in {folder}/web.yml" in warning for warning in warnings)
 
 
 def test_whoever_verifies_by_the_machines_authorities_is_warned(config: Config) -> None:

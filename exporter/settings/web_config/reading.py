@@ -1,7 +1,7 @@
 """Reads the web configuration file; reports every problem at once, each with its file, key and line."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from exporter.github.network.authorities import LARGEST_BUNDLE, trust
 from exporter.github.secret_files.encodings import kind_of_pem
-from exporter.regular_files import read_regular, unreadable
+from exporter.regular_files import open_mode, read_regular, unreadable
 from exporter.settings.checks import path_for_people
 from exporter.settings.problems import ProblemReport, SettingsError, hint
 from exporter.settings.validation_errors import explained
@@ -74,7 +74,7 @@ def read(path: Path) -> WebConfigResult:
         context = _context(valid.tls_server_config, parts, report)
     if report.problems or valid is None:
         return WebConfigResult(None, report.error(), files)
-    return WebConfigResult(_config(valid, context), None, files)
+    return WebConfigResult(_config(path, valid, context), None, files)
 
 
 class Outline(NamedTuple):
@@ -92,7 +92,7 @@ def outline(path: Path) -> Outline | None:
     return Outline(bool(_section(values, _TLS)), tuple(map(str, _section(values, _USERS))))
 
 
-def _config(valid: WebFile, context: ssl.SSLContext | None) -> WebConfig:
+def _config(path: Path, valid: WebFile, context: ssl.SSLContext | None) -> WebConfig:
     tls = valid.tls_server_config
     return WebConfig(
         context,
@@ -101,11 +101,18 @@ def _config(valid: WebFile, context: ssl.SSLContext | None) -> WebConfig:
         {name.encode(): value.encode() for name, value in valid.basic_auth_users.items()},
         valid.rate_limit.interval,
         valid.rate_limit.burst,
-        tuple(_warnings(tls)) if context else (),
+        tuple(_warnings(path, tls)) if context else (),
     )
 
 
-def _warnings(tls: TlsServerConfig) -> list[str]:
+def _warnings(path: Path, tls: TlsServerConfig) -> Iterator[str]:
+    place = tls.key_file or path
+    if mode := open_mode(place):
+        yield f"every user of this machine can read the private key in {place} ({mode}): chmod 600 {place}"
+    yield from _warnings_of_client_auth(tls)
+
+
+def _warnings_of_client_auth(tls: TlsServerConfig) -> list[str]:
     verifies = CLIENT_AUTH[tls.client_auth_type] != ssl.CERT_NONE
     if verifies and tls.client_ca is None and tls.client_ca_file is None:
         whom = "whoever has a client certificate of one of the machine's public authorities is let in"
