@@ -16,6 +16,9 @@ from exporter.github.redaction import TOKEN
 _SECRET = re.compile(
     rf"{TOKEN.pattern}|(?i:bearer|token|basic)\s+[A-Za-z0-9._~+/=-]{{8,}}"
     r"|(?<=[?&])(?i:sig|signature|token|key|x-amz-[a-z-]+|se|sp|sv)=[^&\s\"']+"
+    r"|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"  # a proxy's login
+    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"  # a JWT
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*"
 )
 
 
@@ -59,7 +62,20 @@ def configure(level: str, form: Literal["logfmt", "json"]) -> None:
 
 
 def _mask_all(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+    """All values as text without secrets, or as numbers; names with an underscore are structlog's own."""
+    return {
+        key: value
+        if key.startswith("_") or value is None or isinstance(value, (bool, int, float))
+        else _printable(mask(str(value)))
+        for key, value in event.items()
+    }
+
+
+def _printable(text: str) -> str:
+    """The text with characters escaped that a terminal or a reader of lines would obey; renderers escape line feeds."""
+    return "".join(
+        char if char == "\n" or char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
