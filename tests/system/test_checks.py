@@ -16,6 +16,15 @@ def test_bandit_leaves_out_what_ruff_checks_and_nothing_else() -> None:
     assert set(project["bandit"]["skips"]) == {f"B{number}" for number in of_bandit if f"S{number}" in of_ruff}
 
 
+def test_each_test_that_the_threat_model_names_is_there() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    named = set(re.findall(r"`((?:unit/)?test_\w+\.py|faults/)`", page))
+    assert len(named) > 20
+    assert [
+        name for name in named if not any((ROOT / "tests" / base / name).exists() for base in (".", "system"))
+    ] == []
+
+
 def test_a_rule_that_is_switched_off_at_a_line_says_why() -> None:
     exceptions = [
         (file.relative_to(ROOT), line.strip())

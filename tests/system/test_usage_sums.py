@@ -17,6 +17,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -624,3 +625,21 @@ def test_bytes_that_are_no_utf_8_cost_nothing_but_themselves() -> None:
     text = written(*GOOD, row(organization="café")).encode("latin-1")
     sums = asyncio.run(sum_report([part_of(b"\xef", b"\xbb\xbf" + text)], WANTED))
     assert {key[0] for key in sums.months["2026-11"].groups[""]} == {"acme", "caf\ufffd"}
+
+
+def test_the_child_has_none_of_our_variables_and_files() -> None:
+    """Only its own three descriptors: no token in the environment, no database, no listening socket."""
+    seen: list[tuple[bytes, set[int]]] = []
+
+    async def looking() -> AsyncGenerator[bytes]:
+        (child,) = children()
+        folder = Path(f"/proc/{child}")
+        seen.append(((folder / "environ").read_bytes(), {int(one.name) for one in (folder / "fd").iterdir()}))
+        yield written(*GOOD).encode()
+
+    os.environ["GITHUB_EXPORTER_TOKEN"] = "ghp_CANARY"
+    try:
+        asyncio.run(sum_report([looking()], WANTED))
+    finally:
+        del os.environ["GITHUB_EXPORTER_TOKEN"]
+    assert seen == [(b"", {0, 1, 2})]
