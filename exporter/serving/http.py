@@ -20,20 +20,20 @@ from exporter.serving.page.style import CSP
 Scope = dict[str, Any]
 Headers = list[tuple[bytes, bytes]]
 
-PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+PLAIN: Headers = [(b"content-type", b"text/plain; charset=utf-8"), NOSNIFF]
 HTML: Headers = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"content-security-policy", CSP.encode()),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
+    NOSNIFF,
 ]
 JSON: Headers = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
+    NOSNIFF,
 ]
-
 
 GRACE = 0.1
 """Seconds that a scrape may take before another one can end it. A client that reads has its answer in milliseconds."""
@@ -169,7 +169,7 @@ class Web:
     async def _answer_text(
         self, send: Send, scope: Scope, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:
-        await _answer(send, scope, status, [PLAIN, *headers], text.encode())
+        await _answer(send, scope, status, [*PLAIN, *headers], text.encode())
 
 
 async def _answer(send: Send, scope: Scope, status: int, headers: Headers, body: bytes) -> None:

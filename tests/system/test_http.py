@@ -178,6 +178,7 @@ def test_an_unknown_collector_is_refused_with_the_known_ones() -> None:
             answer = await client.get("/metrics?collect[]=sumary_stats")
             assert answer.status_code == 400
             assert "summary_stats" in answer.text
+            assert answer.headers["x-content-type-options"] == "nosniff", "it repeats what was asked for"
 
     asyncio.run(ask())
 
