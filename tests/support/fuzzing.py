@@ -42,6 +42,15 @@ def examples(number: int) -> settings:
     return settings(_COMMON, max_examples=number, derandomize=True, database=None)
 
 
+def check_words(error: Exception, *secrets: str) -> None:
+    """An error's text is one line for people, not endless, and has none of the secrets in it."""
+    text = f"{error} {getattr(error, 'hint', '')}"
+    assert str(error)
+    assert "\n" not in str(error)
+    assert len(text) < 5000
+    assert not [secret for secret in secrets if secret in text]
+
+
 class Costs:
     """Counts the examples of a test and measures each one."""
 

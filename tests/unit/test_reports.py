@@ -178,6 +178,7 @@ def test_a_file_that_is_cut_off_is_invalid_and_not_a_day_of_what_came(form: str)
         (lines(record(OLD)) + BOM + lines(record()), "no JSON"),
         (b'{"daily_active_users": ' + b"9" * 5000 + b"}", "no JSON"),
         (b'{"daily_active_users": 1e99999999999999999999}', "no JSON"),
+        (b"9" * 5000, "no JSON"),
         (b'"text', "cut off"),
         (b"[", "cut off"),
         (b"12", "something else than records"),

@@ -19,6 +19,7 @@ _LONGEST_TOKEN = 1024 * 1024
 _STEP = 32 * 1024
 _LONGEST_TEXT = 1024  # a longer name or value counts as empty
 _BOM = b"\xef\xbb\xbf"
+_UNREADABLE_NUMBER = (ValueError, ArithmeticError, SystemError)  # of many digits, or with a huge exponent
 _OPENING, _CLOSING = ("start_map", "start_array"), ("end_map", "end_array")
 
 
@@ -64,6 +65,8 @@ class File:
             self._parser.close()
         except ijson.JSONError:
             raise Invalid("a file of the report is cut off") from None
+        except _UNREADABLE_NUMBER:  # the last number is parsed when the file ends
+            raise Invalid("a file of the report is no JSON") from None
         self._handle()
 
     def _parse(self, piece: bytes) -> None:
@@ -73,7 +76,7 @@ class File:
     def _parse_step(self, piece: bytes) -> None:
         try:
             self._parser.send(piece)
-        except (ijson.JSONError, ValueError, ArithmeticError, SystemError):  # the last two: huge exponents
+        except (ijson.JSONError, *_UNREADABLE_NUMBER):
             raise Invalid("a file of the report is no JSON") from None
         self._without_event = 0 if self._events else self._without_event + len(piece)
         if self._without_event > _LONGEST_TOKEN:
