@@ -70,7 +70,7 @@ class ProblemReport:
             self.add(name, text)
             return
         dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
-        self.add(f"{self.file}: {dotted}" if self.file else dotted, text, line)
+        self.add(": ".join(filter(None, (self.file, dotted))), text, line)
 
     def error(self) -> SettingsError:
         """All problems as an error, those of the file last and in its order; what is or looks secret is masked."""

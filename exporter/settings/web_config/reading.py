@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from exporter.github.network.authorities import LARGEST_BUNDLE, trust
 from exporter.github.secret_files.encodings import kind_of_pem
 from exporter.regular_files import open_mode, read_regular, unreadable
 from exporter.settings.checks import path_for_people
-from exporter.settings.problems import ProblemReport, SettingsError, hint
+from exporter.settings.problems import ProblemReport, SettingsError, Where, hint
 from exporter.settings.validation_errors import explained
 from exporter.settings.web_config.certificates import UnusableFile, chain_in, key_in
 from exporter.settings.web_config.context import UnsupportedTls, context_of
@@ -128,10 +129,13 @@ def _validated(values: Mapping[str, Any], report: ProblemReport) -> WebFile | No
         return WebFile.model_validate(given)
     except ValidationError as error:
         for where, text in explained(error, WebFile, ()):
-            # A name with a colon or a dollar sign may be a password or a hash in the wrong place.
-            is_secret = where[0] == _USERS and any(sign in str(part) for part in where[1:] for sign in ":$")
-            report.wrong(where[:1] if is_secret else where, text)
+            report.wrong(_without_secret(where), text)
     return None
+
+
+def _without_secret(where: Where) -> Where:
+    """The place, up to a key with a colon or a dollar sign: that may be a password or a hash in the wrong place."""
+    return tuple(takewhile(lambda part: not any(sign in str(part) for sign in ":$"), where))
 
 
 def _parts_of_tls(values: Mapping[str, Any], report: ProblemReport) -> dict[str, str]:
@@ -199,7 +203,10 @@ def _check_headers(values: Mapping[str, Any], report: ProblemReport) -> None:
     section = _section(values, _HEADERS[0]).get(_HEADERS[1])
     for name, value in section.items() if isinstance(section, dict) else ():
         if name not in HEADERS:
-            report.wrong((*_HEADERS, name), "this header cannot be set" + hint(name, HEADERS, list_all=True))
+            report.wrong(
+                _without_secret((*_HEADERS, str(name))),
+                "this header cannot be set" + hint(name, HEADERS, list_all=True),
+            )
         elif HEADERS[name] and value not in HEADERS[name]:
             report.wrong((*_HEADERS, name), f"must be {' or '.join(HEADERS[name])}")
         elif isinstance(value, str) and not (value.isascii() and value.isprintable()):
