@@ -24,6 +24,8 @@ MANIFEST = "manifest.jsonl"
 SPOOL = "unfinished.db"
 FORMAT = "github-enterprise-exporter backfill 1"
 SUFFIX = ".om"
+GAP = ("source", "from", "to", "state", "why")
+"""What is noted of each gap."""
 _UNFINISHED = ".part"
 _SPOOL_FILES = (SPOOL, f"{SPOOL}-wal", f"{SPOOL}-shm")
 _ANOTHER = "name an empty folder with --output"
@@ -161,30 +163,35 @@ class Folder:
         whole = content[: content.rfind(b"\n") + 1]
         try:
             lines = [json.loads(line) for line in whole.split(b"\n") if line]
-            is_ours = not lines or "begun" in lines[0]
+            if lines and "begun" not in lines[0]:
+                raise UnusableFolder(f"{path} is of another program: {_ANOTHER}")
             for line in lines:
                 self._take(line)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise UnusableFolder(f"{path} cannot be read ({error}): {_ANOTHER}") from None
-        if not is_ours:
-            raise UnusableFolder(f"{path} is of another program: {_ANOTHER}")
         if len(whole) < len(content):
             with path.open("r+b") as file:
                 file.truncate(len(whole))
 
-    def _take(self, line: Mapping[str, Any]) -> None:
+    def _take(self, line: Any) -> None:
+        """Take over a line of the manifest; raises `ValueError` and the like for one of another shape."""
         match line:
             case {"begun": begun}:
                 if begun["format"] != FORMAT:
                     raise UnusableFolder(f"{self.path / MANIFEST} is of another version: {_ANOTHER}")
-                self.flags, self.ranges = dict(begun["flags"]), dict(begun["ranges"])
-            case {"written": dict(facts)}:
-                self.files[facts.pop("name")], self.is_complete = facts, False
+                self.flags = dict(begun["flags"])
+                self.ranges = {str(job): [int(begin), int(end)] for job, (begin, end) in begun["ranges"].items()}
+            case {"written": {"name": str(name), "bytes": int(), "samples": int()} as facts}:
+                self.files[name] = {fact: value for fact, value in facts.items() if fact != "name"}
+                self.is_complete = False
             case {"again": names}:
                 for name in names:
                     self.files.pop(name, None)
-            case {"ended": ended}:
-                self.gaps, self.is_complete = ended["gaps"], ended["complete"]
+            case {"ended": {"complete": bool(complete), "gaps": list(gaps)}}:
+                self.gaps = [{part: str(gap[part]) for part in GAP} for gap in gaps]
+                self.is_complete = complete
+            case _:
+                raise ValueError("a line says nothing that is known")
 
     def _has(self, name: str, facts: Mapping[str, Any]) -> bool:
         path = self.path / name

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from exporter.history.spans import Mark, Marks
 from exporter.past import Part
+from exporter.state.rows import is_broken
 
 _SCHEMA = """
 CREATE TABLE part (
@@ -30,6 +31,28 @@ CREATE TABLE gauge (
 CREATE TABLE count (series INTEGER, hour INTEGER, value INTEGER, PRIMARY KEY (series, hour)) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
+
+_WRONG_ROWS = (
+    (
+        "SELECT 1 FROM part WHERE (typeof(job) || typeof(state) || typeof(why) = 'texttexttext' AND "
+        "typeof(number) || typeof(requests) = 'integerinteger' AND start BETWEEN 0 AND stop AND stop < 1e11 AND "
+        "json_type(subject) = 'array') IS NOT TRUE LIMIT 1"
+    ),
+    (
+        "SELECT 1 FROM mark WHERE (typeof(job) || typeof(thing) || typeof(kind) = 'texttexttext' AND "
+        "typeof(at) = 'integer') IS NOT TRUE LIMIT 1"
+    ),
+    (
+        "SELECT 1 FROM series WHERE (typeof(file) || typeof(head) || typeof(job) = 'texttexttext' AND "
+        "typeof(family) = 'integer' AND is_total IN (0, 1)) IS NOT TRUE LIMIT 1"
+    ),
+    (
+        "SELECT 1 FROM gauge WHERE (typeof(at) = 'integer' AND typeof(most) = 'real' AND "
+        "typeof(value) IN ('integer', 'real')) IS NOT TRUE LIMIT 1"
+    ),
+    "SELECT 1 FROM count WHERE (typeof(hour) || typeof(value) = 'integerinteger') IS NOT TRUE LIMIT 1",
+)
+"""Each finds a row that is none of ours."""
 
 NOT_LISTED = -1
 """The number of a part that stands for all, where it could not be found out which there are."""
@@ -72,15 +95,35 @@ class Spool:
     """The file. Heads are the beginnings of lines, up to the value; families are numbered as files have them."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or create it."""
+        """Open the file, or create it; raises `sqlite3.DatabaseError` for a file that is none of ours."""
         self.path = path
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._known: tuple[str, dict[tuple[int, str], int]] = "", {}
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA cache_size = -8000")
         if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             self._connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        elif not self._is_sound():
+            raise sqlite3.DatabaseError("it is damaged, or of another program")
+
+    def _is_sound(self) -> bool:
+        """Whether SQLite finds no damage, and each row is one of ours."""
+        try:
+            if any(self._connection.execute(statement).fetchone() for statement in _WRONG_ROWS):
+                return False
+            return bool(self._connection.execute("PRAGMA quick_check").fetchone()[0] == "ok")
+        except sqlite3.Error as error:
+            if is_broken(error):
+                return False
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -10,7 +10,9 @@ from exporter.options import Duration, split_list
 from exporter.settings.section import Section
 from exporter.settings.value_types import FilePath
 
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)=([^\n"\\]{1,200})')
+_LABEL = re.compile(
+    r'([a-zA-Z_][a-zA-Z0-9_]*)=([^\n"\\\0\ud800-\udfff]{1,200})'
+)  # what UTF-8 cannot have, a file cannot
 
 
 def _day(value: str) -> str:

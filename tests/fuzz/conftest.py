@@ -1,5 +1,6 @@
 """Runs fuzz tests: once in `make test`, in `make fuzz` again and again until a target's share of the time is over."""
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -24,19 +25,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     if not _is_target(item):
         return (yield)
-    function, costs, begun = item.function, Costs(), time.monotonic()  # type: ignore[attr-defined] # of test functions
-    handle, rounds = function.hypothesis, 1
-    body = getattr(handle.inner_test, "__wrapped__", handle.inner_test)
-    handle.inner_test = costs.bounded(body)
+    function, begun = item.function, time.monotonic()  # type: ignore[attr-defined] # of test functions
+    until = begun + _share(sum(map(_is_target, item.session.items))) if MINUTES else math.inf
+    costs, rounds, handle = Costs(until), 1, function.hypothesis
+    handle.inner_test = costs.bounded(getattr(handle.inner_test, "__wrapped__", handle.inner_test))
     try:
         if MINUTES:
-            until = begun + _share(sum(map(_is_target, item.session.items)))
             seed(SEED)(function)
-            while time.monotonic() < until:
-                item.runtest()
-                seed(SEED + rounds)(function)
-                rounds += 1
-        return (yield)
+        result = yield
+        while MINUTES and time.monotonic() < until:
+            seed(SEED + rounds)(function)
+            rounds += 1
+            item.runtest()
+        return result
     finally:
         seconds = time.monotonic() - begun
         item.user_properties.append((_FIGURES, [item.name, rounds, costs.examples, seconds, costs.longest]))

@@ -79,7 +79,7 @@ VERSIONS = st.sampled_from([b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", 
 
 
 def request(
-    first: tuple[bytes, bytes, bytes], query: bytes = b"", headers: list[bytes] | None = None, body: bytes = b""
+    first: tuple[bytes, bytes, bytes], query: bytes = b"", headers: Sequence[bytes] = (), body: bytes = b""
 ) -> bytes:
     """A request with a login; `first` are method, path and version."""
     method, path, version = first

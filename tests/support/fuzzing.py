@@ -5,6 +5,7 @@ test, every time with the next seed. A test's body is wrapped, so that each exam
 too long or too much memory.
 """
 
+import math
 import os
 import resource
 import sys
@@ -23,7 +24,7 @@ MOST_SECONDS = 5.0
 MOST_MEMORY = 256 * 1024 * 1024
 """Bytes by which one example may raise the highest memory of the process."""
 
-_ROUND = 20
+_ROUND = 4
 """How many times as many examples a round of `make fuzz` has."""
 _UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
@@ -52,9 +53,10 @@ def check_words(error: Exception, *secrets: str) -> None:
 
 
 class Costs:
-    """Counts the examples of a test and measures each one."""
+    """Counts the examples of a test and measures each one; once `until` is over (monotonic clock), none is tried."""
 
-    def __init__(self) -> None:
+    def __init__(self, until: float) -> None:
+        self.until = until
         self.examples = 0
         self.longest = 0.0
 
@@ -63,13 +65,17 @@ class Costs:
 
         @wraps(body)
         def example(*arguments: Any, **named: Any) -> Any:
+            if time.monotonic() > self.until:
+                return None
             self.examples += 1
             memory, begun = _highest_memory(), time.process_time()
+            until, self.until = self.until, math.inf  # an example that fails is tried again
             result = body(*arguments, **named)
             seconds, grown = time.process_time() - begun, _highest_memory() - memory
             self.longest = max(self.longest, seconds)
             assert seconds < MOST_SECONDS, f"the example takes {seconds:.1f} s"
             assert grown < MOST_MEMORY, f"the example takes {grown >> 20} MiB"
+            self.until = until
             return result
 
         return example

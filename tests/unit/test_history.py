@@ -1,6 +1,7 @@
 """The pure parts of `backfill`: until when figures were shown, what is asked, the lines of a file, the folder."""
 
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -238,6 +239,10 @@ async def _none(*_: object) -> PastAnswer:
 
 
 ASKED = {"from": "2026-01-01", "labels": {"job": "x"}}
+BEGUN = (
+    b'{"begun": {"format": "github-enterprise-exporter backfill 1", "flags": {"from": "2026-01-01", "labels": '
+    b'{"job": "x"}}, "ranges": {"job": [1, 2]}}}\n'
+)
 
 
 def test_a_folder_goes_on_where_it_was_and_drops_a_torn_line(tmp_path: Path) -> None:
@@ -299,12 +304,43 @@ def test_a_finished_folder_misses_a_file(tmp_path: Path) -> None:
         ),
         (b'{"begun": {"format": "other"}}\n', "is of another version"),
         (b'{"written": {"name": "a"}}\n', "is of another program"),
+        (b"5\n", "cannot be read"),
+        (BEGUN + b'{"written": {"name": "a.om"}}\n', "cannot be read"),
+        (BEGUN + b'{"written": {"name": 5, "bytes": 1, "samples": 1}}\n', "cannot be read"),
+        (BEGUN + b'{"ended": {"complete": true, "gaps": [5]}}\n', "cannot be read"),
+        (BEGUN + b'{"ended": {"complete": true, "gaps": [{"source": "x"}]}}\n', "cannot be read"),
+        (BEGUN.replace(b"[1, 2]", b"[1]"), "cannot be read"),
+        (BEGUN + b"[" * 100_000 + b"\n", "cannot be read"),
     ],
 )
 def test_a_manifest_of_others_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.jsonl").write_bytes(content)
     with pytest.raises(UnusableFolder, match=why):
         Folder(tmp_path).open(ASKED)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE part SET subject = '{'",
+        "UPDATE part SET stop = 9e99",
+        "UPDATE count SET value = 'x'",
+        "DROP TABLE mark",
+        "ALTER TABLE series RENAME COLUMN head TO line",
+    ],
+)
+def test_a_spool_with_rows_of_another_shape_is_refused(statement: str, tmp_path: Path) -> None:
+    path = tmp_path / "unfinished.db"
+    with closing(Spool(path)) as spool:
+        spool.add_parts("job", [Part(0, 1)])
+        spool.keep("x", "job", 0, state="done", increments=[Increment("x", 0, NOVEMBER, 1, False)])
+    with closing(Spool(path)) as spool:
+        assert spool.counters("x")
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(statement)
+    with pytest.raises(sqlite3.DatabaseError, match="it is damaged") as refused:
+        Spool(path)
+    assert not isinstance(refused.value, sqlite3.OperationalError), "the advice would be to try again"
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:

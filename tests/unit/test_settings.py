@@ -1366,3 +1366,8 @@ def test_one_variable_discovers_where_an_app_is_installed(tmp_path: Path) -> Non
     _, read = parse(["run"], environ, KNOWN)
     assert [entry.key for entry in read.discover] == ["app"]
     assert {name: one.api_url for name, one in read.credentials.items()} == {"app": "https://api.acme.ghe.com"}
+
+
+@pytest.mark.parametrize("label", ["job=\udcff", "job=a\0b", "__job=a", "job="])
+def test_a_label_of_a_backfill_is_one_that_a_file_can_hold(label: str) -> None:
+    assert "flag: --label: must be NAME=VALUE" in report("backfill", f"--label={label}")

@@ -381,3 +381,17 @@ def test_how_healthcheck_logs_in_is_set_by_variables_alone(folder: Path) -> None
     (folder / "config.yaml").write_text("healthcheck: {user: a}")
     with pytest.raises(SettingsError, match="healthcheck is a command"):
         parse(["healthcheck", f"--config.file={folder / 'config.yaml'}"], {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http_server_config: {'ada:pa55word': x}",
+        "http_server_config: {headers: {'ada:pa55word': x}}",
+        "'ada:pa55word': x",
+    ],
+)
+def test_a_password_in_a_wrong_section_is_in_no_problem(text: str, problems: Problems) -> None:
+    (told,) = problems(text)
+    assert told.startswith("web.yml")
+    assert "pa55word" not in told
