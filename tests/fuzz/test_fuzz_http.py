@@ -3,7 +3,7 @@
 import base64
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import bcrypt

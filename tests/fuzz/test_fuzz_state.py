@@ -140,7 +140,7 @@ def check(folder: Path) -> None:
     json.loads(status)
 
 
-@examples(15)
+@examples(10)
 @given(rows=mutated(ROWS))
 def test_fuzz_any_row_of_the_state(rows: Any) -> None:
     with folder_with_state() as folder, closing(sqlite3.connect(folder / "state" / "state.db")) as file, file:
@@ -154,7 +154,7 @@ def test_fuzz_any_row_of_the_state(rows: Any) -> None:
         check(folder)
 
 
-@examples(30)
+@examples(20)
 @given(data=st.data())
 def test_fuzz_any_damage_of_the_state_file(data: st.DataObject) -> None:
     with folder_with_state() as folder:
@@ -175,7 +175,7 @@ def test_fuzz_any_damage_of_the_state_file(data: st.DataObject) -> None:
         state.close()
 
 
-@examples(60)
+@examples(25)
 @given(statements=st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=4))
 def test_fuzz_any_other_tables_in_the_state_file(statements: list[str]) -> None:
     with folder_with_state() as folder:
@@ -204,7 +204,7 @@ def exports(draw: st.DrawFn) -> bytes:
     return "\n".join(map(text_of, lines)).encode()
 
 
-@examples(30)
+@examples(12)
 @given(export=exports())
 def test_fuzz_any_import(export: bytes) -> None:
     """All of it, which the daemon can use, or nothing, and every problem in a line."""

@@ -24,7 +24,7 @@ MOST_SECONDS = 5.0
 MOST_MEMORY = 256 * 1024 * 1024
 """Bytes by which one example may raise the highest memory of the process."""
 
-_ROUND = 4
+_ROUND = 2
 """How many times as many examples a round of `make fuzz` has."""
 _UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
