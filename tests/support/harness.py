@@ -41,7 +41,7 @@ def until(
         time.sleep(every)
 
 
-ENVIRON = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
+ENVIRON = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
 """What the exporter's processes get of the tests' environment."""
 
 

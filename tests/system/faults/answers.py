@@ -1,6 +1,5 @@
 """What GitHub, or something in its name, may answer: each at an organization of its own, all at the same time."""
 
-import gzip
 import json
 import zlib
 from typing import Any
@@ -46,26 +45,44 @@ def revoke(place: Place) -> None:
     place.revoke()
 
 
+def quote_token(place: Place) -> None:
+    """Answer with an error that repeats the request's token, as a careless proxy does."""
+    place.disturb(Fault(status=403, body=message(f"Bearer {place.token} may not do that")))
+
+
 def rotate(place: Place) -> None:
     """Put another token into the file."""
     place.give(f"ghp_{CANARY}1{place.name}")
 
 
+GOOD = b'{"total_request_count":1,"rate_limited_request_count":0'
+"""The beginning of an answer that could be read."""
+
+
 def bomb() -> Fault:
-    """A hundred megabytes in a hundred kilobytes."""
+    """A hundred megabytes in a hundred kilobytes, which would be an answer."""
     pack = zlib.compressobj(9, zlib.DEFLATED, 31)
-    body = b"".join([*(pack.compress(b" " * 1_000_000) for _ in range(100)), pack.flush()])
+    pieces = [GOOD, *[b" " * 1_000_000] * 100, b"}"]
+    body = b"".join([*map(pack.compress, pieces), pack.flush()])
     return Fault(status=200, headers={"content-encoding": "gzip"}, body=body)
 
 
-DEEP = b'{"total_request_count":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-HUGE = b'{"total_request_count":1,"x":"' + b"x" * 60_000_000 + b'"}'
+DEEP = GOOD + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+HUGE = GOOD + b',"x":"' + b"x" * 60_000_000 + b'"}'
 
 ANSWERS = (
     Row("401: the token is revoked", "GitHub", revoke, rotate, "credential", everything=True, lasts=LONG),
     answers("401 for one endpoint", Fault(status=401), "credential", everything=True, back=HOUR),
     answers("403: a permission is missing", Fault(status=403), "forbidden", back=HOUR),
     answers("403: an IP allow list", Fault(status=403, body=message(ALLOW_LIST)), "forbidden", back=HOUR),
+    Row(
+        "403: an error that repeats the token",
+        "GitHub",
+        quote_token,
+        lambda place: place.calm(),
+        "forbidden",
+        back=HOUR,
+    ),
     answers("404: switched off, hidden or unknown", Fault(status=404), "not_found", back=HOUR),
     answers("410: the endpoint is closed", Fault(status=410), "retired", back=DAY),
     answers("400: the API version is unknown", Fault(status=400, body=message("not a version")), "invalid"),
@@ -125,10 +142,15 @@ ANSWERS = (
     answers("a body of sixty megabytes", Fault(status=200, body=HUGE), "invalid"),
     answers(
         "an encoding that nobody asked for",
-        Fault(headers={"content-encoding": "br"}, body=gzip.compress(b"{}")),
+        Fault(headers={"content-encoding": "br"}, body=GOOD + b"}"),
         "invalid",
     ),
-    answers("a field that is new", Fault(headers={"x-new": "1"}), None),
+    answers(
+        "a field that is new",
+        summary(1, 0, brand_new_count=3),
+        None,
+        shows=r'^github_exporter_unknown_values_total\{collector="summary_stats"\} [1-9]',
+    ),
     answers("a Date of another year", Fault(headers={"date": "Thu, 01 Jan 1970 00:00:00 GMT"}), None, lasts=6),
     answers(
         "the endpoint will end",

@@ -1,4 +1,4 @@
-"""The matrix as the table of docs/reliability.md: `python -m tests.system.faults.report docs/reliability.md`."""
+"""The matrix and its guards as tables: `python -m tests.system.faults.report docs/reliability.md`."""
 
 import sys
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.system.faults.answers import ANSWERS
 from tests.system.faults.clients import CLIENTS
 from tests.system.faults.elsewhere import ELSEWHERE
+from tests.system.faults.guards import GUARDS, Guard
 from tests.system.faults.network import NETWORK
 from tests.system.faults.operators import OPERATORS
 from tests.system.faults.process import PROCESS
@@ -14,6 +15,7 @@ from tests.system.faults.row import COLUMNS, Column, Row
 
 ROWS = (*ANSWERS, *NETWORK, *OPERATORS, *CLIENTS, *PROCESS)
 BEGIN, END = "<!-- fault matrix: made by `make docs` -->", "<!-- end of the fault matrix -->"
+GUARDS_BEGIN, GUARDS_END = "<!-- guards: made by `make docs` -->", "<!-- end of the guards -->"
 
 
 def judged(row: Row) -> set[Column]:
@@ -45,10 +47,29 @@ def lines() -> Iterator[str]:
     yield END
 
 
+def guard_lines() -> Iterator[str]:
+    """The section of the guards between its marks."""
+    yield GUARDS_BEGIN
+    yield ""
+    yield "| guard | where it was removed | rows that failed |"
+    yield "|---|---|---|"
+    for guard in GUARDS:
+        yield f"| {guard.what} | {_places(guard)} | {'; '.join(guard.rows)} |"
+    yield ""
+    yield GUARDS_END
+
+
+def _places(guard: Guard) -> str:
+    files = dict.fromkeys(edit.file.removeprefix("exporter/") for edit in guard.edits)
+    return ", ".join(f"`{file}`" for file in files) or f"not removed: {guard.library}"
+
+
 def with_table(text: str) -> str:
-    """The page with the table of today."""
-    before, _, rest = text.partition(BEGIN)
-    return before + "\n".join(lines()) + rest.partition(END)[2]
+    """The page with the tables of today."""
+    for begin, end, new in ((BEGIN, END, lines()), (GUARDS_BEGIN, GUARDS_END, guard_lines())):
+        before, _, rest = text.partition(begin)
+        text = before + "\n".join(new) + rest.partition(end)[2]
+    return text
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The harness: runs faults at the same time, each at its own place, and judges what the exporter made of them."""
 
 import re
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import TypeAlias
 
 from exporter.instants import DAY, HOUR
 from tests.support.harness import get, until
-from tests.system.faults.row import COLUMNS, Column, Row
+from tests.system.faults.row import COLUMNS, Act, Column, Row
 from tests.system.faults.scene import CALM, CANARY, MAX_AGE, READ, Place, Scene
 from tests.system.faults.watch import COUNTER, GAUGE, Watch
 
@@ -25,13 +26,13 @@ ERRORS = re.compile(
 )
 
 
-def run(rows: Sequence[Row], folder: Path) -> Mapping[str, Verdicts]:
-    """Let all these faults happen, and end; the verdicts by the row's name."""
+def run(rows: Sequence[Row], folder: Path, longest: float = LONGEST) -> Mapping[str, Verdicts]:
+    """Let all these faults happen, and end; the verdicts by the row's name. `longest` is as `LONGEST`."""
     with Scene(rows, folder).running() as scene:
         watch = Watch(scene.exporter.url)
         scene.watch = watch
         with watch.watching():
-            story = _Story(scene, watch)
+            story = _Story(scene, watch, longest)
             story.tell()
         story.end()
         return {place.row.name: dict(story.judge(place)) for place in scene.places if place.row}
@@ -40,9 +41,10 @@ def run(rows: Sequence[Row], folder: Path) -> Mapping[str, Verdicts]:
 class _Story:
     """One run from the first fault to the verdicts."""
 
-    def __init__(self, scene: Scene, watch: Watch) -> None:
-        self.scene, self.watch = scene, watch
+    def __init__(self, scene: Scene, watch: Watch, longest: float) -> None:
+        self.scene, self.watch, self.longest = scene, watch, longest
         self.places = [place for place in scene.places if place.row]
+        self.broken: dict[str, str] = {}
         self.unseen: dict[str, str] = {}
         self.stuck: dict[str, str] = {}
         self.jumped = float("inf")
@@ -53,10 +55,9 @@ class _Story:
         self._use()
         for place in self.places:
             assert place.row is not None
-            with self.watch.looking_away() if place.row.stops else nullcontext():
-                place.row.begin(place)
+            self._act(place, place.row.begin)
             place.begun = time.monotonic()
-        going, deadline = list(self.places), time.monotonic() + LONGEST
+        going, deadline = list(self.places), time.monotonic() + self.longest
         while going:
             self._use()
             look = time.monotonic() + 1
@@ -80,7 +81,11 @@ class _Story:
 
     def end(self) -> None:
         """Stop the exporter."""
-        self.code = self.scene.exporter.stop()
+        try:
+            self.code: int | str = self.scene.exporter.stop()
+        except subprocess.TimeoutExpired:
+            self.code = "SIGKILL: it did not end when it was asked to"
+            self.scene.exporter.kill()
 
     def _use(self) -> None:
         for place in self.scene.places:
@@ -88,9 +93,17 @@ class _Story:
 
     def _end(self, place: Place) -> None:
         assert place.row is not None
-        with self.watch.looking_away() if place.row.stops else nullcontext():
-            place.row.end(place)
+        self._act(place, place.row.end)
         place.ended = time.monotonic()
+
+    def _act(self, place: Place, act: Act) -> None:
+        """Do what a row says; what goes wrong then is part of its verdict."""
+        assert place.row is not None
+        with self.watch.looking_away() if place.row.stops else nullcontext():
+            try:
+                act(place)
+            except (AssertionError, OSError, subprocess.SubprocessError) as error:
+                self.broken.setdefault(place.name, f"{type(error).__name__}: {error}"[:2000])
 
     def _unseen(self, place: Place) -> str:
         """What has not been seen of a fault that lasts; empty if everything was."""
@@ -116,9 +129,11 @@ class _Story:
         return +found
 
     def _wait(self, places: Sequence[Place]) -> None:
+        deadline = time.monotonic() + self.longest
         for place in places:
+            left = max(0.0, deadline - time.monotonic())
             try:
-                until(lambda place=place: not self._amiss(place), "all is well", LONGEST, every=0.2)
+                until(lambda place=place: not self._amiss(place), "all is well", left, every=0.2)
             except AssertionError:
                 self.stuck[place.name] = self._amiss(place)
 
@@ -202,8 +217,8 @@ class _Story:
     def reason(self, place: Place) -> str:
         row = place.row
         assert row is not None
-        if self.unseen[place.name]:
-            return self.unseen[place.name]
+        if wrong := self.broken.get(place.name) or self.unseen[place.name]:
+            return wrong
         counted = {reason for _, name, reason in self.errors if name == place.name}
         if counted - {row.also} != ({row.reason} if row.reason else set()):
             return f"counted as {sorted(counted)}"
