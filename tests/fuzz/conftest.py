@@ -27,7 +27,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
     function, begun = item.function, time.monotonic()  # type: ignore[attr-defined] # of test functions
     until = begun + _share(sum(map(_is_target, item.session.items))) if MINUTES else math.inf
-    costs, rounds, handle = Costs(until), 1, function.hypothesis
+    costs, rounds, handle = Costs(), 1, function.hypothesis
     handle.inner_test = costs.bounded(getattr(handle.inner_test, "__wrapped__", handle.inner_test))
     try:
         if MINUTES:

@@ -5,7 +5,6 @@ test, every time with the next seed. A test's body is wrapped, so that each exam
 too long or too much memory.
 """
 
-import math
 import os
 import resource
 import sys
@@ -24,8 +23,6 @@ MOST_SECONDS = 5.0
 MOST_MEMORY = 256 * 1024 * 1024
 """Bytes by which one example may raise the highest memory of the process."""
 
-_ROUND = 2
-"""How many times as many examples a round of `make fuzz` has."""
 _UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
 
@@ -39,7 +36,7 @@ _COMMON = settings(
 def examples(number: int) -> settings:
     """The settings of a fuzz test that tries this many examples in `make test`."""
     if MINUTES:
-        return settings(_COMMON, max_examples=_ROUND * number)
+        return settings(_COMMON, max_examples=number)
     return settings(_COMMON, max_examples=number, derandomize=True, database=None)
 
 
@@ -53,10 +50,9 @@ def check_words(error: Exception, *secrets: str) -> None:
 
 
 class Costs:
-    """Counts the examples of a test and measures each one; once `until` is over (monotonic clock), none is tried."""
+    """Counts the examples of a test and measures each one."""
 
-    def __init__(self, until: float) -> None:
-        self.until = until
+    def __init__(self) -> None:
         self.examples = 0
         self.longest = 0.0
 
@@ -65,17 +61,13 @@ class Costs:
 
         @wraps(body)
         def example(*arguments: Any, **named: Any) -> Any:
-            if time.monotonic() > self.until:
-                return None
             self.examples += 1
             memory, begun = _highest_memory(), time.process_time()
-            until, self.until = self.until, math.inf  # an example that fails is tried again
             result = body(*arguments, **named)
             seconds, grown = time.process_time() - begun, _highest_memory() - memory
             self.longest = max(self.longest, seconds)
             assert seconds < MOST_SECONDS, f"the example takes {seconds:.1f} s"
             assert grown < MOST_MEMORY, f"the example takes {grown >> 20} MiB"
-            self.until = until
             return result
 
         return example

@@ -69,7 +69,7 @@ def mutated(draw: st.DrawFn, tree: Any, values: st.SearchStrategy[Any] = VALUES,
         path = draw(st.sampled_from(list(paths(tree))))
         if not path:
             if draw(st.integers(0, 9)) == 0:
-                tree = draw(values)
+                tree = deepcopy(draw(values))
             continue
         _change(draw, tree, path, values)
     return tree
@@ -88,11 +88,11 @@ def _change(draw: st.DrawFn, tree: Any, path: Path, values: st.SearchStrategy[An
     elif how == "double" and isinstance(parent, list):
         parent.insert(int(key), deepcopy(parent[int(key)]))
     elif how == "double":
-        parent[f"{_TWICE}{key}"] = draw(values)
+        parent[f"{_TWICE}{key}"] = deepcopy(draw(values))
     elif how == "rename" and isinstance(parent, dict):
         parent[draw(TEXTS)] = parent.pop(key)
     else:
-        parent[key] = draw(values)
+        parent[key] = deepcopy(draw(values))
 
 
 def paths(tree: Any, here: Path = ()) -> Iterator[Path]:
