@@ -144,6 +144,10 @@ def counted(port: int, kind: str) -> float:
     return float(match[1])
 
 
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
 def table_of_loads(figures: Figures) -> str:
     """A row for each load and contender."""
     rows = []
@@ -156,7 +160,7 @@ def table_of_loads(figures: Figures) -> str:
                 found = figures.get(f"load {what} {title}", whose, SERIES)
                 return found.middle if found else float("nan")
 
-            times = " / ".join(f"{middle(one):,.3g}" for one in ("p50", "p99", "most"))
+            times = " / ".join(_milliseconds(middle(one)) for one in ("p50", "p99", "most"))
             failed = f"{middle('failed'):.0f} of {middle('scrapes'):.0f}"
             turned_away = f"{middle('counted'):,.0f}" if whose == OURS and kind else ""
             rows.append(f"| {title} | {name} | {times} | {failed} | {middle('resident'):.0f} | {turned_away} |")
