@@ -86,9 +86,9 @@ class Web:
         elif scope["path"] == self.telemetry_path:
             await self._metrics(scope, send)
         elif scope["path"] == "/":
-            await _answer(send, scope, 200, HTML, (await self.page(_target(scope["query_string"]))).encode())
+            await _answer(send, scope, 200, HTML, _utf8(await self.page(_target(scope["query_string"]))))
         elif scope["path"] == "/api/v1/status":
-            await _answer(send, scope, 200, JSON, (await self.status()).encode())
+            await _answer(send, scope, 200, JSON, _utf8(await self.status()))
         elif scope["path"] == "/-/healthy":
             await self._answer_text(send, scope, 200, "healthy\n")
         elif scope["path"] == "/-/ready":
@@ -169,13 +169,18 @@ class Web:
     async def _answer_text(
         self, send: Send, scope: Scope, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:
-        await _answer(send, scope, status, [*PLAIN, *headers], text.encode())
+        await _answer(send, scope, status, [*PLAIN, *headers], _utf8(text))
 
 
 async def _answer(send: Send, scope: Scope, status: int, headers: Headers, body: bytes) -> None:
     headers = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _utf8(text: str) -> bytes:
+    """The text as bytes. Paths of files that are not UTF-8 have lone surrogates, as Python reads them."""
+    return text.encode(errors="backslashreplace")
 
 
 def _filters(query: bytes) -> Filters:

@@ -1,19 +1,25 @@
 """The configuration file, environment variables and flags: settings, or an error that says every mistake."""
 
+import asyncio
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import pytest
+import trustme
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collectors import COLLECTORS
 from exporter.settings import COMMANDS, SettingsError, parse
 from exporter.settings.collectors_section import variables_of
 from exporter.settings.names import COMMAND_FLAGS, FLAGS, VARIABLES
 from tests.support.fuzzing import examples
+from tests.support.in_process import exporter
 from tests.support.mutations import NUMBERS, TEXTS, VALUES, damaged, mutated, raw, text_of
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +101,13 @@ def settle(argv: list[str], environ: dict[str, str], *secrets: str) -> None:
             assert secret not in problem
 
 
+async def answers(folder: Path, tree: dict[str, Any]) -> list[tuple[int, str]]:
+    """What a daemon with these settings answers."""
+    async with exporter(folder, **tree) as (host, port), httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
+        replies = [await client.get(path, timeout=30) for path in ("/metrics", "/", "/api/v1/status")]
+    return [(reply.status_code, reply.text) for reply in replies]
+
+
 def write(folder: Path, content: bytes) -> str:
     path = folder / "config.yaml"
     path.write_bytes(content)
@@ -171,3 +184,29 @@ ARGUMENTS = st.one_of(
 @given(argv=st.lists(ARGUMENTS, max_size=6))
 def test_fuzz_any_command_line(argv: list[str]) -> None:
     settle(argv, {})
+
+
+RUNS = {
+    "credentials": {"default": {"token_file": "token", "api_url": "http://127.0.0.1:9", "ca_file": "ca.pem"}},
+    "organizations": ["acme", {"name": "globex", "credential": "default"}],
+    "enterprises": ["acme-corp"],
+    "watch": {"users": [{"organization": "acme", "id": 4711}]},
+    "collectors": {"subject_stats": {"subject_name_substring": "a", "interval": "1h"}},
+    "privacy": {"user_names": "pseudonym"},
+    "counters": {"birth_delay": "1m"},
+}
+
+
+@examples(10)
+@given(tree=mutated(RUNS, TEXTS))
+def test_fuzz_what_is_accepted_runs(tree: Any) -> None:
+    """A daemon starts with it, and answers; its GitHub refuses connections."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
+        try:
+            pages = asyncio.run(answers(folder, tree if isinstance(tree, dict) else {}))
+        except SettingsError:
+            return
+        assert [status for status, _ in pages] == [200] * 3
+        assert list(text_string_to_metric_families(pages[0][1]))

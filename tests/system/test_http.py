@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Site:
     only: str = ""
     rejected: int = 0
     page_may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    path: str = "page"
 
     def reject(self) -> None:
         self.rejected += 1
@@ -50,10 +52,10 @@ class Site:
     async def page(self, only: str) -> str:
         self.only = only
         await self.page_may_end.wait()
-        return "<p>page</p>"
+        return f"<p>{self.path}</p>"
 
     async def status(self) -> str:
-        return '{"schema": 1}'
+        return f'{{"schema": 1, "path": "{self.path}"}}'
 
     def own(self) -> list[tuple[str, str, str, bytes]]:
         self.own_rendered += 1
@@ -113,6 +115,19 @@ def test_a_scrape_does_not_wait_for_the_status_page() -> None:
             assert not page.done()
             made.page_may_end.set()
             assert (await page).text == "<p>page</p>"
+
+    asyncio.run(ask())
+
+
+def test_a_path_that_is_no_utf_8_does_not_stop_the_page() -> None:
+    """The path of a token's file, for example, as Python reads it of the environment."""
+
+    async def ask() -> None:
+        async with site() as (made, client, _web):
+            made.path = os.fsdecode(b"/run/\xff")
+            for path in ("/", "/api/v1/status"):
+                answer = await client.get(path)
+                assert (answer.status_code, r"/run/\udcff" in answer.text) == (200, True)
 
     asyncio.run(ask())
 
