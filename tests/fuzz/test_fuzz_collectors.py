@@ -6,11 +6,9 @@ value that is no number, and no counter that falls.
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,57 +20,21 @@ from exporter.collectors import COLLECTORS
 from exporter.counting.counters import release
 from exporter.exposition.snapshot import Snapshot
 from exporter.jobs import Job
-from exporter.simulator.stored import ANSWERS
 from exporter.state.snapshot_json import dump, in_pieces, load
+from tests.support.any_answers import Answers, any_answers, bodies, name_of, responds, tree_of
 from tests.support.attempts import conclusion_of
 from tests.support.fuzzing import examples
 from tests.support.jobs import NOW, client, exposition, job_of, samples
-from tests.support.mutations import damaged, mutated, text_of
-
-Answers = Mapping[str, bytes]
-"""Bodies by path, or by the name of an endpoint of API Insights."""
 
 STATUSES = [200] * 20 + [202, 204, 304, 400, 403, 404, 410, 422, 429, 500, 502]
-INSIGHTS = ("summary_stats", "time_stats", "subject_stats", "user_stats", "route_stats")
 SLOW = ("usage_reports",)
 """Collectors that start a process for each answer."""
-
-
-def tree_of(collector: Collector) -> Any:
-    """The stored answers of a collector by path, or by the names of endpoints."""
-    tree = json.loads((ANSWERS / f"{collector.name}.json").read_text())
-    if collector.name not in INSIGHTS:
-        return tree
-    return {"summary_stats": json.loads((ANSWERS / "summary_stats.json").read_text()), collector.name: tree}
-
-
-def bodies(tree: Any) -> Answers:
-    return {path: body(part) for path, part in tree.items()} if isinstance(tree, dict) else {}
-
-
-def body(part: Any) -> bytes:
-    """A part of the tree as GitHub sends it: JSON, or the text of a file."""
-    return (part if isinstance(part, str) else text_of(part)).encode("utf-8", "surrogatepass")
-
-
-@st.composite
-def any_answers(draw: st.DrawFn, collector: Collector) -> Answers:
-    """The stored answers with changes in the JSON, or with damaged bytes."""
-    if draw(st.integers(0, 4)):
-        return bodies(draw(mutated(tree_of(collector))))
-    whole = bodies(tree_of(collector))
-    return {path: draw(damaged(content)) for path, content in whole.items()}
 
 
 def ticked(job: Job, before: Snapshot, answers: Answers, status: int, now: float) -> Snapshot:
     """The snapshot after one run; it can be saved and shown, and its error is a line without a secret."""
 
-    def respond(request: httpx.Request) -> httpx.Response:
-        path = request.url.path
-        _, is_insights, endpoint = path.partition("/insights/api/")
-        key = endpoint.partition("/")[0].replace("-", "_") if is_insights else path
-        return httpx.Response(status if key in answers else 404, content=answers.get(key, b""))
-
+    respond = responds(answers, status)
     github = client(respond, respond, now=now)
     conclusion = conclusion_of(job, github, before, data_time=before.data_time, now=now)
     if conclusion.error:
@@ -112,10 +74,6 @@ def runs_of(collector: Collector) -> st.SearchStrategy[list[tuple[Answers, int]]
     return st.lists(
         st.one_of(st.tuples(any_answers(collector), st.sampled_from(STATUSES)), good), min_size=1, max_size=3
     )
-
-
-def name_of(collector: Collector) -> str:
-    return ".".join((collector.name, collector.scope, *collector.subject))
 
 
 @pytest.mark.parametrize("collector", [one for one in COLLECTORS if one.name not in SLOW], ids=name_of)

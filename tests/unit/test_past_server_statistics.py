@@ -1,6 +1,7 @@
 """The past of appliances' statistics: each record from its date on, whatever GitHub makes of the dates it is asked."""
 
 import json
+import sys
 from typing import Any
 
 import httpx
@@ -158,3 +159,22 @@ def test_a_year_is_one_part() -> None:
     assert part.end - part.start == 364 * DAY - 2 * HOUR
     assert part.requests == 2
     assert still_kept(source, part, int(NOW)) is part
+
+
+def test_a_record_that_is_too_deep_for_the_stack_that_reads_it_again_is_refused() -> None:
+    """It is read first where its depth is just possible."""
+    depth = sys.getrecursionlimit() - 100
+    deep: Any = []
+    for _ in range(depth // 2):
+        deep = [deep]
+    (shown,) = past(Statistics([dated("2026-10-05", 7) | {"new": deep}])).shown
+
+    def read(frames: int) -> None:
+        if frames:
+            read(frames - 1)
+        else:
+            list(shown.rows)
+
+    read(0)
+    with pytest.raises(Invalid, match="an appliance's record is nested too deeply"):
+        read(depth - depth // 4)

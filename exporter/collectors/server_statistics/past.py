@@ -28,6 +28,7 @@ MOST_BYTES = 128 * 1024 * 1024
 """Bytes of all compressed records together: a year of 200 appliances has 40 MB."""
 NOTHING = "GitHub has no statistics of an appliance"
 
+_TOO_DEEP = "an appliance's record is nested too deeply"
 _LONGEST_SAMPLE = 32 * 1024  # of text that compression refers back to
 
 
@@ -41,8 +42,11 @@ class RowsOfRecord:
     sample: bytes
 
     def __iter__(self) -> Iterator[Row]:
-        reader = RecordReader(self.server_id, self.collected, decode_record(self.text().decode()))
-        reader.read()
+        try:  # the stack may be deeper than when the record was read first
+            reader = RecordReader(self.server_id, self.collected, decode_record(self.text().decode()))
+            reader.read()
+        except RecursionError:
+            raise Invalid(_TOO_DEEP) from None
         return iter(reader.rows)
 
     def text(self) -> bytes:
@@ -79,7 +83,7 @@ class PastRecords:
         try:
             reader.read()
         except RecursionError:
-            raise Invalid("an appliance's record is nested too deeply") from None
+            raise Invalid(_TOO_DEEP) from None
         self.rejected += reader.rejected
         self._sample = self._sample or text[-_LONGEST_SAMPLE:]
         packing = zlib.compressobj(zdict=self._sample)
