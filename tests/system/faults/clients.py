@@ -26,8 +26,10 @@ class Met:
     ended: int = 0
 
 
-def attack(name: str, talk: Talk, connections: int, status: bytes = b"", *, ends: bool = False) -> Row:
-    """So many connections at once, each of which talks like this, again and again.
+def attack(
+    name: str, talk: Talk, connections: int, status: bytes = b"", *, ends: bool = False, buffer: int = 65536
+) -> Row:
+    """So many connections at once, each of which talks like this, again and again; `buffer` is for what it receives.
 
     Each answer must begin with `status`. `ends`: the server must end connections; else it must answer, if there is a
     `status`.
@@ -37,7 +39,7 @@ def attack(name: str, talk: Talk, connections: int, status: bytes = b"", *, ends
     def begin(place: Place) -> None:
         port = place.scene.exporter.port
         for _ in range(connections):
-            threading.Thread(target=_again, args=(port, talk, met), daemon=True).start()
+            threading.Thread(target=_again, args=(port, talk, met, buffer), daemon=True).start()
 
     def end(_place: Place) -> None:
         wrong = {answer for answer in met.answers if not re.match(status, answer)}
@@ -48,12 +50,15 @@ def attack(name: str, talk: Talk, connections: int, status: bytes = b"", *, ends
     return Row(name, "client", begin, end, None, lasts=SECONDS)
 
 
-def _again(port: int, talk: Talk, met: Met) -> None:
+def _again(port: int, talk: Talk, met: Met, buffer: int) -> None:
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         with ExitStack() as stack:
             try:
-                client = stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+                client = stack.enter_context(socket.socket())
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+                client.settimeout(5)
+                client.connect(("127.0.0.1", port))
                 client.settimeout(max(0.1, end - time.monotonic()))
                 for number, piece in enumerate(talk(client)):
                     if number == 0:
@@ -81,7 +86,6 @@ def say(*words: bytes, pause: float = 0.0) -> Talk:
 
 def read_slowly(client: socket.socket) -> Iterator[bytes]:
     """Ask for everything and read a kilobyte a second."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     while piece := client.recv(1024):
         yield piece
@@ -111,7 +115,7 @@ CLIENTS = (
     attack("connections that say nothing", say(), 100, ends=True),
     attack("requests that come byte by byte", say(*SLOWLY, pause=0.5), 50, ends=True),
     attack("requests that never end", say(*ENDLESS, pause=0.1), 20, ends=True),
-    attack("answers that are read a kilobyte a second", read_slowly, 60),
+    attack("answers that are read a kilobyte a second", read_slowly, 60, buffer=2048),
     attack("clients that leave before the answer", leave, 5),
     attack("fifty scrapes at a time", say(SCRAPE), 50, rb"HTTP/1\.1 200 "),
     attack("a header of a megabyte", say(*LARGE), 3, LIMIT, ends=True),

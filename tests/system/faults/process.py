@@ -8,7 +8,7 @@ import time
 from exporter.instants import DAY, HOUR
 from tests.support.harness import until
 from tests.system.faults.row import Row, nothing
-from tests.system.faults.scene import Place
+from tests.system.faults.scene import INTERVAL, Place
 
 FAILED_WRITES = r"^github_exporter_state_writes_failed_total [1-9]"
 
@@ -35,11 +35,11 @@ def stop(place: Place) -> None:
 
 
 def freeze(place: Place) -> None:
-    """Let the process stand still for some seconds, as a suspended machine does."""
+    """Let the process stand still, as a suspended machine does, for longer than an interval."""
     process = place.scene.exporter.process
     assert process is not None
     process.send_signal(signal.SIGSTOP)
-    end = time.monotonic() + 4
+    end = time.monotonic() + INTERVAL + 2
     until(lambda: time.monotonic() > end, "it has stood still")
     process.send_signal(signal.SIGCONT)
 

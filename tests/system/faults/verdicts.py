@@ -5,9 +5,9 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from exporter.instants import DAY, HOUR
 from tests.support.harness import get, until
@@ -21,6 +21,7 @@ LATE = 10.0
 """Seconds after `max_age` by which gauges must be gone, on a busy machine too."""
 LONGEST = 90.0
 """Seconds until a fault must have been noticed, and until all must work again after it."""
+SUCCEEDED = "last_success_timestamp_seconds"
 ERRORS = re.compile(
     r'github_exporter_collector_errors_total\{collector="([^"]*)",target="organization/([^"]*)",reason="([^"]*)"\}'
 )
@@ -44,11 +45,14 @@ class _Story:
     def __init__(self, scene: Scene, watch: Watch, longest: float) -> None:
         self.scene, self.watch, self.longest = scene, watch, longest
         self.places = [place for place in scene.places if place.row]
+        self.before: dict[str, Mapping[str, float | None]] = {}
         self.broken: dict[str, str] = {}
         self.unseen: dict[str, str] = {}
         self.stuck: dict[str, str] = {}
+        self.leaks: list[str] = []
         self.jumped = float("inf")
         self.errors: Counter[tuple[str, str, str]] = Counter()
+        self.log: Sequence[Mapping[str, Any]] = ()
 
     def tell(self) -> None:
         """Begin each fault, wait until it was noticed, end it, wait until all is well."""
@@ -62,16 +66,17 @@ class _Story:
             self._use()
             look = time.monotonic() + 1
             until(lambda look=look: time.monotonic() > look, "a second of life")
-            for place in tuple(going):
-                missing = self._unseen(place)
-                if missing and time.monotonic() < deadline:
-                    continue
-                self.unseen[place.name] = missing
+            missing = {place.name: self._unseen(place) for place in going}
+            over = [place for place in going if not missing[place.name] or time.monotonic() > deadline]
+            if over:
+                self._look_everywhere()
+            for place in over:
+                self.unseen[place.name] = missing[place.name]
                 self._end(place)
                 going.remove(place)
         self._use()
         self._wait([place for place in self.places if place.row and not place.row.back])
-        self.errors = self._errors()
+        self.errors, self.log = self._errors(), self.scene.log  # of before time passes at once
         for seconds in (HOUR, DAY):
             late = [place for place in self.places if place.row and place.row.back == seconds]
             if late:
@@ -93,6 +98,8 @@ class _Story:
 
     def _end(self, place: Place) -> None:
         assert place.row is not None
+        newest = self.watch.samples[-1].values
+        self.before[place.name] = {name: newest.get(_of(place, SUCCEEDED, name)) for name in READ}
         self._act(place, place.row.end)
         place.ended = time.monotonic()
 
@@ -143,6 +150,8 @@ class _Story:
         for collector in READ:
             if newest.get(_of(place, "success", collector)) != 1:
                 return f"{collector} does not succeed"
+            if newest.get(_of(place, SUCCEEDED, collector)) == self.before[place.name][collector]:
+                return f"{collector} has not run since the fault ended"
         value = newest.get(counter(place))
         return "" if value == place.requests else f"{value} requests are counted of {place.requests}"
 
@@ -156,17 +165,21 @@ class _Story:
             until(lambda: get(f"{self.scene.exporter.url}/metrics")[0] == 200, "it answers")
 
     def _look_everywhere(self) -> None:
-        """The pages that people look at, before the process ends."""
-        url, self.seen = self.scene.exporter.url, ""
-        for path in ("/", "/api/v1/status", "/metrics"):
-            self.seen += get(f"{url}{path}", timeout=30)[1]
+        """Look for secrets on the pages that people see, in the environment of child processes, and in the state."""
         assert self.scene.exporter.process is not None
+        for path in ("/", "/api/v1/status", "/metrics"):
+            self._look(path, get(f"{self.scene.exporter.url}{path}", timeout=30)[1])
         for file in Path("/proc").glob("[0-9]*/stat"):
-            try:
+            with suppress(OSError):  # it has just ended
                 if int(file.read_text().rpartition(")")[2].split()[1]) == self.scene.exporter.process.pid:
-                    self.seen += (file.parent / "environ").read_text(errors="replace")
-            except OSError:  # it has just ended
-                continue
+                    self._look("a child's environment", (file.parent / "environ").read_text(errors="replace"))
+        for file in (self.scene.folder / "state").rglob("*"):
+            with suppress(OSError):
+                self._look(f"the state's {file.name}", file.read_bytes().decode(errors="replace"))
+
+    def _look(self, where: str, text: str) -> None:
+        if CANARY in text:
+            self.leaks.append(f"{where}: {text[max(0, text.index(CANARY) - 200) :][:400]}")
 
     def judge(self, place: Place) -> Iterator[tuple[Column, str]]:
         """What was wrong, invariant by invariant."""
@@ -176,7 +189,7 @@ class _Story:
     def alive(self, _place: Place) -> str:
         text = self.scene.exporter.log.read_text(errors="replace")
         if "Traceback" in text:
-            return text[text.index("Traceback") :][:2000]
+            return text[text.index("Traceback") :].partition("\n")[0][-2000:]
         return f"it ended with {self.code}" if self.code else ""
 
     def answers(self, _place: Place) -> str:
@@ -186,7 +199,7 @@ class _Story:
         assert place.row is not None
         if place.row.stops or place.row.actor == "clock":
             return ""  # nobody was there to show them, or ages are those of another clock
-        success = _of(place, "last_success_timestamp_seconds", "subject_stats")
+        success = _of(place, SUCCEEDED, "subject_stats")
         counted, old = 0.0, 0
         for sample in self.watch.samples:
             if sample.at > self.jumped:
@@ -223,23 +236,18 @@ class _Story:
         if counted - {row.also} != ({row.reason} if row.reason else set()):
             return f"counted as {sorted(counted)}"
         said = Counter(
-            line["collector"]
-            for line in self.scene.log
-            if line.get("event") == "collector failed" and line.get("target") == f"organization/{place.name}"
+            line["job"]
+            for line in self.log
+            if line.get("event") == "collector failed" and line["job"].endswith(f" organization/{place.name}")
         )
-        often = {collector: times for collector, times in said.items() if times > 1}
+        often = {job: times for job, times in said.items() if times > 1}
         return f"the log says it again and again: {often}" if often else ""
 
     def secrets(self, _place: Place) -> str:
-        if self.watch.secrets_in:
-            return self.watch.secrets_in
-        if CANARY in self.seen:
-            return "a page, the API or a child's environment"
+        if leaks := [*filter(None, [self.watch.secrets_in]), *self.leaks]:
+            return leaks[0]
         if CANARY in (text := self.scene.exporter.log.read_text(errors="replace")):
             return f"the log: {text[max(0, text.index(CANARY) - 300) :][:600]}"
-        for file in (self.scene.folder / "state").rglob("*"):
-            if file.is_file() and CANARY.encode() in file.read_bytes():
-                return f"the state: {file.name}"
         return "a core file" if any(self.scene.folder.glob("core*")) else ""
 
     def recovers(self, place: Place) -> str:
