@@ -121,5 +121,8 @@ class TrackedStream(httpcore.AsyncNetworkStream):
         return TrackedStream(stream, self._sockets, self._connect_seconds)
 
     def get_extra_info(self, info: str) -> Any:
-        """Information about the underlying connection, as httpcore defines it."""
-        return self._stream.get_extra_info(info)
+        """Information about the underlying connection, as httpcore defines it; None if that has ended already."""
+        try:
+            return self._stream.get_extra_info(info)
+        except AttributeError:  # anyio asks for the addresses of a socket that asyncio no longer has
+            return None
