@@ -53,10 +53,7 @@ def load(data: Mapping[str, Any]) -> Snapshot:
     dates = data.get("dates", {})
     return Snapshot(
         gauges={
-            family: column(
-                ((tuple(map(str, labels)), float(value)) for labels, value in samples), dates=dates.get(family)
-            )
-            for family, samples in data["gauges"].items()
+            family: column(_samples(samples), dates=dates.get(family)) for family, samples in data["gauges"].items()
         },
         counting=data["counting"] and _load_counting(data["counting"]),
         outcome=data["outcome"] and _load_outcome(data["outcome"]),
@@ -123,6 +120,13 @@ def _dump_counting(counting: Counting) -> dict[str, Any]:
             for identity, key in counting.keys.items()
         ],
     }
+
+
+def _samples(data: Sequence[Any]) -> list[tuple[tuple[str, ...], float]]:
+    samples = [(tuple(map(str, labels)), float(value)) for labels, value in data]
+    if len(dict(samples)) < len(samples) or not all(math.isfinite(value) for _, value in samples):
+        raise ValueError("a series is there twice, or has no number")
+    return samples
 
 
 def _load_counting(data: Mapping[str, Any]) -> Counting:

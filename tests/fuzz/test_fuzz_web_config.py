@@ -79,7 +79,7 @@ def test_fuzz_any_tree_in_the_web_configuration(folder: Path, tree: Any) -> None
 
 @examples(40)
 @given(content=damaged(text_of(TREE).encode(), 8) | st.binary(max_size=100))
-@example(b"[" * 3000)
+@example(b"[" * 1500)
 @example(b"basic_auth_users: &a {b: *a}")
 @example(b"basic_auth_users:\n  ? {a: b}\n  : c")
 def test_fuzz_any_text_as_web_configuration(folder: Path, content: bytes) -> None:
