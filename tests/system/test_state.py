@@ -491,10 +491,6 @@ def test_a_read_only_folder_is_read(tmp_path: Path) -> None:
         ("gauges", {"github_x": [[["a"], 1.0], [["a"], 2.0]]}),
         ("gauges", {"github_x": [[["a"], float("nan")]]}),
         ("gauges", {"github_x": [[["a"], float("inf")]]}),
-        (
-            "counting",
-            {**dump(SNAPSHOT)["counting"], "keys": [[["user", "2"], *dump(SNAPSHOT)["counting"]["keys"][0][1:]]]},
-        ),
     ],
 )
 def test_a_saved_snapshot_with_a_series_twice_or_without_a_number_is_unreadable(place: str, value: object) -> None:
