@@ -10,7 +10,7 @@ from exporter.github.network.sockets import Sockets, TrackedStream
 class Ended(httpcore.AsyncNetworkStream):
     """What anyio's stream does when the other side has reset the connection: asyncio has no socket any more."""
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> Any:  # noqa: ARG002 - httpcore's signature
         none: Any = None
         return none.getpeername()
 

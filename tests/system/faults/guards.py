@@ -469,6 +469,7 @@ OF_CLIENTS = (
     ),
 )
 
+UNCAUGHT = Edit("exporter/state/database.py", "except _FAILURES as error:", "except ZeroDivisionError as error:")
 OF_PROCESS = (
     Guard(
         "what is shown was saved before",
@@ -508,15 +509,17 @@ OF_PROCESS = (
             ),
         ),
     ),
+    Guard("a state that cannot be written stops nothing", ("the disk is full",), (UNCAUGHT,)),
     Guard(
-        "a state that cannot be written stops nothing",
-        ("the disk is full", "the state folder is deleted", "the state file is overwritten"),
+        "what others do to the state is noticed",
+        ("the state folder is deleted", "the state file is overwritten"),
         (
             Edit(
                 "exporter/state/database.py",
-                "            except _FAILURES as error:\n",
-                "            except ZeroDivisionError as error:\n",
+                "        changes = file.changes()\n",
+                "        changes = dict[str, str]()\n",
             ),
+            UNCAUGHT,
         ),
     ),
 )
