@@ -182,7 +182,7 @@ class Connection(H11Protocol):
         """
         if message.get("more_body"):
             if self.transport.is_closing():
-                raise ConnectionResetError("the client left before it was sent everything")
+                raise self._client_left("before it was sent everything")
         elif message["type"] == "http.response.body" and not message.get("body"):
             self.handed_over = True
             await self._wait_until_written()
@@ -209,7 +209,12 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             await asyncio.sleep(0)  # the loop calls `connection_lost` with the cause in its next iteration
         if self.broken or self.unsent:
-            raise ConnectionResetError("the client left before it had everything")
+            raise self._client_left("before it had everything")
+
+    def _client_left(self, when: str) -> ConnectionResetError:
+        """The error of a client that left. The loop tells uvicorn later, which until then would log an error itself."""
+        self.cycle.disconnected = True
+        return ConnectionResetError(f"the client left {when}")
 
     def _begin(self, phase: Phase, seconds: float) -> None:
         self.phase, self.since = phase, self.loop.time()

@@ -321,6 +321,30 @@ def test_a_connection_that_its_client_resets_leaves_nothing_behind(run: Run) -> 
     run(main())
 
 
+@on_both_loops
+def test_a_client_that_resets_before_its_answer_is_no_error_in_the_log(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serving(ClientLimits()) as (app, dialled):
+            for path in (b"", b"small", b"gzip", b"big"):
+                for number in range(40):
+                    async with dialled() as client:
+                        await client.send(GET % path)
+                        for _ in range(number % 4):  # some are reset when the answer has begun
+                            await asyncio.sleep(0)
+                        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            for _ in range(100):
+                if kept_connections() <= 5:
+                    break
+                await asyncio.sleep(0.05)
+            told = [app.outcomes.get_nowait() for _ in range(app.outcomes.qsize())]
+            assert told.count(False) > 10, "the answer was not delivered"
+
+    run(main())
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
 def kept_connections() -> int:
     gc.collect()
     return sum(type(found).__name__ == "Connection" for found in gc.get_objects())
