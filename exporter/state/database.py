@@ -117,16 +117,17 @@ class State:
         except (sqlite3.Error, OSError, *UNREADABLE) as error:
             self._file.close()
             self._note_failure(error)
-            result = self._read_only()
+            result = self._read_only(at_start=True)
         self._saved = set(result.snapshots)
         self._waits = dict(result.waits)
         return result
 
     def restored(self) -> Restored:
-        """What the file holds now."""
+        """What the file holds now, also while it cannot be written."""
         with self._mutex, suppress(sqlite3.Error):
-            if self._file.connection is not None:
-                return restored(self._file.connection)
+            if self._file.connection is None:
+                return self._read_only()
+            return restored(self._file.connection)
         return Restored()
 
     def rename(self, choice: UserNames) -> None:
@@ -137,8 +138,9 @@ class State:
     def snapshot(self, job: str) -> Snapshot | None:
         """The saved snapshot of a job; None if there is none, or if it cannot be read."""
         with self._mutex, suppress(sqlite3.Error, *UNREADABLE):
-            if self._file.connection is not None:
-                return read_snapshot(self._file.connection, job)
+            if self._file.connection is None:
+                return self._read_only().load(job)
+            return read_snapshot(self._file.connection, job)
         return None
 
     def unsaved(self, jobs: Iterable[str]) -> list[str]:
@@ -262,11 +264,12 @@ class State:
             first=next(iter(result.unreadable.values())),
         )
 
-    def _read_only(self) -> Restored:
+    def _read_only(self, *, at_start: bool = False) -> Restored:
         """What can be read from a folder that cannot be written."""
 
         def read(connection: sqlite3.Connection) -> Restored:
-            self.salt = salt_of(connection) or self.salt
+            if at_start:  # pseudonyms must not change while we run
+                self.salt = salt_of(connection) or self.salt
             result = restored(connection)
             is_named = naming_of(connection) == self.naming.fingerprint
             return result if is_named else all_renamed(result, self._renamed)

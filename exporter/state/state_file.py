@@ -28,6 +28,7 @@ BUSY_TIMEOUT = 1.0
 LONGEST_LOG = 4 * 1024 * 1024
 """Bytes of SQLite's log of writes. The file itself changes only when the log is moved into it, which we do alone."""
 
+_FAILURES = (sqlite3.Error, OSError, *UNREADABLE)
 _KEEP_AWAY = "keep other programs away from the folder; stop the exporter before you restore a backup"
 
 
@@ -74,10 +75,16 @@ class StateFile:
         self._folder.forget_database()
 
     def read_only(self, read: Callable[[sqlite3.Connection], Content]) -> Content | None:
-        """What `read` gets from a file in a folder that cannot be locked; None if it cannot be read. Never raises."""
+        """What `read` gets from a file that cannot be locked or written; None if it cannot be read. Never raises."""
         with suppress(OSError):
             if self._folder.foreign():
                 return None
+        if self._folder.held:
+            with (
+                suppress(sqlite3.Error, OSError, *UNREADABLE),
+                closing(_connect_on_a_full_disk(self.path)) as connection,
+            ):
+                return read(connection)
         with suppress(sqlite3.Error, OSError, *UNREADABLE), closing(connect_to_read(self.path)) as connection:
             return read(connection)
         return None
@@ -202,10 +209,20 @@ def connect_to_read(path: Path, patience: float = 0.0) -> sqlite3.Connection:
     return _connected(path, "mode=ro&immutable=1", patience)
 
 
-def _connected(path: Path, mode: str, patience: float) -> sqlite3.Connection:
+def _connect_on_a_full_disk(path: Path) -> sqlite3.Connection:
+    """Open a state file that nobody else may open, with all that SQLite's log has.
+
+    Only with this lock SQLite keeps the index of the log in memory. It has no room on a full disk, and without an index
+    `connect_to_read` reads the file as it was before the log.
+    """
+    return _connected(path, "mode=rw", 0.0, "PRAGMA locking_mode = EXCLUSIVE")
+
+
+def _connected(path: Path, mode: str, patience: float, first: str = "") -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?{mode}"
     connection = sqlite3.connect(uri, timeout=patience, isolation_level=None, uri=True)
     try:
+        connection.execute(first)
         _check_version(connection, path)
     except BaseException:
         connection.close()

@@ -294,6 +294,37 @@ def test_metrics_go_on_when_the_state_folder_cannot_be_written(acme: Running) ->
     until(lambda: _by_id(exporter, "9") == 50, "the newborn moves once state can be written")
 
 
+def test_a_target_that_comes_back_while_the_disk_is_full_goes_on_with_its_counters(acme: Running) -> None:
+    github, exporter = acme
+    exporter.start()
+    until(lambda: complete(exporter, "acme"), "the first complete reads")
+    github.world.add(Event("acme", "user", 1, int(time.time()), requests=5))
+    github.world.add(Event("globex", "user", 2, int(time.time()), requests=5))
+    series = f'{REQUESTS}{{organization="acme"}}'
+    until(lambda: exporter.value(series) == 5 and _by_id(exporter, "1") == 5, "the counters move")
+    config = yaml.safe_load(exporter.config.read_text())
+
+    def reload(*organizations: str) -> None:
+        chosen = [{"name": name, "credential": "github"} for name in organizations]
+        exporter.config.write_text(yaml.safe_dump({**config, "organizations": chosen}))
+        assert exporter.process
+        exporter.process.send_signal(signal.SIGHUP)
+
+    reload("globex")
+    until(lambda: complete(exporter, "globex") and exporter.value(series) is None, "the target is removed")
+    assert exporter.process
+    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=0:unlimited"], check=True)
+    until(lambda: (exporter.value("github_exporter_state_writes_failed_total") or 0) > 0, "the disk is full")
+    reload("acme", "globex")
+    assert until(lambda: exporter.value(series), "it is back, where it was") == 5
+    github.world.add(Event("acme", "user", 1, int(time.time()), requests=2))
+    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=unlimited:unlimited"], check=True)
+    until(lambda: exporter.value(series) == 7 and _by_id(exporter, "1") == 7, "its counters go on")
+    assert exporter.stop() == 0
+    exporter.start()
+    assert exporter.value(series) == 7
+
+
 def _by_id(exporter: Exporter, number: str) -> float | None:
     found = re.search(SUBJECT + rf'\{{[^}}]*subject_id="{number}"[^}}]*\}} (\S+)', exporter.metrics())
     return float(found[1]) if found else None

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import resource
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -429,6 +430,10 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_counted(
     state.close()
 
 
+LARGE = replace(SNAPSHOT, gauges={"github_x_seconds": column(((str(n), "x" * 40), 1.0) for n in range(4000))})
+"""More than fits on the full disks of these tests."""
+
+
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
     """No file may grow beyond `size`: what a full disk is to SQLite, without needing one."""
@@ -444,9 +449,8 @@ def test_a_full_disk_keeps_what_was_saved_and_mends_itself(tmp_path: Path) -> No
     saved(tmp_path)
     state = State(tmp_path)
     state.open(NOW)
-    large = replace(SNAPSHOT, gauges={"github_x_seconds": column(((str(n), "x" * 40), 1.0) for n in range(4000))})
     with full_disk(100_000):
-        assert state.save("job", large, NOW, ended=True) is False
+        assert state.save("job", LARGE, NOW, ended=True) is False
         assert state.failed_writes == 1
     assert state.save("job", replace(SNAPSHOT, failures=9), NOW, ended=True)
     state.close()
@@ -455,6 +459,61 @@ def test_a_full_disk_keeps_what_was_saved_and_mends_itself(tmp_path: Path) -> No
     assert snapshot is not None
     assert snapshot.failures == 9
     again.close()
+
+
+def saved_in_the_log_only(folder: Path) -> State:
+    """An open state: the file has a first snapshot of the job, and SQLite's log a newer one."""
+    state = State(folder)
+    state.open(NOW)
+    assert state.save("job", SNAPSHOT, NOW, ended=True)
+    state.checkpoint()
+    assert state.save("job", replace(SNAPSHOT, failures=7), NOW, ended=True)
+    return state
+
+
+def test_what_was_saved_is_found_while_the_disk_is_full(tmp_path: Path) -> None:
+    """By a target that a reload adds, and by a user who is followed again: else they would count from 0."""
+    state = saved_in_the_log_only(tmp_path)
+    with full_disk(20_000):  # less than SQLite's index of its log
+        assert state.save("job", LARGE, NOW, ended=True) is False
+        by_a_reload, followed_again = state.restored().load("job"), state.snapshot("job")
+    assert by_a_reload is not None
+    assert by_a_reload.failures == 7
+    assert followed_again == by_a_reload
+    assert state.save("other", SNAPSHOT, NOW, ended=True), "and it can be written again"
+    assert state.snapshot("job") == by_a_reload
+    state.close()
+
+
+def test_a_start_on_a_full_disk_finds_what_was_saved_before_a_kill(tmp_path: Path) -> None:
+    killed = saved_in_the_log_only(tmp_path / "killed")
+    shutil.copytree(tmp_path / "killed", tmp_path / "state")
+    killed.close()
+    state = State(tmp_path / "state")
+    with full_disk(20_000):
+        snapshot = state.open(NOW).load("job")
+        assert state.failed_writes > 0
+    assert snapshot is not None
+    assert snapshot.failures == 7
+    state.close()
+
+
+def test_people_are_named_as_privacy_says_in_what_is_found_while_the_disk_is_full(tmp_path: Path) -> None:
+    def nameless(_job: str, snapshot: Snapshot) -> Snapshot:
+        return replace(snapshot, failures=0)
+
+    state = State(tmp_path, "login", nameless)
+    state.open(NOW)
+    assert state.save("job", replace(SNAPSHOT, failures=7), NOW, ended=True)
+    with full_disk(20_000):
+        assert state.save("job", LARGE, NOW, ended=True) is False
+        state.rename("off")
+        assert state.problem
+        found = state.restored().load("job")
+        assert state.snapshot("job") == found
+    assert found is not None
+    assert found.failures == 0
+    state.close()
 
 
 @contextmanager
