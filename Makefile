@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --
 PORT := 10171
 BILL = dist/github-enterprise-exporter-$$($(BIN)/python deploy/release/version.py --print)
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit fuzz coverage test-image-python test-pythons check audit golden docs bench bench-check image version dist sbom wheel-sbom image-sbom lock clean
+.PHONY: help demo test unit fuzz coverage test-image-python test-pythons check audit golden docs bench bench-check soak image version dist sbom wheel-sbom image-sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -66,6 +66,9 @@ bench: $(VENV)/.dev ## measure; figures are ratios from one run
 
 bench-check: $(VENV)/.dev ## fail if a ratio is below its floor
 	$(BIN)/python -m tests.bench --check
+
+soak: $(VENV)/.dev ## half an hour of random faults, then exact counters: MINUTES=60 SEED=7 (another seed each time)
+	$(BIN)/python -m tests.soak --minutes=$(or $(MINUTES),30) $(if $(SEED),--seed=$(SEED))
 
 image: ## build the image and run it, without a daemon (as root on Debian)
 	deploy/image-test.sh

@@ -1,6 +1,8 @@
 """`python -m tests.soak --minutes=30 --seed=7`: faults without end, and exact counters after them."""
 
 import argparse
+import logging
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,11 +20,15 @@ def main() -> int:
     words = parser.parse_args()
     seed = SystemRandom().randrange(1_000_000) if words.seed is None else words.seed
     print(f"make soak MINUTES={words.minutes:g} SEED={seed}", flush=True)
+    logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # answers that GitHub breaks off are meant
+    logging.getLogger("uvicorn").propagate = False
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     result = soak(folder, words.minutes, seed, say=lambda line: print(f"{line}\n", end="", flush=True))
     print(*summary(result, seed, words.minutes), sep="\n")
     if result.breaches:
         print(f"Log and state of the exporter: {folder}")
+    else:
+        shutil.rmtree(folder)
     return bool(result.breaches)
 
 

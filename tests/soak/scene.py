@@ -79,7 +79,8 @@ class Scene:
         """A process whose wall clock is ahead; the function lets it jump. Its predecessor has ended.
 
         libfaketime costs more than all else that the process does, so only these processes have it, and
-        nobody expects them to be quick.
+        nobody expects them to be quick. Its correction of waits for a lock, by the clock that is not turned here, would
+        make each of them a busy loop.
         """
         (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
         file = self.folder / "clock"
@@ -94,6 +95,7 @@ class Scene:
             "FAKETIME_TIMESTAMP_FILE": str(file),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         }
         self.exporter.environ |= turned
         self.slow = True

@@ -84,7 +84,7 @@ class Usage:
         life = self.longest_life()
         is_long = bool(life) and life[-1].at - life[0].at > SHORTEST
         for name, bound in BOUNDS.items():
-            if (most := max(getattr(one, name) for one in self.samples)) > bound.most:
+            if (most := max((getattr(one, name) for one in self.samples), default=0)) > bound.most:
                 self._scene.breach(f"{name}: {most:.0f}, more than {bound.most:g}")
             if not is_long:
                 continue
