@@ -225,7 +225,7 @@ class Exporter:
 
     def _save_all(self) -> None:
         """Save, when the exporter stops, what could not be saved before."""
-        self._state.watch(self._clock.wall())
+        self._state.watch(self._clock.wall(), patient=False)
         shown = [entry.job.key for entry in self._store if entry.status.outcome]
         self._snapshots.save_all(self._state.unsaved(shown))
         self._state.checkpoint()

@@ -176,10 +176,13 @@ class State:
         """Drop the jobs that are not `running` and were not saved for longer than GitHub keeps their data."""
         self._write(*old_jobs(now, running))
 
-    def watch(self, now: float) -> None:
-        """Check whether others have changed the folder; if so, write the state again."""
+    def watch(self, now: float, *, patient: bool = True) -> None:
+        """Check whether others have changed the folder; if so, write the state again.
+
+        While it cannot be written, that is tried from time to time; now, if not `patient`.
+        """
         self._now = now
-        if self.problem and abs(now - self._tried_at) < RETRY_AFTER:
+        if self.problem and patient and abs(now - self._tried_at) < RETRY_AFTER:
             return
         self._tried_at = now
         if self.problem or self._file.displaced or self._is_changed():

@@ -294,6 +294,27 @@ def test_metrics_go_on_when_the_state_folder_cannot_be_written(acme: Running) ->
     until(lambda: _by_id(exporter, "9") == 50, "the newborn moves once state can be written")
 
 
+def test_what_a_full_disk_kept_from_being_saved_is_saved_by_a_stop_as_soon_as_there_is_room(acme: Running) -> None:
+    """GitHub hangs, so that no run's end saves it before."""
+    github, exporter = acme
+    exporter.start()
+    until(lambda: complete(exporter, "acme"), "the first complete reads")
+    github.world.add(Event("acme", "user", 1, int(time.time()), requests=5))
+    series = f'{REQUESTS}{{organization="acme"}}'
+    until(lambda: exporter.value(series) == 5, "the counter moves")
+    assert exporter.process
+    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=0:unlimited"], check=True)
+    github.world.add(Event("acme", "user", 1, int(time.time()), requests=7))
+    until(lambda: exporter.value(series) == 12, "the counter goes on")
+    github.faults.add(Fault(kind="hang"))
+    asked = len(github.log)
+    until(lambda: len(github.log) > asked, "a request hangs")
+    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=unlimited:unlimited"], check=True)
+    assert exporter.stop() == 0
+    exporter.start()
+    assert exporter.value(series) == 12
+
+
 def test_a_target_that_comes_back_while_the_disk_is_full_goes_on_with_its_counters(acme: Running) -> None:
     github, exporter = acme
     exporter.start()
