@@ -68,6 +68,10 @@ def play(scene: Scene, seed: int, phase: Phase) -> None:
     threads = [threading.Thread(target=run, args=one, name=one[0]) for one in phase.lanes().items()]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        scene.stopping.set()
+        raise
     scene.github.app.faults.clear()

@@ -1,5 +1,6 @@
 """What a soak plays on: the exporter as a process beside its GitHub, its files, its clock, and what was seen."""
 
+import json
 import resource
 import signal
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from tests.soak.github import CREDENTIALS, GitHub
-from tests.support.harness import INSIGHTS_ONLY, Exporter, until
+from tests.support.harness import INSIGHTS_ONLY, Exporter, get, until
 
 MOST_BREACHES = 40
 WRITES_FAILED = "github_exporter_state_writes_failed_total"
@@ -140,16 +141,14 @@ class Scene:
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (0 if full else hard, hard))
 
     def saved(self) -> None:
-        """Wait until nothing is unsaved: no write has failed for three seconds, and each second there is one."""
-        newest, since = self.exporter.value(WRITES_FAILED), time.monotonic()
+        """Wait until the state is written again, and what was shown meanwhile is saved: the heartbeat does it."""
+        until(self._is_written, "the state is written again", 60, every=0.2)
+        since = time.monotonic()
+        until(lambda: time.monotonic() > since + 3 and self._is_written(), "two more heartbeats", 60, every=0.2)
 
-        def quiet() -> bool:
-            nonlocal newest, since
-            if (value := self.exporter.value(WRITES_FAILED)) != newest:
-                newest, since = value, time.monotonic()
-            return time.monotonic() > since + 3
-
-        until(quiet, "the state is written again", 60, every=0.2)
+    def _is_written(self) -> bool:
+        status, body = get(f"{self.exporter.url}/api/v1/status")
+        return status == 200 and json.loads(body)["exporter"]["state"]["is_written"] is True
 
 
 Fault = Callable[[Scene, Random], None]
