@@ -68,7 +68,7 @@ bench-check: $(VENV)/.dev ## fail if a ratio is below its floor
 	$(BIN)/python -m tests.bench --check
 
 soak: $(VENV)/.dev ## half an hour of random faults, then exact counters: MINUTES=60 SEED=7 (another seed each time)
-	$(BIN)/python -m tests.soak --minutes=$(or $(MINUTES),30) $(if $(SEED),--seed=$(SEED))
+	$(BIN)/python -m tests.soak --minutes=$(or $(MINUTES),30) $(if $(SEED),--seed=$(SEED)) $(if $(PATIENCE),--patience=$(PATIENCE))
 
 image: ## build the image and run it, without a daemon (as root on Debian)
 	deploy/image-test.sh

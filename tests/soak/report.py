@@ -33,7 +33,7 @@ def summary(result: Result, seed: int, minutes: float) -> Iterator[str]:
         length = f"{(life[-1].at - life[0].at) / 60:.1f} minutes after its first"
         yield f"the longest life, {length}: first quarter, last quarter, most of all lives"
         for name in BOUNDS:
-            before, after = quarters(life, lambda one, name=name: float(getattr(one, name)))  # type: ignore[misc] # bound
+            before, after = quarters(life, name)
             most = max(getattr(one, name) for one in result.usage.samples)
             yield f"  {name:12} {before:8.1f} {after:8.1f} {most:8.1f}"
     yield f"log: {result.log_bytes / 2**20:.1f} MiB"

@@ -19,7 +19,6 @@ from tests.soak.github import CREDENTIALS, GitHub
 from tests.support.harness import INSIGHTS_ONLY, Exporter, get, until
 
 MOST_BREACHES = 40
-WRITES_FAILED = "github_exporter_state_writes_failed_total"
 
 
 class Scene:
