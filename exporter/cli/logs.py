@@ -16,7 +16,7 @@ from exporter.github.redaction import TOKEN
 _SECRET = re.compile(
     rf"{TOKEN.pattern}|(?i:bearer|token|basic)\s+[A-Za-z0-9._~+/=-]{{8,}}"
     r"|(?<=[?&])(?i:sig|signature|token|key|x-amz-[a-z-]+|se|sp|sv)=[^&\s\"']+"
-    r"|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"  # a proxy's login
+    r"|(?<=://)(?!USER:PASSWORD@)[^\s/@:]*:[^\s/@]+(?=@)"  # a proxy's login, which advice has by these words
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"  # a JWT
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*"
 )

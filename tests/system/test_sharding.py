@@ -72,6 +72,7 @@ def add(world: World, requests: int) -> None:
         world.add(Event(name, "user", 1, int(time.time()) - HOUR, requests=requests))
 
 
+@pytest.mark.timeout(600)  # four exporters read forty organizations each or together, and first of all tests
 @pytest.mark.parametrize("shards", [2, 3])
 def test_together_shards_show_what_one_exporter_shows(shards: int, tmp_path: Path) -> None:
     with (
@@ -81,10 +82,12 @@ def test_together_shards_show_what_one_exporter_shows(shards: int, tmp_path: Pat
     ):
         for exporter in (*one, *all_):
             exporter.start()
-        until(lambda: works(one[0], "route_stats", *ORGANIZATIONS), "the one has read all")
+        until(lambda: works(one[0], "route_stats", *ORGANIZATIONS), "the one has read all", 240)
         for shard, exporter in enumerate(all_):
             until(
-                lambda shard=shard, exporter=exporter: works(exporter, "route_stats", *owned(shard, shards)), "its own"
+                lambda shard=shard, exporter=exporter: works(exporter, "route_stats", *owned(shard, shards)),
+                "its own",
+                240,
             )
             assert exporter.value("github_exporter_shard_targets") == len(owned(shard, shards))
             assert exporter.value(f'github_exporter_shard_info{{shard="{shard}",total_shards="{shards}"}}') == 1

@@ -59,7 +59,13 @@ def test_what_looks_like_a_credential_is_masked(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["organization/acme", "https://api.github.com/orgs/acme?page=2", "12:30:01 a@b.example"]
+    "text",
+    [
+        "organization/acme",
+        "https://api.github.com/orgs/acme?page=2",
+        "12:30:01 a@b.example",
+        "write proxy: http://USER:PASSWORD@HOST:PORT",
+    ],
 )
 def test_other_text_stays_as_it_is(text: str) -> None:
     assert mask(text) == text
