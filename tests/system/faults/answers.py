@@ -9,7 +9,7 @@ from exporter.simulator.faults import Fault
 from tests.system.faults.row import Row, answers
 from tests.system.faults.scene import CANARY, Place
 
-LONG = 28.0
+LONG = 30.0
 """Seconds after which figures are older than `max_age`."""
 ALLOW_LIST = (
     "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list "

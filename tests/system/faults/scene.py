@@ -25,7 +25,7 @@ from tests.system.faults.watch import Watch
 
 READ = ("summary_stats", "subject_stats")
 """The collectors that run: one request that may fail, and a list in pages."""
-INTERVAL, MAX_AGE = 4.0, 16.0
+INTERVAL, MAX_AGE = 5.0, 18.0
 CALM = "calm"
 """An organization to which nothing happens."""
 CANARY = "CANARY"
