@@ -42,7 +42,7 @@ QUERIES = [
 
 def promtool(*arguments: str) -> str:
     """What promtool says; it must agree."""
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
