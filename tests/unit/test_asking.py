@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 from dataclasses import replace
+from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
 
@@ -99,6 +100,25 @@ def test_folds_and_gaps_still_happen(anchor: int, reads: int) -> None:
     brought, paths = asked(replace(QUESTION, counting=counting, totals=replace(TOTALS, anchor=anchor)))
     assert not brought.unchanged
     assert (len(paths), brought.new_anchor) == (reads, None if reads else int(NOW))
+
+
+@pytest.mark.parametrize("failing", [0, 2, 3])
+def test_no_window_is_given_up_while_one_date_alone_says_that_our_clock_is_behind(failing: int) -> None:
+    """Else all of it would be counted again: what has been counted would be after the end of the newest read."""
+    ahead, rate_limits = NOW + 16 * DAY, 0
+    counting = replace(COUNTING, anchor=int(ahead) - 30 * HOUR, read_at=int(ahead) - 1800)
+    dated = {"date": formatdate(ahead, usegmt=True), "x-github-request-id": "1"}
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        nonlocal rate_limits
+        rate_limits += request.url.path == "/rate_limit"
+        if request.url.path == "/rate_limit" and rate_limits == failing:
+            return httpx.Response(503)
+        return httpx.Response(200, json=[], headers=dated)
+
+    brought = asyncio.run(ask(replace(QUESTION, counting=counting, totals=None), client(respond)))
+    assert brought.new_anchor is None
+    assert brought.end == int(ahead)
 
 
 def test_the_hint_for_a_refused_host_names_a_variable_that_exists() -> None:
