@@ -141,24 +141,26 @@ async def ask(question: Question, api: Api) -> Reading:
 
 
 async def _confirm_clock(counting: Counting, windows: Windows, api: Api) -> None:
-    """Ask GitHub for the time if the counted window ends in the future: the clock is wrong now, or was wrong then.
+    """Ask GitHub for the time if the counted window ends in the future or has a gap: the clock is wrong, or was then.
 
     Raises `GitHubError` if GitHub does not answer: no count is given up because of our clock alone. One answer is not
     enough, because the clock follows a `Date` that differs only when a second one agrees.
     """
 
-    def is_ahead() -> bool:
-        return max(counting.read_at, counting.anchor - windows.step) > api.now() + CLOCK_TOLERANCE
+    def is_odd() -> bool:
+        now = int(api.now())
+        has_gap = anchor_after_gap(windows, counting.anchor, counting.read_at, now) is not None
+        return has_gap or counting.read_at > now + CLOCK_TOLERANCE
 
     for _ in range(2):
-        if not is_ahead():
+        if not is_odd():
             return
         try:
             await api.get("/rate_limit")  # costs no quota
         except NotFound:
             pass  # the response of an appliance without rate limits has a Date, too
         except GitHubError:
-            if is_ahead():
+            if is_odd():
                 raise
 
 

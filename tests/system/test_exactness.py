@@ -152,7 +152,9 @@ class WorldApi:
         return float(self.world.now)
 
     async def get(self, path: str, params: dict[str, str | int] | None = None) -> Any:
-        """The sums of a window."""
+        """The sums of a window; the time costs nothing."""
+        if path == "/rate_limit":
+            return SimpleNamespace(status=200, body=b"{}")
         assert params
         assert path == "/orgs/acme/insights/api/summary-stats"
         self.world.asked()

@@ -60,7 +60,8 @@ def asked(question: Question) -> tuple[Reading, list[str]]:
     paths: list[str] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
-        paths.append(request.url.params["min_timestamp"])
+        if request.url.path != "/rate_limit":
+            paths.append(request.url.params["min_timestamp"])
         return httpx.Response(200, json=[])
 
     return asyncio.run(ask(question, client(respond))), paths
@@ -102,12 +103,13 @@ def test_folds_and_gaps_still_happen(anchor: int, reads: int) -> None:
     assert (len(paths), brought.new_anchor) == (reads, None if reads else int(NOW))
 
 
-@pytest.mark.parametrize("failing", [0, 2, 3])
-def test_no_window_is_given_up_while_one_date_alone_says_that_our_clock_is_behind(failing: int) -> None:
-    """Else all of it would be counted again: what has been counted would be after the end of the newest read."""
-    ahead, rate_limits = NOW + 16 * DAY, 0
-    counting = replace(COUNTING, anchor=int(ahead) - 30 * HOUR, read_at=int(ahead) - 1800)
-    dated = {"date": formatdate(ahead, usegmt=True), "x-github-request-id": "1"}
+@pytest.mark.parametrize("failing", [0, 1, 2, 3])
+@pytest.mark.parametrize("wrong", [-16 * DAY, 35 * DAY], ids=["behind", "ahead"])
+def test_no_window_is_given_up_while_one_date_alone_says_that_our_clock_is_wrong(wrong: float, failing: int) -> None:
+    """Behind, all of it would be counted again; ahead, what GitHub shows late would be lost."""
+    right, rate_limits = NOW - wrong, 0
+    counting = replace(COUNTING, anchor=int(right) - 30 * HOUR, read_at=int(right) - 1800)
+    dated = {"date": formatdate(right, usegmt=True), "x-github-request-id": "1"}
 
     def respond(request: httpx.Request) -> httpx.Response:
         nonlocal rate_limits
@@ -116,9 +118,14 @@ def test_no_window_is_given_up_while_one_date_alone_says_that_our_clock_is_behin
             return httpx.Response(503)
         return httpx.Response(200, json=[], headers=dated)
 
-    brought = asyncio.run(ask(replace(QUESTION, counting=counting, totals=None), client(respond)))
+    question = replace(QUESTION, counting=counting, totals=None)
+    if failing == 1:
+        with pytest.raises(Unavailable):
+            asyncio.run(ask(question, client(respond)))
+        return
+    brought = asyncio.run(ask(question, client(respond)))
     assert brought.new_anchor is None
-    assert brought.end == int(ahead)
+    assert brought.end == int(right)
 
 
 def test_the_hint_for_a_refused_host_names_a_variable_that_exists() -> None:
