@@ -133,7 +133,7 @@ def scraped(port: int, seconds: float) -> list[float | None]:
     found, ends = [], time.perf_counter() + seconds
     while time.perf_counter() < ends:
         found.append(scrape(port))
-        time.sleep(APART)
+        time.sleep(APART)  # ten scrapes a second, as the page says
     return found
 
 

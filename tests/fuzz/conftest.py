@@ -23,9 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    if not _is_target(item):
+    if not isinstance(item, pytest.Function) or not _is_target(item):
         return (yield)
-    function, begun = item.function, time.monotonic()  # type: ignore[attr-defined] # of test functions
+    function, begun = item.function, time.monotonic()
     until = begun + _share(sum(map(_is_target, item.session.items))) if MINUTES else math.inf
     costs, rounds, handle = Costs(), 1, function.hypothesis
     handle.inner_test = costs.bounded(getattr(handle.inner_test, "__wrapped__", handle.inner_test))

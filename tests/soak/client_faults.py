@@ -5,6 +5,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from operator import methodcaller
 from random import Random
 
 from tests.soak.github import CANARY
@@ -57,7 +58,7 @@ def partial_heads(scene: Scene, random: Random) -> None:
     scene.say("clients   100 that send a head byte by byte")
     with connections(scene, 100) as clients:
         for byte in REQUEST[: random.randint(10, len(REQUEST) - 2)]:
-            each(clients, lambda client, byte=byte: client.sendall(bytes([byte])))  # type: ignore[misc] # bound early
+            each(clients, methodcaller("sendall", bytes([byte])))
             scene.pause(0.05)
 
 

@@ -157,9 +157,9 @@ def full_disk(scene: Scene, random: Random) -> None:
     """Until what was shown meanwhile is saved: a kill before that would lose it, as it must."""
     seconds = random.uniform(1.0, 5.0)
     scene.say(f"exporter  the disk is full for {seconds:.1f} s")
-    scene.full_disk(True)
+    scene.exporter.fill_disk()
     scene.pause(seconds)
-    scene.full_disk(False)
+    scene.exporter.free_disk()
     scene.saved()
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from tests.soak.github import CANARY, CREDENTIALS, DAY, FIRST, LATEST, ORGANIZATIONS, RATE, GitHub, Key
 from tests.soak.lanes import phases, play
 from tests.soak.scene import Scene
+from tests.soak.scraper import EVERY as SCRAPE_EVERY
 from tests.soak.scraper import Scraper
 from tests.soak.totals import differences, shown
+from tests.soak.usage import EVERY as LOOK_EVERY
 from tests.soak.usage import Usage
 from tests.support.harness import INSIGHTS, get, simulated, until
+from tests.support.threads import repeating
 
 RECOVERY = 240.0
 """Seconds until everything is counted after the last fault: a request that hangs takes 30, and a drill-down follows."""
@@ -46,7 +49,8 @@ def soak(
         github.renew(credential)
     with simulated(github.app) as (github.url,):
         scene = Scene(folder, github, patience, say)
-        with scene.exporter, Usage(scene) as usage, Scraper(scene) as scraper:
+        usage, scraper = Usage(scene), Scraper(scene)
+        with scene.exporter, repeating(usage.add_sample, LOOK_EVERY), repeating(scraper.scrape, SCRAPE_EVERY):
             first = read_first(scene)
             github.clock.run(RATE)
             for phase in phases(minutes):

@@ -1,7 +1,6 @@
 """What a soak plays on: the exporter as a process beside its GitHub, its files, its clock, and what was seen."""
 
 import json
-import resource
 import signal
 import threading
 import time
@@ -133,11 +132,6 @@ class Scene:
         until(lambda: self.exporter.value(series) == float(successful), f"reload successful: {successful}", 60)
 
     # Its disk
-
-    def full_disk(self, full: bool) -> None:
-        """No file of the process may grow or be written: what a full disk is."""
-        hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (0 if full else hard, hard))
 
     def saved(self) -> None:
         """Wait until the state is written again, and what was shown meanwhile is saved: the heartbeat does it."""

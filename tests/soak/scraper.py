@@ -3,10 +3,8 @@
 import gzip
 import http.client
 import re
-import threading
 import time
 from itertools import cycle
-from typing import Self
 
 from tests.soak.github import CANARY
 from tests.soak.scene import Scene
@@ -23,36 +21,22 @@ ACCEPT: tuple[dict[str, str], ...] = (
 
 
 class Scraper:
-    """A thread that scrapes; `seconds` has how long each one took."""
+    """Scrapes again and again; `seconds` has how long each one took."""
 
     def __init__(self, scene: Scene) -> None:
-        self._scene, self._stop = scene, threading.Event()
+        self._scene, self._headers = scene, cycle(ACCEPT)
         self.seconds: list[float] = []
         self._highest: dict[str, float] = {}
         self._of_life: dict[str, float] = {}
         self._life = 0
-        self._thread = threading.Thread(target=self._run, name="scraper")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        for headers in cycle(ACCEPT):
-            if self._stop.wait(EVERY):
-                return
-            self._scrape(headers)
-
-    def _scrape(self, headers: dict[str, str]) -> None:
+    def scrape(self) -> None:
+        """Scrape once, in the next of the formats; look whether all is as it must be."""
         scene, life, slow = self._scene, self._scene.life, self._scene.slow
         if not life:
             return
         began = time.monotonic()
-        status, body = fetch(scene.exporter.port, headers)
+        status, body = fetch(scene.exporter.port, next(self._headers))
         took = time.monotonic() - began
         if scene.life != life:
             return

@@ -1,12 +1,11 @@
 """Memory, descriptors, threads and the size of the state: they may not grow."""
 
 import re
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from tests.soak.scene import Scene
 
@@ -53,29 +52,20 @@ BOUNDS = {
 
 
 class Usage:
-    """A thread that looks once a second."""
+    """What the exporter used, second by second."""
 
     def __init__(self, scene: Scene) -> None:
-        self._scene, self._stop = scene, threading.Event()
+        self._scene = scene
         self.samples: list[Sample] = []
-        self._thread = threading.Thread(target=self._run, name="usage")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(EVERY):
-            scene, life = self._scene, self._scene.life
-            with suppress(OSError, AttributeError):  # it has just ended
-                if life:
-                    sample = look(scene.pid, life, Path(scene.settings["state"]["path"]))
-                    if scene.life == life:
-                        self.samples.append(sample)
+    def add_sample(self) -> None:
+        """Look once."""
+        scene, life = self._scene, self._scene.life
+        with suppress(OSError, AttributeError):  # it has just ended
+            if life:
+                sample = look(scene.pid, life, Path(scene.settings["state"]["path"]))
+                if scene.life == life:
+                    self.samples.append(sample)
 
     def longest_life(self) -> list[Sample]:
         """The samples of the process that lived longest, without its first minute."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -190,6 +191,18 @@ class Exporter:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(15)
+
+    def fill_disk(self, room: int = 0) -> None:
+        """Let no file of the process become longer than this, nor be written beyond it: what a full disk is."""
+        self._limit_files(room)
+
+    def free_disk(self) -> None:
+        """Let files grow again."""
+        self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, most: int) -> None:
+        assert self.process is not None
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
     def metrics(self, query: str = "", **headers: str) -> str:
         """The answer of `/metrics`, whose status must be 200."""

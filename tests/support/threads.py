@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from typing import TypeVar
 
@@ -30,3 +30,21 @@ def in_thread(*servers: AbstractAsyncContextManager[Served]) -> Iterator[list[Se
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
         loop.close()
+
+
+@contextmanager
+def repeating(look: Callable[[], None], every: float) -> Iterator[None]:
+    """Call this in a thread, with so many seconds between two calls, while the block runs."""
+    end = threading.Event()
+
+    def repeat() -> None:
+        while not end.wait(every):
+            look()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()

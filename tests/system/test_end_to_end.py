@@ -281,16 +281,14 @@ def test_metrics_go_on_when_the_state_folder_cannot_be_written(acme: Running) ->
     github.world.add(Event("acme", "user", 1, int(time.time()), requests=5))
     series = f'{REQUESTS}{{organization="acme"}}'
     until(lambda: exporter.value(series) == 5, "the counter moves")
-    assert exporter.process
-    # No file of the process may grow or be written any more: what a full disk is.
-    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=0:unlimited"], check=True)
+    exporter.fill_disk()
     github.world.add(
         Event("acme", "user", 1, int(time.time()), requests=7), Event("acme", "user", 9, int(time.time()), requests=50)
     )
     until(lambda: (exporter.value("github_exporter_state_writes_failed_total") or 0) > 0, "failed writes are counted")
     until(lambda: exporter.value(series) == 62, "known counters go on")
     until(lambda: _by_id(exporter, "9") == 0, "a newborn is shown and waits")
-    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=unlimited:unlimited"], check=True)
+    exporter.free_disk()
     until(lambda: _by_id(exporter, "9") == 50, "the newborn moves once state can be written")
 
 
@@ -302,14 +300,13 @@ def test_what_a_full_disk_kept_from_being_saved_is_saved_by_a_stop_as_soon_as_th
     github.world.add(Event("acme", "user", 1, int(time.time()), requests=5))
     series = f'{REQUESTS}{{organization="acme"}}'
     until(lambda: exporter.value(series) == 5, "the counter moves")
-    assert exporter.process
-    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=0:unlimited"], check=True)
+    exporter.fill_disk()
     github.world.add(Event("acme", "user", 1, int(time.time()), requests=7))
     until(lambda: exporter.value(series) == 12, "the counter goes on")
     github.faults.add(Fault(kind="hang"))
     asked = len(github.log)
     until(lambda: len(github.log) > asked, "a request hangs")
-    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=unlimited:unlimited"], check=True)
+    exporter.free_disk()
     assert exporter.stop() == 0
     exporter.start()
     assert exporter.value(series) == 12
@@ -333,13 +330,12 @@ def test_a_target_that_comes_back_while_the_disk_is_full_goes_on_with_its_counte
 
     reload("globex")
     until(lambda: complete(exporter, "globex") and exporter.value(series) is None, "the target is removed")
-    assert exporter.process
-    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=0:unlimited"], check=True)
+    exporter.fill_disk()
     until(lambda: (exporter.value("github_exporter_state_writes_failed_total") or 0) > 0, "the disk is full")
     reload("acme", "globex")
     assert until(lambda: exporter.value(series), "it is back, where it was") == 5
     github.world.add(Event("acme", "user", 1, int(time.time()), requests=2))
-    subprocess.run(["prlimit", f"--pid={exporter.process.pid}", "--fsize=unlimited:unlimited"], check=True)
+    exporter.free_disk()
     until(lambda: exporter.value(series) == 7 and _by_id(exporter, "1") == 7, "its counters go on")
     assert exporter.stop() == 0
     exporter.start()

@@ -38,7 +38,7 @@ class Served:
 
     def value(self, name: str) -> float:
         """One of the exporter's own counters, once it is up to date: it is rendered once a second."""
-        time.sleep(1.1)
+        time.sleep(1.1)  # no series tells when it was rendered, so nothing can be polled
         found = re.search(rf"^{name} (\S+)$", self.scrape(), re.MULTILINE)
         assert found
         return float(found[1])
@@ -49,7 +49,7 @@ class Served:
         while (began := time.monotonic()) < ends:
             self.scrape()
             slowest = max(slowest, time.monotonic() - began)
-            time.sleep(0.05)
+            time.sleep(0.05)  # scrapes without a pause would be a load of their own
         return slowest
 
 

@@ -77,7 +77,7 @@ def say(*words: bytes, pause: float = 0.0) -> Talk:
     def talk(client: socket.socket) -> Iterator[bytes]:
         for word in words:
             client.sendall(word)
-            time.sleep(pause)
+            time.sleep(pause)  # the pace is what is tried
         while piece := client.recv(65536):
             yield piece
 
@@ -89,7 +89,7 @@ def read_slowly(client: socket.socket) -> Iterator[bytes]:
     client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     while piece := client.recv(1024):
         yield piece
-        time.sleep(1)
+        time.sleep(1)  # the pace is what is tried
 
 
 def leave(client: socket.socket) -> Iterator[bytes]:

@@ -248,8 +248,8 @@ OF_GITHUB = (
             ),
             Edit(
                 "exporter/collecting/attempt.py",
-                "    if is_ahead():\n        try:\n",
-                "    if False:\n        try:\n",
+                "    for _ in range(2):\n        if not is_odd():\n",
+                "    for _ in range(0):\n        if not is_odd():\n",
             ),
         ),
     ),

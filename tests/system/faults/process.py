@@ -1,6 +1,5 @@
 """What happens to the process itself, its disk and its clock: one at a time, each with a process of its own."""
 
-import resource
 import shutil
 import signal
 import time
@@ -46,18 +45,12 @@ def freeze(place: Place) -> None:
 
 def full_disk(place: Place) -> None:
     """Let no file grow any more, the log neither."""
-    _limit_files(place, 4096)
+    place.scene.exporter.fill_disk(4096)
 
 
 def free_disk(place: Place) -> None:
     """Let files grow again."""
-    _limit_files(place, resource.RLIM_INFINITY)
-
-
-def _limit_files(place: Place, size: int) -> None:
-    process = place.scene.exporter.process
-    assert process is not None
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    place.scene.exporter.free_disk()
 
 
 def delete_state(place: Place) -> None:

@@ -4,7 +4,7 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -184,7 +184,7 @@ class _Story:
     def judge(self, place: Place) -> Iterator[tuple[Column, str]]:
         """What was wrong, invariant by invariant."""
         for column, judge in _JUDGES.items():
-            yield column, judge(self, place)  # type: ignore[misc] # mypy takes the keys for any text
+            yield column, judge(self, place)
 
     def alive(self, _place: Place) -> str:
         text = self.scene.exporter.log.read_text(errors="replace")
@@ -261,7 +261,7 @@ class _Story:
         return stuck if "are counted of" in stuck else ""
 
 
-_JUDGES = {
+_JUDGES: Mapping[Column, Callable[[_Story, Place], str]] = {
     "alive": _Story.alive,
     "answers": _Story.answers,
     "last figures": _Story.last_figures,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.support.harness import get
+from tests.support.threads import repeating
 
 PAUSE = 0.2
 SLOW = 1.0
@@ -47,6 +48,7 @@ class Watch:
     samples: list[Sample] = field(default_factory=list)
     body: str = ""
     secrets_in: str = ""
+    _ended: float = 0.0
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
@@ -58,25 +60,17 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator["Watch"]:
         """Scrape in a thread meanwhile."""
-        end = threading.Event()
-        thread = threading.Thread(target=self._run, args=(end,))
-        thread.start()
-        try:
+        self._ended = time.monotonic()
+        with repeating(self._look, PAUSE):
             yield self
-        finally:
-            end.set()
-            thread.join(30)
 
-    def _run(self, end: threading.Event) -> None:
-        before = time.monotonic()
-        while not end.wait(PAUSE):
-            late = time.monotonic() - before - PAUSE
-            with self._turn:
-                self.look(late)
-            before = time.monotonic()
+    def _look(self) -> None:
+        late = time.monotonic() - self._ended - PAUSE
+        with self._turn:
+            self._scrape(late)
+        self._ended = time.monotonic()
 
-    def look(self, late: float = 0.0) -> None:
-        """Scrape once."""
+    def _scrape(self, late: float) -> None:
         wall, at = time.time() + self.ahead, time.monotonic()
         status, body = get(f"{self.url}/metrics", timeout=10)
         seconds = time.monotonic() - at
