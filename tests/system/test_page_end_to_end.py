@@ -57,6 +57,13 @@ def is_well(exporter: Exporter) -> bool:
     return "✓ All is well." in page(exporter)
 
 
+def start_well(exporter: Exporter) -> None:
+    """Wait until the user and the actor are followed too: they are found by the first runs."""
+    exporter.start()
+    sources = len({collector.name for collector in INSIGHTS})
+    until(lambda: is_well(exporter) and f"Sources: {sources} working." in page(exporter), "every source works")
+
+
 def shows(exporter: Exporter, *parts: str) -> None:
     """Wait until the page says all of it, and not that all is well."""
     until(lambda: all(part in page(exporter) for part in parts), f"the page says {parts}")
@@ -90,8 +97,7 @@ def test_state_that_was_set_aside_is_told_with_the_way_back(tmp_path: Path, expo
 def test_a_token_file_that_cannot_be_read_any_more_is_told_until_a_new_token_is_in_use(
     empty: bool, exporter: Exporter, token: Path
 ) -> None:
-    exporter.start()
-    until(lambda: is_well(exporter), "all is well")
+    start_well(exporter)
     assert exporter.value(READABLE) == 1
     token.write_text("") if empty else token.unlink()
     shows(exporter, "Credential github cannot be read; the last one read stays in use.", f"token file {token}")
@@ -101,8 +107,7 @@ def test_a_token_file_that_cannot_be_read_any_more_is_told_until_a_new_token_is_
 
 
 def test_a_new_token_in_use_is_logged_without_the_secret(exporter: Exporter, token: Path) -> None:
-    exporter.start()
-    until(lambda: is_well(exporter), "all is well")
+    start_well(exporter)
     token.write_text("ghp_CANARYother")
     line = until(lambda: exporter._line("the credential's new token is in use", 0), "the log says so")
     assert line["credential"] == "github"
@@ -122,8 +127,7 @@ def test_a_limit_that_others_use_up_is_told_before_anything_is_late(
     exporter: Exporter, github: SimulatedGitHub
 ) -> None:
     """The exporter leaves the rest to them: no run fails, and the alert GithubQuotaExhausted fires."""
-    exporter.start()
-    until(lambda: is_well(exporter), "all is well")
+    start_well(exporter)
     headers = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "300"}
     github.faults.add(Fault(headers={**headers, "x-ratelimit-reset": str(int(time.time()) + 1800)}))
     shows(exporter, "! Only 6% of GitHub", "limit is left in quota pool github: other clients use it up.")
@@ -132,8 +136,7 @@ def test_a_limit_that_others_use_up_is_told_before_anything_is_late(
 
 
 def test_a_refused_reload_is_told_until_one_succeeds(exporter: Exporter) -> None:
-    exporter.start()
-    until(lambda: is_well(exporter), "all is well")
+    start_well(exporter)
     assert exporter.value(RELOADED) == 1
     loaded = exporter.value(RELOADED_AT)
     assert loaded
