@@ -18,7 +18,7 @@ from tests.support.app import CLIENT_ID, app_config, installed, new_key, works
 from tests.support.harness import Exporter, SimClock, command, simulated, until
 
 HOUR = 3600
-ORGANIZATIONS = [f"org{number}" for number in range(40)]
+ORGANIZATIONS = [f"org{number}" for number in range(16)]
 TOTAL = "github_api_insights_requests_total"
 SERIES = re.compile(r"^(github_(?!exporter_)\w+\{.*\}) (\S+)$", re.MULTILINE)
 
@@ -56,7 +56,7 @@ def total(exporters: list[Exporter]) -> float:
 
 @contextmanager
 def github(folder: Path) -> Iterator[tuple[World, dict[str, Any]]]:
-    """Forty organizations under one App, and the configuration that reads them."""
+    """Sixteen organizations under one App, and the configuration that reads them."""
     clock = SimClock(float(int(time.time())))
     world = World.of([Event(name, "user", 1, int(clock()) - HOUR, requests=9) for name in ORGANIZATIONS])
     app = SimulatedApp(CLIENT_ID, new_key(folder / "app.pem"), installed(*ORGANIZATIONS))
@@ -72,7 +72,7 @@ def add(world: World, requests: int) -> None:
         world.add(Event(name, "user", 1, int(time.time()) - HOUR, requests=requests))
 
 
-@pytest.mark.timeout(600)  # four exporters read forty organizations each or together, and first of all tests
+@pytest.mark.timeout(600)  # four exporters read 80 sources each or together, and first of all tests
 @pytest.mark.parametrize("shards", [2, 3])
 def test_together_shards_show_what_one_exporter_shows(shards: int, tmp_path: Path) -> None:
     with (
@@ -106,7 +106,7 @@ def test_check_and_plan_tell_what_each_shard_does(tmp_path: Path) -> None:
         file = f"--config.file={exporters[0].config}"
         for shard in range(3):
             done = command("check", file, f"--shard={shard}", "--total-shards=3")
-            assert f"it reads {len(owned(shard, 3))} of 40 targets" in done.stdout
+            assert f"it reads {len(owned(shard, 3))} of {len(ORGANIZATIONS)} targets" in done.stdout
         planned = command("plan", file, "--total-shards=3")
         rows = dict(re.findall(r"^([0-2]) +(\d+) +[\d,]+ +[\d,]+$", planned.stdout, re.MULTILINE))
         assert rows == {str(shard): str(len(owned(shard, 3))) for shard in range(3)}
