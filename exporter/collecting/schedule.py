@@ -70,12 +70,13 @@ class Schedule:
         checks = await worker.run(check_credentials, accesses, self._snapshots.state.salt)
         for access, check in zip(accesses, checks, strict=True):
             access.problem = check.problem
-        await self._waits.restore(accesses, restored)
+        in_use = {id(access) for access in self._active.configuration.all_accesses}
+        await self._waits.restore([access for access in accesses if id(access) not in in_use], restored)
         if self._beating is None:
-            self._unknowns.restore(restored)
+            await self._unknowns.restore(restored)
         await self._active.apply(configuration, restored)
         if self._beating is None:
-            self._waits.restore_spending(accesses, restored)
+            await self._waits.restore_spending(accesses, restored)
             for job in [self._active.by_key[key] for key in restored.cut_off & self._active.by_key.keys()]:
                 cost = self._turns.claim(job).cost  # nobody knows how many requests it had sent: count all
                 access = configuration.access(job)

@@ -1,6 +1,7 @@
 """Waits that survive a restart: rejected credentials, limits, the hour's spending, unknown subjects.
 
-The clock may have been ahead when they were saved. So a restored wait ends no later than if it began now.
+The clock may have been ahead when they were saved. So a restored wait ends no later than if it began now, and is saved
+so: otherwise each start would begin it again.
 """
 
 import json
@@ -16,6 +17,7 @@ from exporter.collecting.access import MINUTE, Access
 from exporter.collecting.unknown import ASK_AGAIN_AFTER, UnknownSubjects, is_unknown, load
 from exporter.errors import CredentialRejected, GitHubError, OverBudget, Unavailable
 from exporter.github.hour import HOUR_WINDOW, LONGEST_WINDOW
+from exporter.github.pacing import Pool
 from exporter.instants import HOUR
 from exporter.jobs import Job, Target
 from exporter.state.database import Restored, State, Wait
@@ -33,31 +35,51 @@ class Waits:
 
     def __init__(self, state: State, clock: Clock) -> None:
         self._state, self._clock = state, clock
+        self._pools: set[str] = set()
+        """The pools whose limits are known: a reload restores nothing that may be older."""
+        self._limited: set[str] = set()
+        """The pools whose saved limit is not known to be over."""
 
     async def restore(self, accesses: Iterable[Access], restored: Restored) -> None:
-        """Apply the saved waits that are not over, to the credentials that have not changed."""
-        now = self._clock.wall()
+        """Apply the saved waits that are not over, to the pools and credentials that are new to this process."""
         for access in accesses:
-            limited = restored.waits.get(f"pool {access.pool.name}")
-            if limited:
-                access.pool.blocked_until = min(limited.until, now + LONGEST_WINDOW)
-            paused = restored.waits.get(f"credential {access.credential.name}")
-            if paused is None:
-                continue
-            mark, _, once = paused.mark.partition(" ")
-            if mark and mark == await worker.run(access.fingerprint, self._state.salt):
-                refused_at = min(paused.until - HOUR, now)
-                access.refused_once, access.rejected = bool(once), mark
-                access.paused_until = refused_at + (MINUTE if once else HOUR)
+            await self._restore_limit(access.pool, restored)
+            await self._restore_refusal(access, restored)
 
-    def restore_spending(self, accesses: Iterable[Access], restored: Restored) -> None:
+    async def _restore_limit(self, pool: Pool, restored: Restored) -> None:
+        name, latest = f"pool {pool.name}", self._clock.wall() + LONGEST_WINDOW
+        limited = restored.waits.get(name)
+        if limited and pool.name not in self._pools:
+            pool.blocked_until = min(limited.until, latest)
+            self._limited.add(pool.name)
+            if limited.until > latest:
+                await self._save(name, Wait(latest))
+        self._pools.add(pool.name)
+
+    async def _restore_refusal(self, access: Access, restored: Restored) -> None:
+        name, now = f"credential {access.credential.name}", self._clock.wall()
+        paused = restored.waits.get(name)
+        if paused is None:
+            return
+        mark, _, once = paused.mark.partition(" ")
+        if mark and mark == await worker.run(access.fingerprint, self._state.salt):
+            refused_at = min(paused.until - HOUR, now)
+            access.refused_once, access.rejected = bool(once), mark
+            access.paused_until = refused_at + (MINUTE if once else HOUR)
+            if paused.until - HOUR > now:
+                await self._save(name, Wait(now + HOUR, paused.mark))
+
+    async def restore_spending(self, accesses: Iterable[Access], restored: Restored) -> None:
         """Count the requests that were sent within the hour before the restart: they are part of its budget."""
         wall, now = self._clock.wall(), self._clock.monotonic()
         for pool in {id(access.pool): access.pool for access in accesses}.values():
-            saved = restored.waits.get(f"spent {pool.name}")
+            name = f"spent {pool.name}"
+            saved = restored.waits.get(name)
             if saved is None:
                 continue
             since = max(0.0, wall - (saved.until - HOUR))
+            if saved.until - HOUR > wall:
+                await self._save(name, Wait(wall + HOUR, saved.mark))
             with suppress(ValueError, TypeError, KeyError, OverflowError, RecursionError):  # of another version
                 spent = json.loads(saved.mark)
                 sent = [(float(ago), int(requests)) for ago, requests in spent["sent"]]
@@ -93,7 +115,11 @@ class Waits:
             access.paused_until, access.rejected, works_again = 0.0, None, True
             await self._save(f"credential {name}", Wait(0.0))
         if blocked := pool.blocked(access.github.now()):
+            self._limited.add(pool.name)
             await self._save(f"pool {pool.name}", Wait(blocked - access.github.skew))
+        elif pool.name in self._limited:
+            self._limited.remove(pool.name)
+            await self._save(f"pool {pool.name}", Wait(0.0))
         return works_again
 
     async def _save(self, name: str, wait: Wait) -> None:
@@ -107,12 +133,16 @@ class Unknowns:
         self._state, self._clock = state, clock
         self._by_name: dict[str, UnknownSubjects] = {}
 
-    def restore(self, restored: Restored) -> None:
+    async def restore(self, restored: Restored) -> None:
         """Apply what was saved."""
+        now = self._clock.wall()
         for name, wait in restored.waits.items():
             if name.startswith(_UNKNOWN):
                 with suppress(ValueError, TypeError):  # of another version
-                    self._by_name[name] = load(wait.mark).not_after(self._clock.wall())
+                    saved = load(wait.mark)
+                    self._by_name[name] = saved.not_after(now)
+                    if any(then > now for then in saved.since.values()):
+                        await self._save(name, self._by_name[name])
 
     def get(self, collector: Collector, target: Target) -> UnknownSubjects:
         """The unknown subjects of a collector's endpoint at a target."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from exporter.clock import Clock
 from exporter.collecting.access import Access
 from exporter.collecting.due import first_run
-from exporter.collecting.waits import Waits
+from exporter.collecting.unknown import UnknownSubjects
+from exporter.collecting.waits import Unknowns, Waits
 from exporter.collectors import COLLECTORS
 from exporter.errors import OutcomeState as EndpointState
 from exporter.errors import Reason
@@ -19,7 +21,7 @@ from exporter.exposition.snapshot import Outcome, Snapshot, not_after
 from exporter.github.budget import Budget
 from exporter.github.client import GitHub
 from exporter.github.credentials import TokenCredential
-from exporter.github.hour import HOUR_WINDOW
+from exporter.github.hour import HOUR_WINDOW, LONGEST_WINDOW
 from exporter.github.pacing import Pool
 from exporter.instants import HOUR
 from exporter.jobs import CollectorSettings, Job, Target
@@ -34,6 +36,8 @@ from tests.support.harness import Exporter, SimClock, config_for, simulated, unt
 DAY = 24 * HOUR
 AHEAD = 10 * DAY
 NOW = 1_795_262_400.0
+ACME = Target("organization", "acme", "github")
+UNKNOWN = f"unknown {COLLECTORS[0].endpoint} {ACME} {ACME.credential}"
 RUNS = r'^github_exporter_collector_{}_timestamp_seconds\{{collector="([a-z_]+)".*\}} (.*)$'
 
 
@@ -230,6 +234,67 @@ def test_a_restored_limit_ends_within_the_longest_that_there_is(tmp_path: Path, 
     assert access.not_before(NOW) == NOW + free_at
 
 
+def test_a_limit_saved_by_a_clock_that_was_ahead_is_not_restored_anew_by_each_start(tmp_path: Path) -> None:
+    """Otherwise a pool would be silent for an hour after each start, until the real time is what the clock said."""
+    access, waits = scene_of(tmp_path)
+    state = waits._state
+    state.open(NOW)
+    state.wait("pool github", Wait(NOW + AHEAD))
+    asyncio.run(waits.restore([access], state.restored()))
+    assert state.restored().waits["pool github"].until == NOW + LONGEST_WINDOW
+    again, waits = scene_of(tmp_path, state=state, now=NOW + LONGEST_WINDOW + 1)
+    asyncio.run(waits.restore([again], state.restored()))
+    assert again.not_before(NOW + LONGEST_WINDOW + 1) < NOW + LONGEST_WINDOW + 1
+    state.close()
+
+
+def test_a_refusal_saved_by_a_clock_that_was_ahead_is_not_restored_anew_by_each_start(tmp_path: Path) -> None:
+    access, waits = scene_of(tmp_path)
+    state = waits._state
+    state.open(NOW)
+    state.wait("credential github", Wait(NOW + AHEAD, access.fingerprint(b"salt")))
+    asyncio.run(waits.restore([access], state.restored()))
+    again, waits = scene_of(tmp_path, state=state, now=NOW + HOUR + 1)
+    asyncio.run(waits.restore([again], state.restored()))
+    assert again.not_before(NOW + HOUR + 1) == NOW + HOUR
+    state.close()
+
+
+def test_a_subject_unknown_by_a_clock_that_was_ahead_is_asked_for_a_day_later_over_any_start(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    state.open(NOW)
+    state.wait(UNKNOWN, Wait(NOW + 2 * AHEAD, UnknownSubjects().with_unknown(("1",), NOW + AHEAD).dump()))
+    for now, since in ((NOW, {("1",): NOW}), (NOW + 1000, {("1",): NOW}), (NOW + DAY + 1, {})):
+        unknowns = Unknowns(state, At(now))
+        asyncio.run(unknowns.restore(state.restored()))
+        assert unknowns.get(COLLECTORS[0], ACME).since == since
+    state.close()
+
+
+def test_a_limit_that_is_over_is_not_restored_by_a_start_before_its_time(tmp_path: Path) -> None:
+    """The clock was ahead when it was saved, and GitHub has answered since."""
+    access, waits = scene_of(tmp_path)
+    state = waits._state
+    state.open(NOW)
+    access.pool.blocked_until = NOW + 60
+    asyncio.run(waits.record(access, None, ""))
+    assert state.restored().waits["pool github"].until == NOW + 60
+    access.pool.blocked_until = NOW - 1
+    asyncio.run(waits.record(access, None, ""))
+    assert state.restored().waits["pool github"].until == 0
+    state.close()
+
+
+def test_what_a_pool_has_learned_is_not_undone_by_a_reload(tmp_path: Path) -> None:
+    """Nor by a round of discovery, which restores in the same way."""
+    access, waits = scene_of(tmp_path)
+    restored = Restored(waits={"pool github": Wait(NOW + AHEAD)})
+    asyncio.run(waits.restore([access], restored))
+    access.pool.blocked_until = 0.0
+    asyncio.run(waits.restore([access], restored))
+    assert access.not_before(NOW) == 0
+
+
 @pytest.mark.parametrize("ahead", [0.0, 1.0, AHEAD])
 def test_a_refused_credential_is_tried_again_within_the_hour_however_wrong_the_clock_was(
     tmp_path: Path, ahead: float
@@ -255,25 +320,38 @@ def test_a_refused_credential_is_tried_again_within_the_hour_however_wrong_the_c
 def test_what_was_sent_counts_for_an_hour_from_now_at_most(tmp_path: Path, saved: float, spent: int) -> None:
     access, waits = scene_of(tmp_path)
     mark = json.dumps({"limit": 5000, "sent": [[3000, 7], [60, 5]]})
-    waits.restore_spending([access], Restored(waits={"spent github": Wait(NOW + saved + HOUR, mark)}))
+    state = waits._state
+    state.open(NOW)
+    state.wait("spent github", Wait(NOW + saved + HOUR, mark))
+    asyncio.run(waits.restore_spending([access], state.restored()))
     assert access.pool.spending.within(HOUR_WINDOW, 50_000.0) == spent
+    again, waits = scene_of(tmp_path, state=state, now=NOW + HOUR)
+    asyncio.run(waits.restore_spending([again], state.restored()))
+    assert again.pool.spending.within(HOUR_WINDOW, 50_000.0) == 0, "another start does not begin the hour again"
+    state.close()
 
 
-def scene_of(folder: Path) -> tuple[Access, Waits]:
-    """A credential with its pool, and what restores their waits at `NOW`."""
+class At(Clock):
+    """A clock that stands still."""
 
-    class Clock:
-        def wall(self) -> float:
-            return NOW
+    def __init__(self, now: float) -> None:
+        self._now = now
 
-        def monotonic(self) -> float:
-            return 50_000.0
+    def wall(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return 50_000.0
+
+
+def scene_of(folder: Path, state: State | None = None, now: float = NOW) -> tuple[Access, Waits]:
+    """A credential with its pool, and what restores their waits at `now`."""
 
     (folder / "token").write_text("token")
     section = CredentialSection(token_file=folder / "token")
     credential = TokenCredential("github", section.api_url, section.api_version, token_file=section.token_file)
     pool = Pool("github", Budget(0.3, 500))
-    client = GitHub(credential, pool, clock=lambda: NOW, monotonic=lambda: 50_000.0)
-    state = State(folder / "state")
+    client = GitHub(credential, pool, clock=lambda: now, monotonic=lambda: 50_000.0)
+    state = state or State(folder / "state")
     state.salt = b"salt"
-    return Access(credential, client, pool), Waits(state, Clock())
+    return Access(credential, client, pool), Waits(state, At(now))
