@@ -47,7 +47,9 @@ class ClientLimits:
     """Request line and headers. A longer header gets 431, or 400 if it is still incomplete."""
     connections: int = 512
     """When there are more, a new connection replaces another: see `Connection._make_room`."""
-    backlog: int = 256
+    backlog: int = 1024
+    """Connections that the kernel completes before they are accepted. When there are more, it drops the packet that
+    opens one, and the client sends it again after a second: https://man7.org/linux/man-pages/man2/listen.2.html"""
     stop_seconds: float = 5.0
     """For unfinished answers when the server stops."""
 

@@ -1,8 +1,11 @@
 """The exporter as a process, with a password, beside clients that are too many: the scrape that may takes no second."""
 
 import re
+import signal
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +100,20 @@ def test_beside_connections_that_send_nothing(served: Served, connections: int) 
     assert set(happened) <= {"cut"}
     assert cut <= happened.get("cut", 0)
     assert (cut > 150) == (connections > 512)
+
+
+def test_a_burst_of_connections_waits_until_the_process_has_time(served: Served) -> None:
+    """Otherwise the kernel drops the scraper's too, and it needs a second more."""
+    process = served.exporter.process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with ExitStack() as stack:
+            for _ in range(450):
+                stack.enter_context(socket.create_connection(("127.0.0.1", served.exporter.port), timeout=0.9))
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert served.scrape()
 
 
 @pytest.mark.parametrize("readers", [1, 60], ids=["one", "more than may scrape at once"])

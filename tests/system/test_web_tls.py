@@ -362,7 +362,7 @@ def test_silent_connections_and_half_a_handshake_are_cut_at_the_header_deadline(
                 client.settimeout(8)
                 assert client.recv(1000) == b""
         assert 0.5 < time.monotonic() - begin < 8
-        assert served.cuts == ["header"] * 20
+        until(lambda: served.cuts == ["header"] * 20, "each is counted, which may be after its client knows")
         assert ask(served.port, tls=client_context()) is not None
 
 
@@ -408,4 +408,4 @@ def test_a_tls_client_that_does_not_read_is_cut_at_the_answer_deadline(certifica
         with client_context().wrap_socket(raw) as secured:
             secured.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
             until(lambda: served.delivered == [False], "the connection is cut", 30)
-        assert served.cuts == ["answer"]
+        until(lambda: served.cuts == ["answer"], "it is counted")
