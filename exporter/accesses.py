@@ -72,6 +72,10 @@ class Accesses:
         if access is None or access.credential != credential or access.pool.name != pool_name:
             pool = self._pools.setdefault(pool_name, Pool(pool_name, self._budget))
             client = open_client(credential, pool, settings, self._clock, self._observe)
+            # Until when a pool is blocked is by GitHub's clock, which a new client would not know.
+            for other in self._by_credential.values():
+                if other.pool is pool and other.credential.api_url == credential.api_url:
+                    client.server_clock = other.github.server_clock
             self._clients.append(client)
             access = self._by_credential[key] = Access(credential, client, pool)
         return access

@@ -17,6 +17,7 @@ from exporter.collecting.active_jobs import Configuration
 from exporter.collecting.schedule import Schedule
 from exporter.collecting.settle import Snapshots
 from exporter.collecting.tick import JOB_DEADLINE, Ticks
+from exporter.collecting.waits import Waits
 from exporter.collectors import COLLECTORS
 from exporter.counting.windows import Windows
 from exporter.discovery.rounds import Discovery, some
@@ -94,8 +95,9 @@ class Exporter:
             self._timing.job_deadline,
             self._own.counters,
         )
-        self._schedule = Schedule(self._ticks, self._clock)
-        self._discovery = Discovery(collectors, self._state, self._clock)
+        waits = Waits(self._state, self._clock)
+        self._schedule = Schedule(self._ticks, waits, self._clock)
+        self._discovery = Discovery(collectors, waits, self._state, self._clock)
         self._exposition = Exposition(self._store, collectors, self._own.render, self._clock.monotonic)
         path = settings.web.config_file
         self._web_file = WebConfigFile(path, self._clock.wall) if path else None

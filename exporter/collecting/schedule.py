@@ -24,10 +24,9 @@ from exporter.state.renaming import Renamed
 class Schedule:
     """Runs the jobs that are configured, from `start` to `stop`."""
 
-    def __init__(self, ticks: Ticks, clock: Clock) -> None:
-        self._snapshots, self._clock = ticks.snapshots, clock
-        state = self._snapshots.state
-        self._waits, self._unknowns = Waits(state, clock), Unknowns(state, clock)
+    def __init__(self, ticks: Ticks, waits: Waits, clock: Clock) -> None:
+        self._snapshots, self._waits, self._clock = ticks.snapshots, waits, clock
+        self._unknowns = Unknowns(self._snapshots.state, clock)
         self._timers = Timers(clock, self._begin)
         self._active = ActiveJobs(self._snapshots, self._unknowns, clock, self._timers)
         self._turns = Turns(ticks, self._active, self._waits, self._unknowns, clock)
@@ -76,7 +75,7 @@ class Schedule:
             await self._unknowns.restore(restored)
         await self._active.apply(configuration, restored)
         if self._beating is None:
-            await self._waits.restore_spending(accesses, restored)
+            self._waits.restore_spending(accesses, restored)
             for job in [self._active.by_key[key] for key in restored.cut_off & self._active.by_key.keys()]:
                 cost = self._turns.claim(job).cost  # nobody knows how many requests it had sent: count all
                 access = configuration.access(job)

@@ -50,7 +50,7 @@ class Waits:
         name, latest = f"pool {pool.name}", self._clock.wall() + LONGEST_WINDOW
         limited = restored.waits.get(name)
         if limited and pool.name not in self._pools:
-            pool.blocked_until = min(limited.until, latest)
+            pool.blocked_until = max(pool.blocked_until, min(limited.until, latest))
             self._limited.add(pool.name)
             if limited.until > latest:
                 await self._save(name, Wait(latest))
@@ -69,17 +69,14 @@ class Waits:
             if paused.until - HOUR > now:
                 await self._save(name, Wait(now + HOUR, paused.mark))
 
-    async def restore_spending(self, accesses: Iterable[Access], restored: Restored) -> None:
+    def restore_spending(self, accesses: Iterable[Access], restored: Restored) -> None:
         """Count the requests that were sent within the hour before the restart: they are part of its budget."""
         wall, now = self._clock.wall(), self._clock.monotonic()
         for pool in {id(access.pool): access.pool for access in accesses}.values():
-            name = f"spent {pool.name}"
-            saved = restored.waits.get(name)
+            saved = restored.waits.get(f"spent {pool.name}")
             if saved is None:
                 continue
             since = max(0.0, wall - (saved.until - HOUR))
-            if saved.until - HOUR > wall:
-                await self._save(name, Wait(wall + HOUR, saved.mark))
             with suppress(ValueError, TypeError, KeyError, OverflowError, RecursionError):  # of another version
                 spent = json.loads(saved.mark)
                 sent = [(float(ago), int(requests)) for ago, requests in spent["sent"]]
@@ -95,6 +92,12 @@ class Waits:
         `fingerprint` is that of the token that the run sent.
         """
         pool, name, works_again = access.pool, access.credential.name, False
+        if blocked := pool.blocked(access.github.now()):
+            self._limited.add(pool.name)
+            await self._save(f"pool {pool.name}", Wait(blocked - access.github.skew))
+        elif error is None and pool.name in self._limited:
+            await self._save(f"pool {pool.name}", Wait(0.0))
+            self._limited.discard(pool.name)
         if pool.hourly is not None:
             spent = {"limit": pool.limit, "sent": pool.spending.by_minute(self._clock.monotonic())}
             await self._save(f"spent {pool.name}", Wait(self._clock.wall() + HOUR, json.dumps(spent)))
@@ -114,12 +117,6 @@ class Waits:
         elif access.rejected is not None:
             access.paused_until, access.rejected, works_again = 0.0, None, True
             await self._save(f"credential {name}", Wait(0.0))
-        if blocked := pool.blocked(access.github.now()):
-            self._limited.add(pool.name)
-            await self._save(f"pool {pool.name}", Wait(blocked - access.github.skew))
-        elif pool.name in self._limited:
-            self._limited.remove(pool.name)
-            await self._save(f"pool {pool.name}", Wait(0.0))
         return works_again
 
     async def _save(self, name: str, wait: Wait) -> None:

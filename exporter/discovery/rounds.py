@@ -41,10 +41,9 @@ PRIORITY = 0
 class Discovery:
     """The targets that GitHub names, for the settings that `configure` got last."""
 
-    def __init__(self, collectors: Sequence[Collector], state: State, clock: Clock) -> None:
-        self._collectors, self._state, self._clock = collectors, state, clock
+    def __init__(self, collectors: Sequence[Collector], waits: Waits, state: State, clock: Clock) -> None:
+        self._collectors, self._waits, self._state, self._clock = collectors, waits, state, clock
         self._permissions = permissions_of(collectors)
-        self._waits = Waits(state, clock)
         self._memories: dict[str, Memory] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tried: set[str] = set()

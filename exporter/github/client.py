@@ -26,6 +26,7 @@ from exporter.github.pacing import Pool
 from exporter.github.refusals import NOT_THE_API, OLDEST_VERSION, VERSION_UNKNOWN, may_be_temporary
 from exporter.github.responses import RateLimit, RequestFailure, Success, meaning_of
 from exporter.github.sender import AnswerBounds, Observe, Sender
+from exporter.github.server_clock import ServerClock
 from exporter.instants import utc_time
 
 
@@ -74,6 +75,15 @@ class GitHub:
             bounds=self._bounds,
             misplaced=self._misplaced,
         )
+
+    @property
+    def server_clock(self) -> ServerClock:
+        """What is known of GitHub's clock; of another client of the same API it may be set."""
+        return self._sender.server_clock
+
+    @server_clock.setter
+    def server_clock(self, clock: ServerClock) -> None:
+        self._sender.server_clock = clock
 
     @property
     def skew(self) -> float:
