@@ -309,13 +309,14 @@ def test_a_client_that_a_reload_makes_knows_github_s_clock_so_that_its_pool_stay
     def access(**more: str) -> Access:
         credential = {"token_file": str(tmp_path / "token"), **more}
         file.write_text(yaml.safe_dump({"credentials": {"github": credential}, "organizations": ["acme"]}))
-        (made,) = asyncio.run(accesses.update(parse(["run", f"--config.file={file}"], {}, COLLECTORS)[1])).values()
-        return made
+        settings = parse(["run", f"--config.file={file}"], {}, COLLECTORS)[1]
+        by_target = asyncio.run(accesses.update(settings))
+        return by_target[ACME]
 
     before = access()
     before.github.server_clock = ServerClock(-600.0, known=True)
     before.pool.blocked_until = NOW - 600 + 300
-    after = access(proxy="http://proxy.example:3128")
+    after = access(proxy="http://proxy.example.com:3128")
     assert after is not before
     assert after.not_before(NOW) == before.not_before(NOW) == NOW + 300
     asyncio.run(accesses.close())

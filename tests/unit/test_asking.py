@@ -68,13 +68,13 @@ def asked(question: Question) -> tuple[Reading, list[str]]:
 
 
 def test_then_nothing_is_asked_and_our_read_counts_as_of_theirs() -> None:
-    brought, paths = asked(QUESTION)
+    reading, paths = asked(QUESTION)
     assert paths == []
-    assert (brought.unchanged, brought.end, brought.sums) == (True, TOTALS.read_at, (100, 2))
+    assert (reading.unchanged, reading.end, reading.sums) == (True, TOTALS.read_at, (100, 2))
     before = Snapshot(
         version=4, counting=COUNTING, requests=3, sums=(100, 2), gauges={"github_x": column([(("a",), 1.0)])}
     )
-    after = conclude(JOB, before, Attempt(brought, NOW, 0.1, 0.0), Rules(500, 1e9)).snapshot
+    after = conclude(JOB, before, Attempt(reading, NOW, 0.1, 0.0), Rules(500, 1e9)).snapshot
     assert after.counting == replace(COUNTING, read_at=TOTALS.read_at)
     assert (after.last_success, after.data_time) == (NOW, float(TOTALS.read_at))
     assert (after.gauges, after.sums, after.requests) == (before.gauges, (100, 2), 3)
@@ -83,9 +83,9 @@ def test_then_nothing_is_asked_and_our_read_counts_as_of_theirs() -> None:
 
 
 def test_a_read_notes_the_totals_that_were_known_before_it() -> None:
-    brought, paths = asked(replace(QUESTION, totals=replace(TOTALS, sums=(150, 2))))
+    reading, paths = asked(replace(QUESTION, totals=replace(TOTALS, sums=(150, 2))))
     assert len(paths) == 1
-    after = conclude(JOB, Snapshot(counting=COUNTING), Attempt(brought, NOW, 0.1, 0.0), Rules(500, 1e9)).snapshot
+    after = conclude(JOB, Snapshot(counting=COUNTING), Attempt(reading, NOW, 0.1, 0.0), Rules(500, 1e9)).snapshot
     assert after.sums == (150, 2)
 
 
@@ -98,9 +98,9 @@ def test_a_read_notes_the_totals_that_were_known_before_it() -> None:
 )
 def test_folds_and_gaps_still_happen(anchor: int, reads: int) -> None:
     counting = replace(COUNTING, anchor=anchor)
-    brought, paths = asked(replace(QUESTION, counting=counting, totals=replace(TOTALS, anchor=anchor)))
-    assert not brought.unchanged
-    assert (len(paths), brought.new_anchor) == (reads, None if reads else int(NOW))
+    reading, paths = asked(replace(QUESTION, counting=counting, totals=replace(TOTALS, anchor=anchor)))
+    assert not reading.unchanged
+    assert (len(paths), reading.new_anchor) == (reads, None if reads else int(NOW))
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2, 3])
@@ -123,9 +123,9 @@ def test_no_window_is_given_up_while_one_date_alone_says_that_our_clock_is_wrong
         with pytest.raises(Unavailable):
             asyncio.run(ask(question, client(respond)))
         return
-    brought = asyncio.run(ask(question, client(respond)))
-    assert brought.new_anchor is None
-    assert brought.end == int(right)
+    reading = asyncio.run(ask(question, client(respond)))
+    assert reading.new_anchor is None
+    assert reading.end == int(right)
 
 
 def test_the_hint_for_a_refused_host_names_a_variable_that_exists() -> None:
@@ -163,9 +163,9 @@ def test_rows_are_named_and_looked_through_where_no_scrape_waits_for_it() -> Non
 
     table = replace(subject_stats.SUBJECTS, row=Row)
     collector = replace(subject_stats.COLLECTOR, fetch=fetch, tables=(table,))
-    brought, _ = asked(Question(replace(job_of(subject_stats.COLLECTOR), collector=collector), None, Windows()))
-    assert brought.read is not None
-    assert brought.read.rows[("user", "1")].numbers == (5, 0)
+    reading, _ = asked(Question(replace(job_of(subject_stats.COLLECTOR), collector=collector), None, Windows()))
+    assert reading.read is not None
+    assert reading.read.rows[("user", "1")].numbers == (5, 0)
     assert threads
     assert threading.get_ident() not in threads
 
@@ -202,9 +202,9 @@ def test_a_window_that_was_asked_by_a_wrong_clock_is_asked_again(jumps: tuple[fl
         return result
 
     job = replace(JOB, collector=replace(JOB.collector, fetch=fetch))
-    brought = asyncio.run(ask(Question(job, None, Windows()), api))
+    reading = asyncio.run(ask(Question(job, None, Windows()), api))
     assert api.windows == ends
-    assert brought.end == int(NOW) + ends[-1]
+    assert reading.end == int(NOW) + ends[-1]
 
 
 def test_what_was_asked_of_the_future_is_never_taken() -> None:
